@@ -1,0 +1,244 @@
+"""The ports: what the dispatcher asks of stores and backends, in domain verbs.
+
+Arguments and results come from `model.py` alone. Every `now_ms` is wall-clock milliseconds given by the
+caller; no port reads a clock to decide anything. The rules in these docstrings are the contract that
+`tests/contract/` runs over every implementation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from ygg.errors import YggError
+from ygg.model import (
+    Call,
+    Claim,
+    Counts,
+    End,
+    Endpoint,
+    Head,
+    Health,
+    Lane,
+    LogRow,
+    NewTask,
+    OutcomeKind,
+    Priority,
+    Promoted,
+    Recovery,
+    Result,
+    State,
+    Submitted,
+    Task,
+    Usage,
+)
+
+
+class Queue(Protocol):
+    """The durable queue: every verb is one atomic, durable write, acknowledged after COMMIT.
+
+    Calls may overlap; they take effect in the order they were made. A store failure raises a
+    `StoreError` and leaves nothing half done. Each transition appends a row to the task's event log in
+    the same transaction and is checked against `model.TRANSITIONS`.
+    """
+
+    @property
+    def epoch(self) -> int:
+        """The number of this dispatcher run: one more than the last owner's."""
+        ...
+
+    def recover(self, now_ms: int, max_crashes: int) -> Awaitable[Recovery]:
+        """Give back what a dead owner left `processing` (epoch other than ours).
+
+        crashes + 1 and `queued` (reason recovered); at `max_crashes` `blocked` (reason poison); with
+        `cancel_requested` set `cancelled`. Only the dispatcher calls this, before its first claim.
+        """
+        ...
+
+    def submit(
+        self,
+        tasks: Sequence[NewTask],
+        now_ms: int,
+        *,
+        capacity: int | None = None,
+        atomic: bool = True,
+    ) -> Awaitable[list[Submitted | YggError]]:
+        """Store tasks as `queued`, or `scheduled` when `not_before_ms` is later than `now_ms`.
+
+        Same (lane.caller, idempotency_key) and same `body_hash` as a stored task: that task, with
+        `existing=True`. Same key, other hash: `Conflict`. With `capacity`, a submit that would leave
+        more than that many tasks waiting (queued or scheduled) is `QueueFull`. Errors come back in
+        their places; with `atomic` one error means that nothing is stored and every other place holds a
+        `Conflict` that says so.
+        """
+        ...
+
+    def lanes(self) -> Awaitable[list[tuple[Lane, Priority]]]:
+        """Every (lane, priority) that has queued tasks."""
+        ...
+
+    def heads(self, lane: Lane, priority: Priority, limit: int) -> Awaitable[list[Head]]:
+        """The first `limit` queued tasks of a lane at a priority, by `seq`. One index probe.
+
+        Sees every write made before it."""
+        ...
+
+    def claim(self, claims: Sequence[Claim], now_ms: int) -> Awaitable[list[Task | None]]:
+        """Compare-and-set queued -> processing: attempt + 1, epoch, host, endpoint, model, started_ms.
+
+        None in the places where the row is gone, not queued, at another version, or past its deadline.
+        """
+        ...
+
+    def finish(self, ends: Sequence[End], now_ms: int) -> Awaitable[list[Task | None]]:
+        """End attempts, guarded by `attempt = ? and state = 'processing'`; the row after it, or None
+        for a stale end, which changes nothing.
+
+        A result is stored in the same transaction. A row with `cancel_requested` becomes `cancelled`
+        instead of queued, scheduled, blocked or failed. Leaving `processing` clears host, endpoint,
+        model and epoch only when the task will run again.
+        """
+        ...
+
+    def cancel(self, task_id: str, now_ms: int, *, running: bool = True) -> Awaitable[Task]:
+        """Scheduled, queued or blocked: `cancelled` now. Processing: sets `cancel_requested` (the
+        dispatcher then stops the call), or with `running=False` raises `Conflict`. Already cancelled:
+        no change. Other final states raise `Conflict`; no such task `NotFound`.
+        """
+        ...
+
+    def promote(self, now_ms: int, limit: int = 500) -> Awaitable[Promoted]:
+        """Scheduled tasks whose time has come -> `queued` (reason due); scheduled and queued tasks past
+        their deadline -> `expired`. A promoted task's lane loses its `avoid` list."""
+        ...
+
+    def retry(self, task_ids: Sequence[str], now_ms: int) -> Awaitable[list[Task | YggError]]:
+        """Failed, blocked, cancelled, expired -> `queued`: errors, deferrals and crashes go to 0, the
+        lane loses `refused` and `avoid`, a passed deadline is dropped, `attempt` keeps growing. A
+        scheduled task becomes queued now. Queued, processing, completed: `Conflict`."""
+        ...
+
+    def prioritize(self, task_id: str, priority: Priority, now_ms: int) -> Awaitable[Task]:
+        """Change the priority of a task that has not ended; it keeps its seq. `Conflict` when ended."""
+        ...
+
+    def touch_read(self, task_id: str, now_ms: int, keep_s: float) -> Awaitable[None]:
+        """Note the first read of a result: it may be pruned `keep_s` later."""
+        ...
+
+    def prune(self, now_ms: int, limit: int = 500) -> Awaitable[int]:
+        """Delete up to `limit` ended tasks past their retention, with results and event logs."""
+        ...
+
+    def close(self) -> Awaitable[None]:
+        """Flush, checkpoint, release the lock. Verbs after it raise `StoreError`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which tasks a listing shows; None means any. Newest first unless `queue_order`."""
+
+    states: tuple[State, ...] = ()
+    type: str | None = None
+    priority: Priority | None = None
+    host: str | None = None
+    label: str | None = None
+    caller: str | None = None
+    batch: str | None = None
+    before_seq: int | None = None
+    limit: int = 50
+    queue_order: bool = False
+
+
+class Archive(Protocol):
+    """Reads. Short transactions on read-only connections; they never wait for the writer."""
+
+    def get(self, task_id: str) -> Awaitable[Task]:
+        """By id, or by a suffix of at least 4 characters that fits one task alone. `NotFound`;
+        `InvalidInput` when several fit."""
+        ...
+
+    def list(self, which: Filter) -> Awaitable[list[Task]]: ...
+
+    def log(self, task_id: str) -> Awaitable[list[LogRow]]: ...
+
+    def result(self, task_id: str) -> Awaitable[Result | None]: ...
+
+    def counts(self) -> Awaitable[Counts]:
+        """From counters, at the same cost whatever the depth."""
+        ...
+
+    def ahead(self, task: Task, lanes: Sequence[Lane], limit: int) -> Awaitable[int]:
+        """How many queued tasks of `lanes` rank before `task` by (priority, seq), counted to `limit`."""
+        ...
+
+
+# --- backends ------------------------------------------------------------------------------------
+
+
+class CallFailed(YggError):
+    """What a backend raises when a call does not complete. `kind` says what it means for the task."""
+
+    code = "call_failed"
+
+    def __init__(
+        self,
+        kind: OutcomeKind,
+        message: str,
+        *,
+        retry_after_s: float | None = None,
+        broken: bool = False,
+    ) -> None:
+        super().__init__(message, retry_after_s=retry_after_s)
+        self.kind = kind
+        #: The connection ended, or went silent, in the middle of an answer: the host may be down.
+        #: `attempt.py` checks the host before it blames the task.
+        self.broken = broken
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Some text of the answer (`content`, or `thinking` of a reasoning model), as it arrived."""
+
+    content: str = ""
+    thinking: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The end marker was seen: the answer is whole. Always the last item of a stream."""
+
+    stop_reason: str
+    model: str
+    usage: Usage
+
+
+class Backend(Protocol):
+    """Speaks one server's protocol for one endpoint. Holds the connections; no retries, no queue.
+
+    Built inside a running event loop; `close()` frees the connections.
+    """
+
+    @property
+    def endpoint(self) -> Endpoint: ...
+
+    def stream(self, call: Call) -> AsyncIterator[Piece | Done]:
+        """Run one call, always streaming. Yields `Piece`s, then exactly one `Done`.
+
+        Ends without `Done` never: it raises `CallFailed` instead, for every error, also after pieces
+        were delivered. Enforces the phase limits connect, first token (beyond a load) and between
+        tokens; the total is the caller's. Closing the iterator closes the connection at once, which
+        stops the generation. Foreign exceptions never leave it.
+        """
+        ...
+
+    async def check(self, timeout_s: float = 3.0) -> Health:
+        """Ask for version and models. Never raises; says `down` or `unauthorized` with a message."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+Backends = Mapping[tuple[str, str], Backend]  #: by (host, endpoint)
