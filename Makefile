@@ -1,0 +1,56 @@
+# Everything a clone needs: python3 >= 3.11, make and the package index. `make` alone checks everything.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+SHELL  := /bin/bash
+
+.PHONY: all setup demo test lint types contracts mutants soak bench tools format lock clean
+all: test lint types contracts mutants
+
+$(STAMP): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "ygg needs Python 3.11 or newer: make PYTHON=python3.12"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+setup: $(STAMP)
+
+demo: $(STAMP)           ## three simulated hosts, mixed tasks, the real loop
+	$(BIN)/ygg demo
+
+test: $(STAMP)           ## everything but the soak sizes, under five minutes
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not soak"
+
+soak: $(STAMP)           ## the fault batteries in their full sizes
+	$(BIN)/python -m pytest -m soak --timeout 3600
+
+lint: $(STAMP)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+format: $(STAMP)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+types: $(STAMP)
+	$(BIN)/mypy
+
+contracts: $(STAMP)
+	$(BIN)/lint-imports
+
+mutants: $(STAMP)        ## each planted bug must make its tests fail
+	$(BIN)/python -m tests.mutants
+
+bench: $(STAMP)          ## ratios in one run, written into docs/performance.md
+	$(BIN)/python -m bench
+
+tools: $(STAMP)          ## tools that are no Python packages, and what is skipped without them
+	@$(BIN)/python -m tests.tools
+
+lock:                    ## rewrite requirements.lock (needs uv)
+	uv pip compile --universal --python-version 3.11 --generate-hashes --extra dev --no-header --no-annotate -o requirements.lock pyproject.toml
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
