@@ -1,0 +1,103 @@
+"""Who gets the free slots: best-ranked task first, over all lanes.
+
+1. Each lane offers its best head. A window the store has not shown yet offers a barrier in its place:
+   tasks ranked behind it may not take the hosts it could use, until the Peek is answered.
+2. The best offer goes to the first candidate of its route that takes a call now; with none, the whole
+   lane waits, since its tasks all need the same.
+3. The slot is reserved in the state before the claim is emitted, and given back if the store refuses.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator
+
+from ygg.core import gates, routing
+from ygg.core.effects import Claim, Effect, Note, Peek
+from ygg.core.ranking import Rank, rank, unseen_rank
+from ygg.core.state import Claiming, State, Window
+from ygg.model import Claim as ClaimItem
+from ygg.model import Head, Lane, Now, Priority
+
+Offer = tuple[Rank, int, Lane, Priority, Head | None]
+
+
+def dispatch(state: State, now: Now) -> list[Effect]:
+    """Claims for every slot that can be filled now, and the peeks that stand in the way of others."""
+    if state.paused or state.draining or state.store_retry_at is not None:
+        return []
+    if not any(gates.free(host) for host in state.hosts.values()):
+        return []
+    return _Round(state, now).run()
+
+
+class _Round:
+    """One pass over the offers."""
+
+    def __init__(self, state: State, now: Now) -> None:
+        self.state = state
+        self.now = now
+        self.held: set[str] = set()
+        self.claims: list[ClaimItem] = []
+        self.effects: list[Effect] = []
+        self.order = 0
+        self.offers: list[Offer] = []
+
+    def run(self) -> list[Effect]:
+        for lane in self.state.lanes:
+            self._offer(lane)
+        while self.offers:
+            _, _, lane, priority, head = heapq.heappop(self.offers)
+            if head is None:
+                self._hold_for_unseen(lane, priority)
+            else:
+                self._place(lane, priority, head)
+        if self.claims:
+            self.effects.append(Claim(tuple(self.claims)))
+        return self.effects
+
+    def _offer(self, lane: Lane) -> None:
+        best = min(_offers(self.state, lane), default=None, key=lambda o: o[0])
+        if best is not None:
+            self.order += 1
+            heapq.heappush(self.offers, (best[0], self.order, lane, best[1], best[2]))
+
+    def _hold_for_unseen(self, lane: Lane, priority: Priority) -> None:
+        self.effects += refill(self.state, lane, priority)
+        self.held |= {c.host for c in routing.candidates(self.state, lane)}
+
+    def _place(self, lane: Lane, priority: Priority, head: Head) -> None:
+        if head.deadline_ms is not None and head.deadline_ms <= self.now.wall_ms:
+            self.state.remove(head.id)  # the store will expire it
+            self.state.next_due_ms = self.now.wall_ms
+            self._offer(lane)
+            return
+        choice = routing.choose(self.state, lane, self.now, self.held)
+        if choice is None:
+            return
+        reason = routing.chosen_reason(self.state, lane, choice, self.now)
+        self.state.remove(head.id)
+        claim = ClaimItem(head.id, head.version, choice)
+        self.state.claiming[head.id] = Claiming(claim, head)
+        self.state.hosts[choice.host].busy.add(head.id)
+        self.claims.append(claim)
+        self.effects.append(Note(reason, head.id))
+        self.effects += refill(self.state, lane, priority)
+        self._offer(lane)
+
+
+def _offers(state: State, lane: Lane) -> Iterator[tuple[Rank, Priority, Head | None]]:
+    for priority, window in state.lanes[lane].items():
+        if window.heads:
+            yield rank(window.heads[0], state.policy), priority, window.heads[0]
+        elif not window.complete:
+            yield unseen_rank(priority, state.policy), priority, None
+
+
+def refill(state: State, lane: Lane, priority: Priority) -> list[Effect]:
+    """A Peek when the window runs low and the store has more."""
+    window: Window = state.lanes[lane][priority]
+    if window.complete or window.peeking or len(window.heads) > state.window_size // 2:
+        return []
+    window.peeking = True
+    return [Peek(lane, priority, state.window_size)]

@@ -1,0 +1,180 @@
+"""What can happen to the dispatcher: the inputs of `step`, named in the past tense."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ygg.model import (
+    Claim,
+    End,
+    Head,
+    Health,
+    Host,
+    Lane,
+    Outcome,
+    Policy,
+    Priority,
+    Task,
+    TaskType,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class HostsOwned:
+    """The hosts this dispatcher may use, at start and whenever the configuration changes."""
+
+    hosts: tuple[Host, ...]
+    types: Mapping[str, TaskType]
+    policy: Policy
+
+
+@dataclass(frozen=True, slots=True)
+class LanesSeen:
+    """Lanes and priorities that have queued tasks, as the store counts them."""
+
+    lanes: tuple[tuple[Lane, Priority], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class HeadsSeen:
+    """Answer to Peek. `complete`: the lane has no further tasks at this priority."""
+
+    lane: Lane
+    priority: Priority
+    heads: tuple[Head, ...]
+    complete: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TasksQueued:
+    """Tasks became queued in the store: submitted, retried, or changed there."""
+
+    heads: tuple[Head, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TaskLeft:
+    """A queued task left the queue by someone else's hand (cancelled), or its row changed."""
+
+    task_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class DueLearned:
+    """A task was scheduled for, or has a deadline at, this wall-clock time."""
+
+    due_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Promoted:
+    """Answer to Promote: what became queued, what expired, and when the next task is due."""
+
+    queued: tuple[Head, ...]
+    expired: tuple[str, ...]
+    next_due_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """Answer to Claim; None where the store refused."""
+
+    claims: tuple[Claim, ...]
+    tasks: tuple[Task | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CallEnded:
+    """A call is over and its connection closed."""
+
+    task_id: str
+    attempt: int
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """Answer to Finish; None where the end was stale."""
+
+    ends: tuple[End, ...]
+    tasks: tuple[Task | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StoreFailed:
+    """A store verb failed: nothing it was asked happened. The same effect is due again later."""
+
+    claims: tuple[Claim, ...] = ()
+    ends: tuple[End, ...] = ()
+    peeked: tuple[Lane, Priority] | None = None
+    promoting: bool = False
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CancelAsked:
+    """Someone cancelled a task that is processing; the store has noted the wish."""
+
+    task_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class HostChecked:
+    """Answer to CheckHost."""
+
+    host: str
+    endpoint: str
+    health: Health
+
+
+@dataclass(frozen=True, slots=True)
+class DispatchPaused:
+    """The operator stopped or resumed all starts."""
+
+    paused: bool
+
+
+@dataclass(frozen=True, slots=True)
+class HostDrained:
+    """The operator took a host out of dispatch, or put it back."""
+
+    host: str
+    drained: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DrainAsked:
+    """Shutdown began: no further claims."""
+
+
+@dataclass(frozen=True, slots=True)
+class CutAsked:
+    """The drain is over: stop the calls that still run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ticked:
+    """Time has passed."""
+
+
+Event = (
+    HostsOwned
+    | LanesSeen
+    | HeadsSeen
+    | TasksQueued
+    | TaskLeft
+    | DueLearned
+    | Promoted
+    | Claimed
+    | CallEnded
+    | Finished
+    | StoreFailed
+    | CancelAsked
+    | HostChecked
+    | DispatchPaused
+    | HostDrained
+    | DrainAsked
+    | CutAsked
+    | Ticked
+)

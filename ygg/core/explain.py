@@ -1,0 +1,115 @@
+"""Why a task is where it is, and when it may move: answers from the state, best reason first."""
+
+from __future__ import annotations
+
+from ygg.core import gates, routing
+from ygg.core.state import State
+from ygg.model import EndView, Lane, Now, Reason, ReasonCode, Task
+from ygg.model import State as S
+
+
+def explain(state: State, task: Task, now: Now) -> tuple[Reason, ...]:
+    """The reasons of a task: one sentence of its own, then one per candidate while it waits."""
+    match task.state:
+        case S.QUEUED:
+            return (_waiting(state, task, now), *_per_candidate(state, task.lane, now))
+        case S.SCHEDULED:
+            return (_scheduled(task),)
+        case S.PROCESSING:
+            return (_processing(state, task),)
+        case _:
+            return (_ended(task),)
+
+
+def why_waiting(state: State, lane: Lane, now: Now) -> Reason:
+    """The one reason the best task of a lane is not running."""
+    if state.paused:
+        return Reason(ReasonCode.PAUSED, "dispatch is paused: ygg queue resume")
+    if state.draining:
+        return Reason(ReasonCode.DRAINING, "the dispatcher is shutting down")
+    open_to = routing.candidates(state, lane)
+    if not open_to:
+        text = f"no host serves type {lane.type} with these pins: ygg config check"
+        return Reason(ReasonCode.NO_HOST, text, lane.host)
+    obstacles = [gates.obstacle(state, c, now) for c in open_to]
+    if None in obstacles:
+        return Reason(ReasonCode.NEXT, "starts next", open_to[obstacles.index(None)].host)
+    return min((o for o in obstacles if o), key=_nearness)
+
+
+def _nearness(reason: Reason) -> int:
+    """A full host frees itself soonest; one that is down or drained needs a person."""
+    order = (ReasonCode.HOST_FULL, ReasonCode.HOST_BUSY, ReasonCode.HOST_DOWN)
+    return order.index(reason.code) if reason.code in order else len(order)
+
+
+def _waiting(state: State, task: Task, now: Now) -> Reason:
+    if task.id in state.claiming:
+        return Reason(
+            ReasonCode.NEXT, "being claimed now", state.claiming[task.id].claim.candidate.host
+        )
+    reason = why_waiting(state, task.lane, now)
+    head = state.where.get(task.id)
+    first = head is not None and state.lanes[task.lane][task.priority].heads[0] is head
+    if reason.code in (ReasonCode.NEXT, ReasonCode.HOST_FULL) and not first:
+        return Reason(ReasonCode.BEHIND, f"behind better-ranked tasks; {reason.text}", reason.host)
+    return reason
+
+
+def _per_candidate(state: State, lane: Lane, now: Now) -> tuple[Reason, ...]:
+    found = (
+        routing.reject_reason(state, lane, c, now)
+        or Reason(ReasonCode.NEXT, f"{c.host} could take it", c.host)
+        for c in routing.all_candidates(state, lane)
+    )
+    return tuple(found)
+
+
+def _scheduled(task: Task) -> Reason:
+    if task.attempt:
+        last = f" after {task.error}" if task.error else ""
+        text = f"backing off ({task.errors} errors, {task.deferrals} deferrals){last}"
+        return Reason(ReasonCode.BACKING_OFF, text, until_ms=task.due_ms)
+    return Reason(ReasonCode.NOT_BEFORE, "not before its time", until_ms=task.due_ms)
+
+
+def _processing(state: State, task: Task) -> Reason:
+    where = f"{task.host} {task.model or ''}".rstrip()
+    if task.cancel_requested:
+        return Reason(ReasonCode.CANCELLED, f"being stopped on {where}", task.host)
+    return Reason(ReasonCode.CHOSEN, f"attempt {task.attempt} runs on {where}", task.host)
+
+
+def _ended(task: Task) -> Reason:
+    try:
+        code = ReasonCode(task.reason or "")
+    except ValueError:
+        code = ReasonCode.COMPLETED if task.state is S.COMPLETED else ReasonCode.WITHDRAWN
+    return Reason(code, task.error or f"{task.state}: {task.reason}", task.host)
+
+
+def rivals(state: State, lane: Lane) -> tuple[Lane, ...]:
+    """The lanes that compete with this one for a host, itself included."""
+    mine = {c.host for c in routing.all_candidates(state, lane)}
+    known = {*state.lanes, lane}
+    return tuple(
+        other for other in known if mine & {c.host for c in routing.all_candidates(state, other)}
+    )
+
+
+def wait_estimate_ms(state: State, lane: Lane, ahead: int) -> int | None:
+    """ahead / slots * mean run time over recent completed calls of the lane's hosts; None when none."""
+    hosts = {c.host for c in routing.candidates(state, lane)}
+    times = [e.took_ms for e in state.recent if _measured(e) and e.host in hosts]
+    took = [t for t in times if t is not None]
+    slots = sum(gates.limit(state.hosts[h]) for h in hosts if h in state.hosts)
+    if not took or not slots:
+        return None
+    busy = sum(len(state.hosts[h].busy) for h in hosts if h in state.hosts)
+    if ahead + busy < slots:
+        return 0
+    return round((ahead + 1) / slots * sum(took) / len(took))
+
+
+def _measured(end: EndView) -> bool:
+    return end.state is S.COMPLETED and end.took_ms is not None

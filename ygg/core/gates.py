@@ -1,0 +1,164 @@
+"""When a host may take one more call, and what its servers' answers do to that.
+
+The gate of a host is its limit: the configured slots, less what an out-of-memory answer withdrew; one
+withdrawn slot comes back per `regain_slot_s`. On top of it each server has a breaker (down,
+unauthorised: closed again only by a good health check, tried after 1, 2, 4 … 60 s) and a busy gate
+(429, 503, out of memory: no start before `busy_until`, then one call at a time until one completes).
+A sick host is charged here, never its tasks.
+"""
+
+from __future__ import annotations
+
+from ygg.core.state import HostState, Server, State
+from ygg.model import (
+    Candidate,
+    Health,
+    HostHealth,
+    Now,
+    Outcome,
+    OutcomeKind,
+    Policy,
+    Reason,
+    ReasonCode,
+)
+
+_DOWN = {
+    OutcomeKind.UNREACHABLE: HostHealth.DOWN,
+    OutcomeKind.UNAUTHORIZED: HostHealth.UNAUTHORIZED,
+}
+
+
+def limit(host: HostState) -> int:
+    """Slots the host has now."""
+    probing = any(s.busy_times for s in host.servers.values())
+    return min(host.limit, 1) if probing else host.limit
+
+
+def free(host: HostState) -> int:
+    """Slots open for a new call now."""
+    return 0 if host.drained else max(0, limit(host) - len(host.busy))
+
+
+def up(state: State, candidate: Candidate) -> bool:
+    """Whether the candidate could take work, slots aside."""
+    host = state.hosts.get(candidate.host)
+    server = host.servers.get(candidate.endpoint) if host else None
+    return host is not None and server is not None and not host.drained and not server.open
+
+
+def obstacle(state: State, candidate: Candidate, now: Now) -> Reason | None:
+    """Why the candidate takes no call at this moment; None when it does."""
+    name = candidate.host
+    host = state.hosts.get(name)
+    if host is None or candidate.endpoint not in host.servers:
+        return Reason(ReasonCode.NO_HOST, f"{name} is not in hosts.yaml any more", name)
+    if host.drained:
+        return Reason(ReasonCode.HOST_DRAINED, f"{name} is drained by the operator", name)
+    server = host.servers[candidate.endpoint]
+    if server.open:
+        return _down_reason(name, server, now)
+    if server.busy_until > now.mono:
+        text = f"{name} asked for a pause: {server.text}"
+        return Reason(ReasonCode.HOST_BUSY, text, name, _wall(server.busy_until, now))
+    if free(host) <= 0:
+        text = f"{name}: {len(host.busy)} of {limit(host)} slots busy"
+        return Reason(ReasonCode.HOST_FULL, text, name)
+    return None
+
+
+def _down_reason(name: str, server: Server, now: Now) -> Reason:
+    code = (
+        ReasonCode.HOST_DOWN if server.health is HostHealth.DOWN else ReasonCode.HOST_UNAUTHORIZED
+    )
+    return Reason(
+        code, f"{name} is {server.health}: {server.text}", name, _wall(server.check_at, now)
+    )
+
+
+def _wall(at: float, now: Now) -> int:
+    return now.wall_ms + round((at - now.mono) * 1000)
+
+
+# --- what answers do ------------------------------------------------------------------------------
+
+
+def settle(state: State, candidate: Candidate, outcome: Outcome, now: Now) -> Reason | None:
+    """Learn from the end of a call; the reason when it changed what the host may do."""
+    host = state.hosts.get(candidate.host)
+    server = host.servers.get(candidate.endpoint) if host else None
+    if host is None or server is None:
+        return None
+    kind = outcome.kind
+    if kind in _DOWN:
+        return _open(server, _DOWN[kind], outcome.message, candidate.host, state.policy, now)
+    if kind in (OutcomeKind.BUSY, OutcomeKind.OUT_OF_MEMORY):
+        return _pause(host, server, outcome, state.policy, now)
+    if kind is OutcomeKind.COMPLETED:
+        server.busy_times = 0
+        _alive(server, state.policy, now)
+    return None
+
+
+def checked(state: State, name: str, endpoint: str, health: Health, now: Now) -> Reason | None:
+    """Learn from a health check; the reason when the host came up or went down."""
+    host = state.hosts.get(name)
+    server = host.servers.get(endpoint) if host else None
+    if server is None:
+        return None
+    server.checking = False
+    if health.health is not HostHealth.UP:
+        return _open(server, health.health, health.message, name, state.policy, now)
+    was = server.health
+    server.info, server.text = health, ""
+    _alive(server, state.policy, now)
+    if was is HostHealth.UP:
+        return None
+    return Reason(ReasonCode.NEXT, f"{name} is up", name)
+
+
+def _alive(server: Server, policy: Policy, now: Now) -> None:
+    server.health = HostHealth.UP
+    server.checked, server.checked_ms = now.mono, now.wall_ms
+    server.check_at = now.mono + policy.check_every_s
+    server.probe_s = 0.0
+
+
+def _open(
+    server: Server, health: HostHealth, text: str, name: str, policy: Policy, now: Now
+) -> Reason | None:
+    """Open the breaker, or wait longer before the next probe of one that is open."""
+    news = server.health is not health
+    if server.open and server.check_at > now.mono:
+        server.text = text
+        return None
+    server.health, server.text = health, text
+    server.checked, server.checked_ms = now.mono, now.wall_ms
+    server.probe_s = min(policy.probe_max_s, max(policy.probe_min_s, 2 * server.probe_s))
+    server.check_at = now.mono + server.probe_s
+    return _down_reason(name, server, now) if news else None
+
+
+def _pause(
+    host: HostState, server: Server, outcome: Outcome, policy: Policy, now: Now
+) -> Reason | None:
+    server.busy_times += 1
+    server.text = outcome.message
+    pause = outcome.retry_after_s
+    if pause is None:
+        pause = min(policy.probe_max_s, policy.probe_min_s * 2.0 ** (server.busy_times - 1))
+    server.busy_until = max(server.busy_until, now.mono + pause)
+    if outcome.kind is not OutcomeKind.OUT_OF_MEMORY or host.limit <= 1:
+        return None
+    host.limit -= 1
+    host.regain_at = now.mono + policy.regain_slot_s
+    text = f"{host.host.name}: out of memory, limit {host.limit + 1} -> {host.limit}"
+    return Reason(ReasonCode.HOST_BUSY, text, host.host.name)
+
+
+def regain(host: HostState, policy: Policy, now: Now) -> Reason | None:
+    """Give one withdrawn slot back when its time has come."""
+    if host.regain_at is None or host.regain_at > now.mono:
+        return None
+    host.limit = min(host.host.slots, host.limit + 1)
+    host.regain_at = now.mono + policy.regain_slot_s if host.limit < host.host.slots else None
+    return Reason(ReasonCode.NEXT, f"{host.host.name}: limit back to {host.limit}", host.host.name)

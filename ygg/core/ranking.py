@@ -1,0 +1,24 @@
+"""Which of two waiting tasks comes first.
+
+Strict (default): by priority, FIFO within one. With ageing `W`: by created + priority * W, so a task is
+overtaken only by better ones created less than (difference in priority) * W after it. Both keep
+FIFO within a lane and priority, so the first head of each is enough to find the best task.
+"""
+
+from __future__ import annotations
+
+from ygg.model import Head, Policy, Priority
+
+Rank = tuple[float, int]
+
+
+def rank(head: Head, policy: Policy) -> Rank:
+    """Sort key of a head; smaller runs first."""
+    if policy.ageing_s is None:
+        return (head.priority, head.seq)
+    return (head.created_ms + head.priority * policy.ageing_s * 1000, head.seq)
+
+
+def unseen_rank(priority: Priority, policy: Policy) -> Rank:
+    """A bound no unseen task of this priority can beat."""
+    return (priority if policy.ageing_s is None else float("-inf"), -1)

@@ -1,0 +1,142 @@
+"""What follows an attempt: outcome -> End. One function per row of the policy.
+
+A fault of the host (unreachable, unauthorised) costs the task nothing. An error on a healthy host is
+counted and tried once at once elsewhere, then backed off; "busy" and "out of memory" are counted apart,
+as deferrals; a refusal closes one candidate for good and fails the task only when all have refused.
+"""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass, replace
+
+from ygg.core import gates, routing
+from ygg.core.state import State
+from ygg.model import Candidate, End, Now, Outcome, OutcomeKind, ReasonCode, Task
+from ygg.model import State as S
+
+
+def jitter(task_id: str, attempt: int, share: float) -> float:
+    """A factor in 1 ± share, the same for the same attempt (no random source in the core)."""
+    unit = zlib.crc32(f"{task_id}.{attempt}".encode()) / 0xFFFFFFFF
+    return 1 + share * (2 * unit - 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One ended attempt with what the verdict needs."""
+
+    state: State
+    task: Task
+    candidate: Candidate
+    outcome: Outcome
+    now: Now
+
+    def end(self, state: S, reason: ReasonCode, **fields: object) -> End:
+        base = End(self.task.id, self.task.attempt, state, reason, self.outcome.message or None)
+        return replace(base, **fields)  # type: ignore[arg-type]
+
+    def due(self, seconds: float) -> int:
+        factor = jitter(self.task.id, self.task.attempt, self.state.policy.jitter)
+        return self.now.wall_ms + round(seconds * factor * 1000)
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether another candidate is up that the task has not just failed on."""
+        tried = {self.candidate.key, *self.task.lane.refused, *self.task.lane.avoid}
+        others = routing.all_candidates(self.state, self.task.lane)
+        return any(c.key not in tried and gates.up(self.state, c) for c in others)
+
+
+#: Outcomes that are followed by the same state whatever the task and its route.
+_PLAIN = {
+    OutcomeKind.BAD_REQUEST: (S.FAILED, ReasonCode.BAD_REQUEST),
+    OutcomeKind.UNREACHABLE: (S.QUEUED, ReasonCode.HOST_DOWN),
+    OutcomeKind.UNAUTHORIZED: (S.QUEUED, ReasonCode.HOST_UNAUTHORIZED),
+    OutcomeKind.WITHDRAWN: (S.QUEUED, ReasonCode.WITHDRAWN),
+    OutcomeKind.CANCELLED: (S.CANCELLED, ReasonCode.CANCELLED),
+    OutcomeKind.EXPIRED: (S.EXPIRED, ReasonCode.DEADLINE),
+}
+
+
+def judge(case: Case) -> End:
+    """What follows this outcome."""
+    match case.outcome.kind:
+        case OutcomeKind.COMPLETED:
+            return case.end(S.COMPLETED, ReasonCode.COMPLETED, result=case.outcome.result)
+        case OutcomeKind.REFUSED:
+            return _refused(case)
+        case OutcomeKind.ERROR:
+            return _error(case, ReasonCode.ERROR_BUDGET, _max_errors(case))
+        case OutcomeKind.TIMEOUT:
+            return _timeout(case)
+        case OutcomeKind.BUSY | OutcomeKind.OUT_OF_MEMORY:
+            return _deferred(case)
+        case OutcomeKind.INTERRUPTED:
+            requeue = case.state.policy.interrupted == "requeue"
+            return case.end(S.QUEUED if requeue else S.BLOCKED, ReasonCode.INTERRUPTED)
+        case kind:
+            return case.end(*_PLAIN[kind])
+
+
+def _refused(case: Case) -> End:
+    lane = case.task.lane
+    refused = tuple(sorted({*lane.refused, case.candidate.key}))
+    if all(c.key in refused for c in routing.all_candidates(case.state, lane)):
+        return case.end(S.FAILED, ReasonCode.ALL_REFUSED)
+    lane = replace(lane, refused=refused)
+    return case.end(S.QUEUED, ReasonCode.CANDIDATE_REFUSED, lane=lane)
+
+
+def _max_errors(case: Case) -> int:
+    kind = routing.type_of(case.state, case.task.lane.type)
+    retries = kind.retries if kind else None
+    return case.state.policy.max_errors if retries is None else retries + 1
+
+
+def _timeout(case: Case) -> End:
+    kind = routing.type_of(case.state, case.task.lane.type)
+    if kind is None or kind.retries is None:
+        return case.end(S.FAILED, ReasonCode.TIMEOUT, add_errors=1)
+    return _error(case, ReasonCode.TIMEOUT, kind.retries + 1)
+
+
+def _error(case: Case, final: ReasonCode, budget: int) -> End:
+    """Counted; once at once elsewhere, then back off."""
+    errors = case.task.errors + 1
+    if errors >= budget:
+        return case.end(S.FAILED, final, add_errors=1)
+    if not case.task.lane.avoid and case.elsewhere:
+        return _go_elsewhere(case, add_errors=1)
+    steps = case.state.policy.backoff_s
+    due = case.due(steps[min(errors, len(steps)) - 1])
+    return case.end(S.SCHEDULED, ReasonCode.BACKING_OFF, due_ms=due, add_errors=1)
+
+
+def _deferred(case: Case) -> End:
+    """Counted apart; to another candidate while one is up, else later."""
+    deferrals = case.task.deferrals + 1
+    if deferrals >= case.state.policy.max_deferrals:
+        return case.end(S.FAILED, ReasonCode.DEFERRAL_BUDGET, add_deferrals=1)
+    if case.elsewhere:
+        return _go_elsewhere(case, add_deferrals=1)
+    asked = case.outcome.retry_after_s
+    steps = case.state.policy.defer_s
+    due = (
+        case.due(steps[min(deferrals, len(steps)) - 1])
+        if asked is None
+        else case.now.wall_ms + round(asked * 1000)
+    )
+    return case.end(S.SCHEDULED, ReasonCode.DEFERRED, due_ms=due, add_deferrals=1)
+
+
+def _go_elsewhere(case: Case, *, add_errors: int = 0, add_deferrals: int = 0) -> End:
+    lane = case.task.lane
+    avoid = tuple(sorted({*lane.avoid, case.candidate.key}))
+    return case.end(
+        S.QUEUED,
+        ReasonCode.ELSEWHERE,
+        lane=replace(lane, avoid=avoid),
+        add_errors=add_errors,
+        add_deferrals=add_deferrals,
+    )

@@ -1,0 +1,206 @@
+"""Everything the dispatcher knows, and nothing it could ask for.
+
+`Window`: the first heads of one lane at one priority. It may hold heads that the store has lost in
+between (a claim is compare-and-set, so a stale head only costs a refusal), but when `complete` it lacks
+none. `unseen` windows therefore stand in the way of worse-ranked tasks until the store answers a Peek.
+
+A slot is taken from the moment a claim is emitted until its call ended or the claim was refused; the
+busy set of a host is exactly the claiming plus the running tasks on it. `check()` recomputes that.
+"""
+
+from __future__ import annotations
+
+from bisect import insort
+from collections import Counter, deque
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from operator import attrgetter
+
+from ygg.model import (
+    Call,
+    Candidate,
+    Claim,
+    End,
+    EndView,
+    Head,
+    Health,
+    Host,
+    HostHealth,
+    Lane,
+    OutcomeKind,
+    Policy,
+    Priority,
+    TaskType,
+)
+
+RECENT = 1000  #: ends remembered for rates and the live view
+_BY_SEQ = attrgetter("seq")
+
+
+@dataclass(slots=True)
+class Window:
+    """First heads of one lane at one priority, by seq."""
+
+    heads: list[Head] = field(default_factory=list)
+    complete: bool = False
+    peeking: bool = False
+
+    @property
+    def unseen(self) -> bool:
+        return not self.heads and not self.complete
+
+
+@dataclass(slots=True)
+class Server:
+    """One endpoint of a host: what the breaker and the busy gate know of it."""
+
+    health: HostHealth = HostHealth.UNKNOWN
+    text: str = ""
+    info: Health | None = None
+    checked: float | None = None  #: monotonic time of the last sign of life or death
+    checked_ms: int | None = None
+    checking: bool = False
+    check_at: float = 0.0  #: when the next health check is due
+    probe_s: float = 0.0  #: pause before the next probe while the breaker is open
+    busy_until: float = 0.0
+    busy_times: int = 0  #: refusals in a row (429, 503, out of memory)
+
+    @property
+    def open(self) -> bool:
+        return self.health in (HostHealth.DOWN, HostHealth.UNAUTHORIZED)
+
+
+@dataclass(slots=True)
+class HostState:
+    """One host: its gate, its servers and the tasks on it."""
+
+    host: Host
+    servers: dict[str, Server]
+    limit: int
+    regain_at: float | None = None
+    drained: bool = False
+    removed: bool = False  #: gone from hosts.yaml; stays until its last call ended
+    busy: set[str] = field(default_factory=set)
+
+
+@dataclass(slots=True)
+class Claiming:
+    claim: Claim
+    head: Head
+
+
+@dataclass(slots=True)
+class Running:
+    call: Call
+    started: float
+    cancelled: OutcomeKind | None = None
+
+
+@dataclass(slots=True)
+class State:
+    """The scheduling state of one dispatcher. Only `step` changes it."""
+
+    policy: Policy = field(default_factory=Policy)
+    types: Mapping[str, TaskType] = field(default_factory=dict)
+    hosts: dict[str, HostState] = field(default_factory=dict)
+    lanes: dict[Lane, dict[Priority, Window]] = field(default_factory=dict)
+    where: dict[str, Head] = field(default_factory=dict)  #: heads in windows, by task id
+    routes: dict[Lane, tuple[Candidate, ...]] = field(default_factory=dict)
+    claiming: dict[str, Claiming] = field(default_factory=dict)
+    running: dict[str, Running] = field(default_factory=dict)
+    finishing: dict[str, End] = field(default_factory=dict)  #: ends on their way to the store
+    unwritten: dict[str, End] = field(default_factory=dict)  #: ends the store could not take yet
+    cancel_wanted: set[str] = field(default_factory=set)
+    paused: bool = False
+    draining: bool = False
+    cut: bool = False
+    promoting: bool = False
+    next_due_ms: int | None = None
+    poll_at: float = 0.0
+    store_retry_at: float | None = None
+    store_error: str | None = None
+    wake_at: float | None = None
+    stale_ends: int = 0
+    recent: deque[EndView] = field(default_factory=lambda: deque(maxlen=RECENT))
+
+    # --- windows -------------------------------------------------------------------------------
+
+    @property
+    def window_size(self) -> int:
+        """Heads kept per lane and priority: enough for two rounds of every slot in the house."""
+        return max(16, 2 * sum(h.host.slots for h in self.hosts.values()))
+
+    def window(self, lane: Lane, priority: Priority) -> Window:
+        """The window of a lane at a priority; a new one is complete only for a lane known empty."""
+        windows = self.lanes.get(lane)
+        if windows is None:
+            windows = self.lanes[lane] = {}
+        found = windows.get(priority)
+        if found is None:
+            found = windows[priority] = Window(complete=True)
+        return found
+
+    def insert(self, head: Head) -> None:
+        """Put a head in its window, unless it is already on its way or lies beyond the window."""
+        if head.id in self.claiming or head.id in self.running:
+            return
+        self.remove(head.id)
+        window = self.window(head.lane, head.priority)
+        if not (
+            window.complete or window.peeking or (window.heads and head.seq < window.heads[-1].seq)
+        ):
+            return
+        insort(window.heads, head, key=_BY_SEQ)
+        self.where[head.id] = head
+        while len(window.heads) > 2 * self.window_size:
+            del self.where[window.heads.pop().id]
+            window.complete = False
+
+    def remove(self, task_id: str) -> None:
+        """Take a head out of its window, if it is in one."""
+        head = self.where.pop(task_id, None)
+        if head is not None:
+            self.lanes[head.lane][head.priority].heads.remove(head)
+
+    def windows(self) -> Iterator[tuple[Lane, Priority, Window]]:
+        for lane, windows in self.lanes.items():
+            for priority, window in windows.items():
+                yield lane, priority, window
+
+    def forget_idle_lanes(self) -> None:
+        """Drop lanes that hold nothing: tasks come with their lane, so nothing is lost."""
+        idle = [
+            lane
+            for lane, windows in self.lanes.items()
+            if all(w.complete and not w.heads and not w.peeking for w in windows.values())
+        ]
+        for lane in idle:
+            del self.lanes[lane]
+            self.routes.pop(lane, None)
+
+    # --- invariants ----------------------------------------------------------------------------
+
+    def check(self) -> None:
+        """Recompute every index and bound; AssertionError names the first that is off."""
+        self._check_windows()
+        held: dict[str, set[str]] = {name: set() for name in self.hosts}
+        for task_id, item in self.claiming.items():
+            held.setdefault(item.claim.candidate.host, set()).add(task_id)
+        for task_id, run in self.running.items():
+            held.setdefault(run.call.candidate.host, set()).add(task_id)
+        for name, host in self.hosts.items():
+            assert host.busy == held[name], f"{name}: busy {host.busy} but held {held[name]}"
+            assert 0 <= host.limit <= host.host.slots, f"{name}: limit {host.limit}"
+        assert not self.claiming.keys() & self.running.keys(), "a task both claiming and running"
+
+    def _check_windows(self) -> None:
+        seen: Counter[str] = Counter()
+        for lane, priority, window in self.windows():
+            assert window.heads == sorted(window.heads, key=_BY_SEQ), f"{lane} out of order"
+            for head in window.heads:
+                assert (head.lane, head.priority) == (lane, priority), f"{head} in a wrong window"
+                assert self.where.get(head.id) == head, f"{head} not in the index"
+                seen[head.id] += 1
+        assert seen == Counter(self.where.keys()), "index and windows differ"
+        both = self.where.keys() & (self.claiming.keys() | self.running.keys())
+        assert not both, f"waiting and started: {both}"
