@@ -10,17 +10,13 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from ygg.core import dispatching, gates, retrying, routing
+from ygg.core import dispatching, gates, retrying, routing, timing
 from ygg.core.effects import (
     Cancel,
-    CheckHost,
     Effect,
     Finish,
-    ListLanes,
     Note,
-    Promote,
     Start,
-    WakeAt,
 )
 from ygg.core.events import (
     CallEnded,
@@ -66,8 +62,8 @@ def step(state: State, event: Event, now: Now) -> list[Effect]:
     """Take in one event; what is to be done follows, in order."""
     effects = _handle(state, event, now)
     effects += dispatching.dispatch(state, now)
-    effects += _due(state, now)
-    effects += _wake(state, now)
+    effects += timing.due(state, now)
+    effects += timing.wake(state, now)
     return effects
 
 
@@ -154,7 +150,7 @@ def _merge(old: HostState | None, host: Host, now: Now) -> HostState:
     same = {e.name for e in old.host.endpoints if e in host.endpoints}
     kept = {name: old.servers[name] if name in same else new for name, new in servers.items()}
     limit = host.slots if old.regain_at is None else min(old.limit, host.slots)
-    return HostState(host, kept, limit, old.regain_at, old.drained, old.busy)
+    return HostState(host, kept, limit, old.regain_at, old.drained, busy=old.busy)
 
 
 def _host_drained(state: State, event: HostDrained) -> list[Effect]:
@@ -305,9 +301,7 @@ def _end_note(state: State, end: End, task: Task, now: Now) -> Note:
     took = now.wall_ms - task.started_ms if task.started_ms is not None else None
     since = task.queued_ms if task.queued_ms is not None else task.created_ms
     wait = task.started_ms - since if task.started_ms is not None else None
-    view = EndView(
-        task.id, now.wall_ms, task.state, end.reason, end_host(end, task), took, wait, tokens
-    )
+    view = EndView(task.id, now.wall_ms, task.state, end.reason, task.host, took, wait, tokens)
     state.recent.append(view)
     calm = task.state in (S.COMPLETED, S.CANCELLED)
     text = f"{task.state}: {end.reason}" + (f" ({end.detail})" if end.detail else "")
@@ -358,79 +352,3 @@ def _cut_asked(state: State) -> list[Effect]:
     for task_id in list(state.running):
         effects += _cancel(state, task_id, OutcomeKind.INTERRUPTED)
     return effects
-
-
-# --- time -----------------------------------------------------------------------------------------
-
-
-def _due(state: State, now: Now) -> list[Effect]:
-    """Everything whose time has come."""
-    effects: list[Effect] = []
-    if state.store_retry_at is not None:
-        if state.store_retry_at > now.mono:
-            return effects
-        effects += _store_again(state, now)
-    if not state.hosts:
-        return effects
-    if not state.promoting and _promotion_at(state, now) <= now.mono:
-        state.promoting = True
-        effects.append(Promote())
-    if state.poll_at <= now.mono:
-        state.poll_at = now.mono + state.policy.poll_s
-        state.forget_idle_lanes()
-        effects.append(ListLanes())
-    effects += _due_hosts(state, now)
-    return effects
-
-
-def _store_again(state: State, now: Now) -> list[Effect]:
-    """The pause after a store failure is over: write what was refused, then dispatch."""
-    state.store_retry_at = None
-    ends = tuple(state.unwritten.values())
-    state.unwritten.clear()
-    effects: list[Effect] = [Finish(ends)] if ends else []
-    return effects + dispatching.dispatch(state, now)
-
-
-def _promotion_at(state: State, now: Now) -> float:
-    """Monotonic time of the next pass over due times; the poll makes one too."""
-    if state.next_due_ms is None:
-        return state.poll_at
-    return min(state.poll_at, now.mono + (state.next_due_ms - now.wall_ms) / 1000)
-
-
-def _due_hosts(state: State, now: Now) -> list[Effect]:
-    effects: list[Effect] = []
-    for name, host in state.hosts.items():
-        effects += _notes(gates.regain(host, state.policy, now))
-        for endpoint, server in host.servers.items():
-            if not server.checking and server.check_at <= now.mono:
-                server.checking = True
-                effects.append(CheckHost(name, endpoint))
-    return effects
-
-
-def _wake(state: State, now: Now) -> list[Effect]:
-    """WakeAt for the earliest thing to come, when it differs from the last one asked for."""
-    times = [] if not state.hosts else [state.poll_at, _busy_or_regain(state, now)]
-    if state.store_retry_at is not None:
-        times = [state.store_retry_at]
-    elif state.next_due_ms is not None and not state.promoting:
-        times.append(_promotion_at(state, now))
-    at = max(now.mono, min(times, default=float("inf")))
-    if at == float("inf") or at == state.wake_at:
-        return []
-    state.wake_at = at
-    return [WakeAt(at)]
-
-
-def _busy_or_regain(state: State, now: Now) -> float:
-    times = [float("inf")]
-    for host in state.hosts.values():
-        times.append(host.regain_at if host.regain_at is not None else float("inf"))
-        for server in host.servers.values():
-            if not server.checking:
-                times.append(server.check_at)
-            if server.busy_until > now.mono:
-                times.append(server.busy_until)
-    return min(times)
