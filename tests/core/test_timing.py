@@ -1,0 +1,89 @@
+"""What becomes due, and failing stores."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tests.core.world import COMPLETED, START_MS, World, host, kind
+from ygg.core import effects as fx
+from ygg.core import events as ev
+from ygg.model import State as S
+
+
+def one_host(slots: int = 1) -> World:
+    return World((host("a", slots),), {"general": kind("general", "a")})
+
+
+def unseen(world: World, **fields: object) -> str:
+    """A row in the store that the core was not told of."""
+    other = one_host()
+    other.feed(ev.DispatchPaused(True))
+    row = other.rows[other.submit("general")]
+    world.rows["unseen"] = replace(row, id="unseen", **fields)  # type: ignore[arg-type]
+    return "unseen"
+
+
+def test_a_scheduled_task_starts_at_its_time_and_not_at_the_next_poll() -> None:
+    world = one_host()
+    task = unseen(world, state=S.SCHEDULED, due_ms=START_MS + 1300)
+    world.feed(ev.DueLearned(START_MS + 1300))
+    world.pass_time(1.2)
+    assert world.started == []
+    world.pass_time(0.2)
+    assert world.started == [task]
+
+
+def test_an_idle_dispatcher_wakes_only_for_its_poll() -> None:
+    world = one_host()
+    wakes = 0
+    until = world.mono + 20
+    while world.state.wake_at is not None and world.state.wake_at <= until:
+        world.mono = world.state.wake_at
+        world.feed(ev.Ticked())
+        wakes += 1
+    assert wakes <= 10 + 1
+
+
+def test_the_poll_finds_tasks_that_nobody_told_of() -> None:
+    world = one_host()
+    task = unseen(world)
+    world.pass_time(2.1)
+    assert world.started == [task]
+
+
+def test_a_failed_claim_gives_the_slot_back_and_is_tried_again() -> None:
+    world = one_host()
+    world.feed(ev.DispatchPaused(True))
+    task = world.submit("general")
+    world.feed(ev.DispatchPaused(False), settle=False)
+    claim = next(e for e in world.todo if isinstance(e, fx.Claim))
+    world.todo.clear()
+    world.feed(ev.StoreFailed(claims=claim.claims, message="disk full"))
+    assert world.state.hosts["a"].busy == set()
+    assert world.state.store_error == "disk full"
+    assert world.started == []
+    world.pass_time(1.1)
+    assert world.started == [task]
+    assert world.state.store_error is None
+
+
+def test_an_end_the_store_could_not_take_is_written_when_it_can() -> None:
+    world = one_host()
+    task = world.submit("general")
+    call = world.calls.pop(task)
+    world.feed(ev.CallEnded(task, call.call.task.attempt, COMPLETED), settle=False)
+    finish = next(e for e in world.todo if isinstance(e, fx.Finish))
+    world.todo.clear()
+    world.feed(ev.StoreFailed(ends=finish.ends, message="disk full"))
+    assert world.rows[task].state is S.PROCESSING
+    world.pass_time(1.1)
+    assert world.rows[task].state is S.COMPLETED
+    assert world.state.stale_ends == 0
+
+
+def test_idle_lanes_are_forgotten_and_still_served() -> None:
+    world = one_host()
+    world.end(world.submit("general"))
+    world.pass_time(5)
+    assert world.state.lanes == {}
+    assert world.submit("general") in world.calls

@@ -1,0 +1,218 @@
+"""A whole dispatcher in a test: the real `step`, a plain dictionary as the store, and time as a number.
+
+Effects wait in `todo` until the test lets them happen, so a test may reorder or refuse them.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import replace
+
+from ygg.core import effects as fx
+from ygg.core import events as ev
+from ygg.core.state import State
+from ygg.core.step import step
+from ygg.model import (
+    Candidate,
+    End,
+    Endpoint,
+    Head,
+    Health,
+    Host,
+    HostHealth,
+    Lane,
+    Now,
+    Operation,
+    Outcome,
+    OutcomeKind,
+    Policy,
+    Priority,
+    Result,
+    Task,
+    TaskType,
+)
+from ygg.model import State as S
+
+START_MS = 1_800_000_000_000
+
+
+def host(name: str, slots: int = 1, models: tuple[str, ...] = ("m",), kind: str = "gpu") -> Host:
+    endpoint = Endpoint("main", "ollama", f"http://{name}:11434", models)
+    return Host(name, slots, (endpoint,), kind, models)
+
+
+def kind(name: str, *hosts: str, retries: int | None = None, model: str = "m") -> TaskType:
+    return TaskType(name, tuple(Candidate(h, "main", model) for h in hosts), retries=retries)
+
+
+HOME_HOSTS = (host("surtr", 2), host("fenrir", 3), host("skadi", 2))
+HOME_TYPES = {
+    "code": kind("code", "skadi"),
+    "text": kind("text", "fenrir"),
+    "reasoning": kind("reasoning", "surtr"),
+    "general": kind("general", "surtr"),
+}
+COMPLETED = Outcome(OutcomeKind.COMPLETED, result=Result("text", "stop", "m", "ollama"))
+
+
+class World:
+    """The dispatcher's state with a store of plain rows."""
+
+    def __init__(
+        self,
+        hosts: tuple[Host, ...] = HOME_HOSTS,
+        types: dict[str, TaskType] | None = None,
+        policy: Policy | None = None,
+        *,
+        own: bool = True,
+    ) -> None:
+        self.state = State()
+        self.mono = 1000.0
+        self.rows: dict[str, Task] = {}
+        self.todo: deque[fx.Effect] = deque()
+        self.notes: list[fx.Note] = []
+        self.started: list[str] = []  # task ids in the order of their calls
+        self.calls: dict[str, fx.Start] = {}
+        self.checks: list[tuple[str, str]] = []
+        self.cancels: list[fx.Cancel] = []
+        self.ends: list[End] = []
+        self.hosts, self.types = hosts, HOME_TYPES if types is None else types
+        self.policy = policy or Policy()
+        if own:
+            self.own()
+
+    def own(self) -> None:
+        self.feed(ev.HostsOwned(self.hosts, self.types, self.policy))
+
+    @property
+    def now(self) -> Now:
+        return Now(self.mono, START_MS + round((self.mono - 1000) * 1000))
+
+    def feed(self, event: ev.Event, *, settle: bool = True) -> None:
+        self.todo += step(self.state, event, self.now)
+        self.state.check()
+        if settle:
+            self.settle()
+
+    def settle(self) -> None:
+        while self.todo:
+            self.perform(self.todo.popleft())
+
+    def pass_time(self, seconds: float) -> None:
+        """Let time pass, waking whenever the core asked to be woken."""
+        until = self.mono + seconds
+        while self.state.wake_at is not None and self.state.wake_at <= until:
+            self.mono = max(self.mono, self.state.wake_at)
+            self.feed(ev.Ticked())
+        self.mono = until
+        self.feed(ev.Ticked())
+
+    # --- what a caller does ---------------------------------------------------------------------
+
+    def submit(self, type_: str = "code", priority: int = 2, **fields: object) -> str:
+        task_id = f"t{len(self.rows) + 1}"
+        lane = fields.pop("lane", None) or Lane(type_)
+        assert isinstance(lane, Lane)
+        task = Task(
+            task_id, len(self.rows) + 1, 1, lane, Priority(priority), S.QUEUED, Operation.CHAT,
+            {"messages": []}, created_ms=self.now.wall_ms, queued_ms=self.now.wall_ms,
+        )  # fmt: skip
+        self.rows[task_id] = replace(task, **fields)  # type: ignore[arg-type]
+        self.feed(ev.TasksQueued((self.rows[task_id].head,)))
+        return task_id
+
+    def end(self, task_id: str, outcome: Outcome = COMPLETED) -> None:
+        call = self.calls.pop(task_id)
+        self.feed(ev.CallEnded(task_id, call.call.task.attempt, outcome))
+
+    def fail(
+        self, task_id: str, kind_: OutcomeKind, text: str = "boom", after: float | None = None
+    ) -> None:
+        self.end(task_id, Outcome(kind_, text, retry_after_s=after))
+
+    def check_answer(self, name: str, health: HostHealth) -> None:
+        self.feed(ev.HostChecked(name, "main", Health(health, message=str(health))))
+
+    def running_on(self, name: str) -> list[str]:
+        return [t for t, s in self.calls.items() if s.call.candidate.host == name]
+
+    # --- the store ------------------------------------------------------------------------------
+
+    def perform(self, effect: fx.Effect) -> None:
+        match effect:
+            case fx.Claim(claims):
+                self.feed(ev.Claimed(claims, tuple(self._claim(c) for c in claims)), settle=False)
+            case fx.Start(call):
+                self.started.append(call.task.id)
+                self.calls[call.task.id] = effect
+            case fx.Finish(ends):
+                self.ends += ends
+                self.feed(ev.Finished(ends, tuple(self._finish(e) for e in ends)), settle=False)
+            case fx.Peek(lane, priority, limit):
+                heads = self._heads(lane, priority)
+                event = ev.HeadsSeen(lane, priority, tuple(heads[:limit]), len(heads) < limit)
+                self.feed(event, settle=False)
+            case fx.ListLanes():
+                lanes = {(t.lane, t.priority) for t in self._queued()}
+                self.feed(ev.LanesSeen(tuple(sorted(lanes, key=str))), settle=False)
+            case fx.Promote():
+                self.feed(self._promote(), settle=False)
+            case fx.CheckHost(name, endpoint):
+                self.checks.append((name, endpoint))
+            case fx.Cancel():
+                self.cancels.append(effect)
+            case fx.Note():
+                self.notes.append(effect)
+            case fx.WakeAt():
+                pass
+
+    def _queued(self) -> list[Task]:
+        return [t for t in self.rows.values() if t.state is S.QUEUED]
+
+    def _heads(self, lane: Lane, priority: Priority) -> list[Head]:
+        rows = [t for t in self._queued() if (t.lane, t.priority) == (lane, priority)]
+        return [t.head for t in sorted(rows, key=lambda t: t.seq)]
+
+    def _claim(self, claim: fx.ClaimItem) -> Task | None:
+        row = self.rows[claim.task_id]
+        if row.state is not S.QUEUED or row.version != claim.version:
+            return None
+        where = claim.candidate
+        row = replace(
+            row, state=S.PROCESSING, version=row.version + 1, attempt=row.attempt + 1,
+            host=where.host, endpoint=where.endpoint, model=where.model, started_ms=self.now.wall_ms,
+        )  # fmt: skip
+        self.rows[row.id] = row
+        return row
+
+    def _finish(self, end: End) -> Task | None:
+        row = self.rows[end.task_id]
+        if row.state is not S.PROCESSING or row.attempt != end.attempt:
+            return None
+        row = replace(
+            row, state=end.state, version=row.version + 1, reason=end.reason, error=end.detail,
+            lane=end.lane or row.lane, due_ms=end.due_ms, errors=row.errors + end.add_errors,
+            deferrals=row.deferrals + end.add_deferrals,
+        )  # fmt: skip
+        self.rows[row.id] = row
+        return row
+
+    def _promote(self) -> ev.Promoted:
+        now, queued, expired = self.now.wall_ms, [], []
+        for row in list(self.rows.values()):
+            waits = row.state in (S.QUEUED, S.SCHEDULED)
+            if waits and row.deadline_ms is not None and row.deadline_ms <= now:
+                self.rows[row.id] = replace(row, state=S.EXPIRED)
+                expired.append(row.id)
+            elif row.state is S.SCHEDULED and (row.due_ms or 0) <= now:
+                lane = replace(row.lane, avoid=())
+                row = replace(row, state=S.QUEUED, version=row.version + 1, lane=lane, due_ms=None)
+                self.rows[row.id] = row
+                queued.append(row.head)
+        times = [
+            t
+            for r in self.rows.values()
+            for t in (r.due_ms if r.state is S.SCHEDULED else None, r.deadline_ms)
+            if t is not None and r.state in (S.QUEUED, S.SCHEDULED)
+        ]
+        return ev.Promoted(tuple(queued), tuple(expired), min(times, default=None))

@@ -1,0 +1,473 @@
+"""The run loop: feeds events to `step`, performs the effects, owns every asyncio task.
+
+Everything here runs in one event loop and one thread, so the scheduling state needs no lock: `feed` is
+the only way in. An effect never waits; what comes of it is fed back as an event from a done-callback.
+The loop decides nothing. Waiting is event-driven: a task, a free slot, a due time (one timer, set by
+WakeAt) or a signal wakes it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from typing import TypeVar, assert_never
+
+from ygg.attempt import run_attempt
+from ygg.core import effects as fx
+from ygg.core import events as ev
+from ygg.core import explain as explaining
+from ygg.core.snapshotting import snapshot
+from ygg.core.state import State
+from ygg.core.step import step
+from ygg.errors import Draining, NotFound, YggError
+from ygg.model import (
+    FINAL,
+    Call,
+    Counts,
+    Host,
+    Lane,
+    NewTask,
+    Now,
+    Outcome,
+    OutcomeKind,
+    Policy,
+    Priority,
+    Reason,
+    Snapshot,
+    Submitted,
+    Task,
+    TaskType,
+)
+from ygg.model import State as TaskState
+from ygg.ports import Archive, AttemptStarted, Backends, Piece, Queue
+from ygg.streams import Streams
+
+log = logging.getLogger("ygg.dispatch")
+
+T = TypeVar("T")
+CANCEL_WAIT_S = 10.0  #: how long `cancel` waits for a running call to stop
+SNAPSHOT_S = 0.25  #: readers get a new copy at most this often
+STATUS_S = 10.0  #: concurrency status in the log
+PRUNE_S = 60.0
+
+
+def wall_clock_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+class Dispatcher:
+    """One run of the dispatcher over a queue and its hosts. Implements `ports.Control`."""
+
+    def __init__(
+        self,
+        queue: Queue,
+        archive: Archive,
+        *,
+        wall_ms: Callable[[], int] = wall_clock_ms,
+        checked: bool = False,
+    ) -> None:
+        self.queue = queue
+        self._archive = archive
+        self._wall_ms = wall_ms
+        self._checked = checked  # tests: State.check() after every step
+        self._loop = asyncio.get_running_loop()
+        self.state = State()
+        self.streams = Streams()
+        self.backends: Backends = {}
+        self.log_tail: deque[str] = deque(maxlen=100)
+        self._inbox: deque[ev.Event] = deque()
+        self._stepping = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._calls: dict[str, asyncio.Task[Outcome]] = {}
+        self._asks: set[asyncio.Future[object]] = set()
+        self._waiters: dict[str, set[asyncio.Future[Task]]] = {}
+        self._quiet = asyncio.Event()  # set when no call runs and no write is under way
+        self._started_ms = wall_ms()
+        self._counts = Counts({})
+        self._counted = float("-inf")
+        self._snapshot: tuple[float, Snapshot] | None = None
+
+    # --- life ----------------------------------------------------------------------------------
+
+    async def start(
+        self,
+        hosts: Sequence[Host],
+        types: Mapping[str, TaskType],
+        policy: Policy,
+        backends: Backends,
+    ) -> None:
+        """Recover what a dead owner left, then take the first step. Waits for no host."""
+        found = await self.queue.recover(self._wall_ms(), policy.max_crashes)
+        if found.requeued or found.poisoned or found.cancelled:
+            log.warning(
+                "recovered from a crash: %d tasks back in the queue, %d blocked, %d cancelled",
+                found.requeued, found.poisoned, found.cancelled,
+            )  # fmt: skip
+        self._counts = await self.archive.counts()
+        self.own(hosts, types, policy, backends)
+
+    def own(
+        self,
+        hosts: Sequence[Host],
+        types: Mapping[str, TaskType],
+        policy: Policy,
+        backends: Backends,
+    ) -> None:
+        """Use these hosts from now on; calls that run on others go on."""
+        self.backends = backends
+        self.feed(ev.HostsOwned(tuple(hosts), types, policy))
+
+    async def drain(self, grace_s: float, hurry: asyncio.Event) -> None:
+        """Stop claiming, wait for running calls until `grace_s` or `hurry`, cut the rest, write all
+        ends. Never raises for a failing store: what it could not write is recovered at the next start."""
+        self.feed(ev.DrainAsked())
+        await self._until_quiet(grace_s, hurry)
+        self.feed(ev.CutAsked())
+        await self._until_quiet(CANCEL_WAIT_S, asyncio.Event())
+        self._stop_timer()
+        self.streams.close()
+
+    async def _until_quiet(self, grace_s: float, hurry: asyncio.Event) -> None:
+        waits = [asyncio.create_task(e.wait()) for e in (self._quiet, hurry)]
+        self._note_quiet()
+        await asyncio.wait(waits, timeout=grace_s, return_when=asyncio.FIRST_COMPLETED)
+        for wait in waits:
+            wait.cancel()
+        await asyncio.gather(*waits, return_exceptions=True)
+
+    def _note_quiet(self) -> None:
+        state = self.state
+        busy = state.running or state.claiming or state.finishing or self._calls
+        if (busy and state.store_retry_at is None) or (busy and (state.running or self._calls)):
+            self._quiet.clear()
+        else:
+            self._quiet.set()
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    # --- events in, effects out ----------------------------------------------------------------
+
+    def now(self) -> Now:
+        return Now(self._loop.time(), self._wall_ms())
+
+    def feed(self, event: ev.Event) -> None:
+        """Take in one event. Events fed while a step runs wait their turn."""
+        self._inbox.append(event)
+        if self._stepping:
+            return
+        self._stepping = True
+        try:
+            while self._inbox:
+                self._step(self._inbox.popleft())
+        finally:
+            self._stepping = False
+        self._note_quiet()
+
+    def _step(self, event: ev.Event) -> None:
+        effects = step(self.state, event, self.now())
+        if self._checked:
+            self.state.check()
+        for effect in effects:
+            self._perform(effect)
+        if isinstance(event, ev.Finished):
+            self._settle([t for t in event.tasks if t is not None])
+        elif isinstance(event, ev.Promoted):
+            for task_id in event.expired:
+                self._announce(task_id)
+
+    def _perform(self, effect: fx.Effect) -> None:
+        match effect:
+            case fx.Claim(claims):
+                self._ask(
+                    self.queue.claim(claims, self._wall_ms()),
+                    lambda tasks: ev.Claimed(claims, tuple(tasks)),
+                    lambda why: ev.StoreFailed(claims=claims, message=why),
+                )
+            case fx.Start(call):
+                self._start(call)
+            case fx.Finish(ends):
+                self._ask(
+                    self.queue.finish(ends, self._wall_ms()),
+                    lambda tasks: ev.Finished(ends, tuple(tasks)),
+                    lambda why: ev.StoreFailed(ends=ends, message=why),
+                )
+            case fx.Note(reason, task_id, attempt, level):
+                self._log(level, reason, task_id, attempt)
+            case fx.WakeAt(at):
+                self._stop_timer()
+                self._timer = self._loop.call_at(at, self.feed, ev.Ticked())
+            case fx.Peek(lane, priority, limit):
+                self._ask(
+                    self.queue.heads(lane, priority, limit),
+                    lambda heads: ev.HeadsSeen(lane, priority, tuple(heads), len(heads) < limit),
+                    lambda why: ev.StoreFailed(peeked=(lane, priority), message=why),
+                )
+            case fx.ListLanes():
+                self._ask(
+                    self.queue.lanes(),
+                    lambda lanes: ev.LanesSeen(tuple(lanes)),
+                    lambda why: ev.StoreFailed(message=why),
+                )
+            case fx.Promote():
+                self._ask(
+                    self.queue.promote(self._wall_ms()),
+                    lambda p: ev.Promoted(p.queued, p.expired, p.next_due_ms),
+                    lambda why: ev.StoreFailed(promoting=True, message=why),
+                )
+            case fx.Cancel(task_id):
+                if task_id in self._calls:
+                    self._calls[task_id].cancel()
+            case fx.CheckHost(host, endpoint):
+                self._check(host, endpoint)
+            case _:
+                assert_never(effect)
+
+    def _ask(
+        self,
+        answer: Awaitable[T],
+        ok: Callable[[T], ev.Event],
+        failed: Callable[[str], ev.Event],
+    ) -> None:
+        """Feed the event that comes of a store verb."""
+        future: asyncio.Future[T] = asyncio.ensure_future(answer)
+
+        def done(future: asyncio.Future[T]) -> None:
+            self._asks.discard(future)  # type: ignore[arg-type]
+            if future.cancelled():
+                return
+            error = future.exception()
+            if error is None:
+                self.feed(ok(future.result()))
+            else:
+                if not isinstance(error, YggError):
+                    log.error("store verb failed unexpectedly", exc_info=error)
+                self.feed(failed(str(error) or type(error).__name__))
+
+        self._asks.add(future)  # type: ignore[arg-type]
+        future.add_done_callback(done)
+
+    def _log(self, level: str, reason: Reason, task_id: str | None, attempt: int | None) -> None:
+        number = logging.getLevelNamesMapping()[level]
+        if not log.isEnabledFor(number):
+            return
+        who = f"{task_id}.{attempt}" if attempt else task_id
+        line = f"{who} {reason.text}" if who else reason.text
+        self.log_tail.append(line)
+        log.log(number, "%s", line, extra={"task_id": task_id, "host": reason.host})
+
+    # --- calls and checks ----------------------------------------------------------------------
+
+    def _start(self, call: Call) -> None:
+        task_id, attempt = call.task.id, call.task.attempt
+        task = self._calls[task_id] = self._loop.create_task(self._run(call))
+
+        def done(task: asyncio.Task[Outcome]) -> None:
+            del self._calls[task_id]
+            self.streams.drop(task_id)
+            outcome = Outcome(OutcomeKind.CANCELLED) if task.cancelled() else task.result()
+            self.feed(ev.CallEnded(task_id, attempt, outcome))
+
+        task.add_done_callback(done)
+
+    async def _run(self, call: Call) -> Outcome:
+        backend = self.backends.get((call.candidate.host, call.candidate.endpoint))
+        if backend is None:
+            return Outcome(OutcomeKind.UNREACHABLE, f"{call.candidate.host} left the configuration")
+        task_id = call.task.id
+        return await run_attempt(call, backend, lambda item: self.streams.put(task_id, item))
+
+    def _check(self, host: str, endpoint: str) -> None:
+        backend = self.backends.get((host, endpoint))
+        if backend is not None:
+            self._ask(
+                backend.check(),
+                lambda health: ev.HostChecked(host, endpoint, health),
+                lambda why: ev.StoreFailed(message=why),
+            )
+
+    # --- waiting readers -----------------------------------------------------------------------
+
+    def _settle(self, tasks: Sequence[Task]) -> None:
+        for task in tasks:
+            if task.state in FINAL or task.state is TaskState.BLOCKED:
+                self.streams.end(task.id)
+                for waiter in self._waiters.pop(task.id, ()):
+                    if not waiter.done():
+                        waiter.set_result(task)
+
+    def _announce(self, task_id: str) -> None:
+        """An end that did not come through Finish: read the row, then tell."""
+        if task_id not in self._waiters and not self.streams.followed(task_id):
+            return
+        self._ask(
+            self.archive.get(task_id),
+            lambda task: self._told(task),
+            lambda why: ev.Ticked(),
+        )
+
+    def _told(self, task: Task) -> ev.Event:
+        self._settle([task])
+        return ev.TaskLeft(task.id)
+
+    async def wait_end(self, task_id: str, timeout_s: float) -> Task:
+        waiter: asyncio.Future[Task] = self._loop.create_future()
+        self._waiters.setdefault(task_id, set()).add(waiter)
+        try:
+            task = await self.archive.get(task_id)
+            if task.state in FINAL or task.state is TaskState.BLOCKED:
+                return task
+            done, _ = await asyncio.wait([waiter], timeout=timeout_s)
+            return waiter.result() if done else await self.archive.get(task_id)
+        finally:
+            waiters = self._waiters.get(task_id, set())
+            waiters.discard(waiter)
+            if not waiters:
+                self._waiters.pop(task_id, None)
+
+    async def follow(self, task_id: str) -> AsyncIterator[AttemptStarted | Piece | Task]:
+        reader = self.streams.read(task_id)
+        try:
+            task = await self.archive.get(task_id)
+            while task.state not in FINAL and task.state is not TaskState.BLOCKED:
+                items = await reader.take()
+                if not items:
+                    break
+                for item in items:
+                    yield item
+            yield await self.archive.get(task_id)
+        finally:
+            self.streams.leave(task_id, reader)
+
+    # --- verbs (ports.Control) -----------------------------------------------------------------
+
+    @property
+    def archive(self) -> Archive:
+        return self._archive
+
+    async def submit(
+        self, tasks: Sequence[NewTask], *, capacity: int | None = None, atomic: bool = True
+    ) -> list[Submitted | YggError]:
+        if self.state.draining:
+            raise Draining(
+                "ygg is shutting down", hint="submit again in a minute", retry_after_s=60
+            )
+        answers = await self.queue.submit(tasks, self._wall_ms(), capacity=capacity, atomic=atomic)
+        self._entered([a.task for a in answers if isinstance(a, Submitted) and not a.existing])
+        return answers
+
+    def _entered(self, tasks: Sequence[Task]) -> None:
+        """Tell the core of tasks that wait now."""
+        heads = tuple(t.head for t in tasks if t.state is TaskState.QUEUED)
+        if heads:
+            self.feed(ev.TasksQueued(heads))
+        for task in tasks:
+            times = [t for t in (task.due_ms, task.deadline_ms) if t is not None]
+            if times and task.state is TaskState.SCHEDULED:
+                self.feed(ev.DueLearned(min(times)))
+
+    async def cancel(self, task_id: str, *, running: bool = True) -> Task:
+        task = await self.queue.cancel(task_id, self._wall_ms(), running=running)
+        if task.state is not TaskState.PROCESSING:
+            self.feed(ev.TaskLeft(task.id))
+            self._settle([task])
+            return task
+        self.feed(ev.CancelAsked(task.id))
+        return await self.wait_end(task.id, CANCEL_WAIT_S)
+
+    async def retry(self, task_ids: Sequence[str]) -> list[Task | YggError]:
+        answers = await self.queue.retry(task_ids, self._wall_ms())
+        self._entered([a for a in answers if isinstance(a, Task)])
+        return answers
+
+    async def prioritize(self, task_id: str, priority: Priority) -> Task:
+        task = await self.queue.prioritize(task_id, priority, self._wall_ms())
+        self.feed(ev.TaskLeft(task.id))
+        self._entered([task])
+        return task
+
+    async def pause(self, paused: bool) -> None:
+        self.feed(ev.DispatchPaused(paused))
+
+    async def drain_host(self, host: str, drained: bool) -> None:
+        if host not in self.state.hosts:
+            known = ", ".join(sorted(self.state.hosts))
+            raise NotFound(f"no host {host!r}", hint=f"hosts: {known}")
+        self.feed(ev.HostDrained(host, drained))
+
+    async def check_hosts(self) -> Snapshot | None:
+        async def one(host: str, endpoint: str) -> None:
+            health = await self.backends[host, endpoint].check()
+            self.feed(ev.HostChecked(host, endpoint, health))
+
+        await asyncio.gather(*(one(h, e) for h, e in self.backends))
+        await self._count()
+        return self._copy()
+
+    def explain(self, task: Task) -> tuple[Reason, ...]:
+        return explaining.explain(self.state, task, self.now())
+
+    def rivals(self, lane: Lane) -> tuple[Lane, ...]:
+        return explaining.rivals(self.state, lane)
+
+    def wait_estimate_ms(self, task: Task, ahead: int) -> int | None:
+        return explaining.wait_estimate_ms(self.state, task.lane, ahead)
+
+    # --- snapshots and housekeeping ------------------------------------------------------------
+
+    def snapshot(self) -> Snapshot:
+        """At most four copies a second; the counts in it are refreshed by `housekeeping`."""
+        at = self._loop.time()
+        if self._snapshot is None or at - self._snapshot[0] >= SNAPSHOT_S:
+            if at - self._counted >= SNAPSHOT_S:
+                self._counted = at
+                self._ask(self._count(), lambda _: ev.Ticked(), lambda why: ev.Ticked())
+            self._snapshot = (at, self._copy())
+        return self._snapshot[1]
+
+    async def _count(self) -> None:
+        self._counts = await self.archive.counts()
+
+    def _copy(self) -> Snapshot:
+        return snapshot(
+            self.state,
+            self.now(),
+            epoch=self.queue.epoch,
+            started_ms=self._started_ms,
+            counts=self._counts,
+            tokens=self.streams.counts(),
+            log=self.log_tail,
+        )
+
+    async def report_concurrency(self) -> None:
+        """Every 10 s one line: active tasks and free slots of each host, as long as anything runs."""
+        was_active = False
+        while True:
+            await asyncio.sleep(STATUS_S)
+            active = len(self.state.running)
+            if active or was_active:
+                log.info("Active tasks: %d (%s)", active, self.concurrency())
+            was_active = bool(active)
+
+    def concurrency(self) -> dict[str, dict[str, object]]:
+        """active, available_slots and task ids per host."""
+        views = self._copy().hosts
+        return {
+            h.name: {"active": len(h.running), "available_slots": h.free, "tasks": list(h.running)}
+            for h in views
+        }
+
+    async def prune(self) -> None:
+        """Delete ended tasks past their retention, a small transaction at a time."""
+        while True:
+            try:
+                while await self.queue.prune(self._wall_ms()) > 0:
+                    pass
+            except YggError as error:
+                log.warning("pruning failed: %s", error)
+            await asyncio.sleep(PRUNE_S)
