@@ -120,6 +120,18 @@ class Dispatcher:
         self.backends = backends
         self.feed(ev.HostsOwned(tuple(hosts), types, policy))
 
+    def retire(self, backends: Backends) -> None:
+        """Close the connections of endpoints that left the configuration, once their calls ended."""
+
+        async def close() -> None:
+            busy = [t for t in self._calls.values() if not t.done()]
+            if busy:
+                await asyncio.wait(busy)
+            await asyncio.gather(*(b.close() for b in backends.values()))
+
+        if backends:
+            self._ask(close(), lambda _: ev.Ticked(), lambda why: ev.Ticked())
+
     async def drain(self, grace_s: float, hurry: asyncio.Event) -> None:
         """Stop claiming, wait for running calls until `grace_s` or `hurry`, cut the rest, write all
         ends. Never raises for a failing store: what it could not write is recovered at the next start."""

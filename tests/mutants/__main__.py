@@ -1,0 +1,101 @@
+"""Plant each known bug in a copy of the tree and see its tests fail: `make mutants`.
+
+A check counts only when a planted bug makes it fail. Each mutant is one exact edit of one file and the
+tests that must notice. The tests first have to pass without any edit; a mutant whose text is no longer
+in the file, or whose tests still pass, fails the run.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from tests.mutants.catalogue import MUTANTS, Mutant
+
+ROOT = Path(__file__).resolve().parents[2]
+COPIED = ("ygg", "tests", "bench", "examples", "docs", "pyproject.toml", "hosts.yaml", "README.md")
+WORKERS = 2
+
+
+def main() -> int:
+    chosen = [m for m in MUTANTS if not sys.argv[1:] or any(a in m.name for a in sys.argv[1:])]
+    with tempfile.TemporaryDirectory(prefix="ygg-mutants-") as folder:
+        base = Path(folder)
+        trees = [_copy(base / str(n)) for n in range(WORKERS)]
+        if not _sound(trees[0], chosen):
+            return 1
+        with ThreadPoolExecutor(WORKERS) as pool:
+            shares = [chosen[n::WORKERS] for n in range(WORKERS)]
+            results = list(pool.map(_run_share, trees, shares))
+    alive = [name for share in results for name in share]
+    print(f"{len(chosen) - len(alive)} of {len(chosen)} planted bugs caught")
+    for name in alive:
+        print(f"  ALIVE: {name}")
+    return 1 if alive else 0
+
+
+def _copy(target: Path) -> Path:
+    target.mkdir()
+    for name in COPIED:
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, target / name, ignore=shutil.ignore_patterns("__pycache__"))
+        elif source.exists():
+            shutil.copy(source, target / name)
+    return target
+
+
+def _sound(tree: Path, mutants: list[Mutant]) -> bool:
+    """The tests of all mutants pass on the unchanged tree."""
+    tests = sorted({t for m in mutants for t in m.tests})
+    code, output = _pytest(tree, tests)
+    if code != 0:
+        print(output)
+        print("the tests fail without any planted bug")
+    return code == 0
+
+
+def _run_share(tree: Path, mutants: list[Mutant]) -> list[str]:
+    return [m.name for m in mutants if not _caught(tree, m)]
+
+
+def _caught(tree: Path, mutant: Mutant) -> bool:
+    path = tree / mutant.file
+    text = path.read_text(encoding="utf-8")
+    if text.count(mutant.old) != 1:
+        print(
+            f"STALE    {mutant.name}: {mutant.file} holds its text {text.count(mutant.old)} times"
+        )
+        return False
+    started = time.monotonic()
+    path.write_text(text.replace(mutant.old, mutant.new), encoding="utf-8")
+    try:
+        code, _ = _pytest(tree, mutant.tests)
+    finally:
+        path.write_text(text, encoding="utf-8")
+    took = time.monotonic() - started
+    print(f"{'caught  ' if code == 1 else 'ALIVE   '} {mutant.name} ({took:.1f} s)", flush=True)
+    return code == 1
+
+
+def _pytest(tree: Path, tests: tuple[str, ...] | list[str]) -> tuple[int, str]:
+    """Exit code (1: tests failed; anything else is no verdict) and output of the tests in that tree."""
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *tests]
+    env = os.environ | {"PYTHONPATH": str(tree), "HYPOTHESIS_STORAGE_DIRECTORY": str(tree / ".hyp")}
+    try:
+        done = subprocess.run(
+            command, cwd=tree, env=env, capture_output=True, text=True, timeout=300, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return 1, "timed out"
+    return done.returncode, done.stdout + done.stderr
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,142 @@
+"""The only module that names concrete stores and backends: everything else meets them as ports.
+
+`running` is the nested scope of a dispatcher, used by the daemon, the demo and the benchmarks alike:
+the store outside, the backends and the calls inside. Whatever ends it, calls end before the store closes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ygg.errors import ConfigError
+from ygg.model import Endpoint, Host
+
+if TYPE_CHECKING:
+    from ygg.client import Desk
+    from ygg.config import Config
+    from ygg.loop import Dispatcher
+    from ygg.ports import Backend, Backends
+
+DATABASE = "ygg.db"
+
+
+def backend(endpoint: Endpoint, host: str) -> Backend:
+    """The driver an endpoint names."""
+    match endpoint.backend:
+        case "ollama":
+            from ygg.backends.ollama import OllamaBackend
+
+            return OllamaBackend(endpoint, host=host)
+        case "openai":
+            from ygg.backends.openai import OpenAIBackend
+
+            return OpenAIBackend(endpoint, host=host)
+        case other:
+            raise ConfigError(f"host {host}: unknown backend {other!r}", hint="ollama or openai")
+
+
+def build_backends(hosts: Iterable[Host]) -> dict[tuple[str, str], Backend]:
+    """One driver per endpoint. Call inside the event loop that will use them."""
+    return {(h.name, e.name): backend(e, h.name) for h in hosts for e in h.endpoints}
+
+
+async def close_backends(backends: Backends) -> None:
+    await asyncio.gather(*(b.close() for b in backends.values()), return_exceptions=True)
+
+
+@dataclass(slots=True)
+class Scope:
+    """A running dispatcher with what surrounds it."""
+
+    dispatcher: Dispatcher
+    config: Config
+    hurry: asyncio.Event  #: set it to cut the drain short
+
+    async def reload(self, config: Config) -> None:
+        """Use another configuration from now on; calls under way keep their connections."""
+        old = dict(self.dispatcher.backends)
+        keep = {
+            (h.name, e.name): old[h.name, e.name]
+            for h in config.hosts.values()
+            for e in h.endpoints
+            if (h.name, e.name) in old and old[h.name, e.name].endpoint == e
+        }
+        fresh = [
+            (h, e)
+            for h in config.hosts.values()
+            for e in h.endpoints
+            if (h.name, e.name) not in keep
+        ]
+        backends = keep | {(h.name, e.name): backend(e, h.name) for h, e in fresh}
+        self.config = config
+        self.dispatcher.own(tuple(config.hosts.values()), config.types, config.policy, backends)
+        gone = {key: b for key, b in old.items() if b not in keep.values()}
+        self.dispatcher.retire(gone)
+
+
+@asynccontextmanager
+async def running(
+    config: Config,
+    database: Path,
+    *,
+    on_fatal: Callable[[BaseException], None] | None = None,
+    checked: bool = False,
+) -> AsyncIterator[Scope]:
+    """A started dispatcher over `database`; drains and closes everything on the way out.
+
+    Raises StoreError when the database cannot be opened or another process owns it.
+    """
+    from ygg.loop import Dispatcher
+    from ygg.stores.sqlite import open_store
+
+    store = open_store(database, on_fatal=on_fatal)
+    try:
+        dispatcher = Dispatcher(store, store, checked=checked)
+        backends = build_backends(config.hosts.values())
+        hurry = asyncio.Event()
+        try:
+            hosts = tuple(config.hosts.values())
+            await dispatcher.start(hosts, config.types, config.policy, backends)
+            scope = Scope(dispatcher, config, hurry)
+            try:
+                yield scope
+            finally:
+                await dispatcher.drain(scope.config.policy.drain_s, hurry)
+        finally:
+            await close_backends(dispatcher.backends or backends)
+    finally:
+        await store.close()
+
+
+def desk(*, socket: str | None, config: str | None, write: bool) -> Desk:
+    """The running daemon, or with none the database itself (`write` takes its lock)."""
+    import os
+
+    from ygg.client import connect
+
+    remote = connect(socket, os.environ)
+    return remote if remote is not None else offline_desk(config, write=write)
+
+
+def offline_desk(config_path: str | None, *, write: bool) -> Desk:
+    """A desk on the database, for when no daemon runs. Writing takes the lock; reading does not."""
+    import os
+
+    from ygg import paths
+    from ygg.api.offline import OfflineDesk
+    from ygg.config import load_found
+    from ygg.stores.sqlite import open_archive, open_store
+
+    config = load_found(config_path, os.environ)
+    database = paths.state_dir(os.environ) / DATABASE
+
+    if write:
+        return OfflineDesk(
+            config, database, lambda: _twice(open_store(database, dispatcher=False)), build_backends
+        )
+    return OfflineDesk(config, database, lambda: (None, open_archive(database)), build_backends)
