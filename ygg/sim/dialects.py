@@ -1,0 +1,273 @@
+"""The two protocols of the simulated servers: exact bodies, no timing.
+
+An answer is a list of pieces of text; a dialect turns each into the bytes its real server sends.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Protocol
+
+from ygg.model import JsonDict
+
+JSON = "application/json; charset=utf-8"
+NOW = "2026-01-01T00:00:00.000000Z"
+DIGEST = "0" * 64
+
+
+@dataclass(slots=True)
+class Ask:
+    """A call as the simulator understands it."""
+
+    path: str
+    model: str
+    prompt: str
+    max_tokens: int | None
+    stream: bool
+    usage: bool = True  #: report usage at the end of the stream
+    chat: bool = True
+
+
+@dataclass(slots=True)
+class Answer:
+    """What the model says."""
+
+    words: list[str]
+    stop: str
+    prompt_tokens: int
+    load_s: float = 0.0
+    took_s: float = 0.0
+
+
+@dataclass(slots=True)
+class Inventory:
+    """What a server can be asked without a call."""
+
+    models: tuple[str, ...]
+    loaded: dict[str, float] = field(default_factory=dict)
+
+
+class Dialect(Protocol):
+    """The bytes of one kind of server."""
+
+    stream_kind: str
+    paths: frozenset[str]  #: where calls are posted
+
+    def read(self, path: str, body: JsonDict) -> Ask: ...
+    def piece(self, ask: Ask, word: str) -> bytes: ...
+    def end(self, ask: Ask, answer: Answer) -> bytes: ...
+    def whole(self, ask: Ask, answer: Answer) -> bytes: ...
+    def error(self, status: int, message: str, kind: str = "") -> bytes: ...
+    def error_line(self, message: str) -> bytes: ...
+    def no_model(self, model: str) -> str: ...
+    def get(self, path: str, has: Inventory) -> bytes | JsonDict | None: ...
+    def context_error(self) -> str: ...
+    def busy_error(self) -> str: ...
+
+
+def dialect(name: str) -> Dialect:
+    """`ollama` or `vllm`."""
+    kinds: dict[str, type[OllamaDialect | VllmDialect]] = {
+        "ollama": OllamaDialect,
+        "vllm": VllmDialect,
+    }
+    return kinds[name]()
+
+
+def dump(value: object) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode()
+
+
+def _text_of(messages: object) -> str:
+    """The last message's text, which is what a record shows of a chat."""
+    if not isinstance(messages, list) or not messages or not isinstance(messages[-1], dict):
+        return ""
+    content = messages[-1].get("content")
+    return content if isinstance(content, str) else ""
+
+
+class OllamaDialect:
+    """`ollama serve`: newline-delimited JSON, streaming unless told otherwise."""
+
+    stream_kind = "application/x-ndjson"
+    paths = frozenset({"/api/chat", "/api/generate"})
+
+    def read(self, path: str, body: JsonDict) -> Ask:
+        chat = path == "/api/chat"
+        prompt = _text_of(body.get("messages")) if chat else str(body.get("prompt", ""))
+        options = body.get("options") or {}
+        limit = options.get("num_predict")
+        model = str(body.get("model", ""))
+        return Ask(path, model, prompt, limit, body.get("stream", True), chat=chat)
+
+    def piece(self, ask: Ask, word: str) -> bytes:
+        return _ollama_piece(ask.model, word, ask.chat)
+
+    def end(self, ask: Ask, answer: Answer) -> bytes:
+        return dump(self._last(ask, answer, "")) + b"\n"
+
+    def whole(self, ask: Ask, answer: Answer) -> bytes:
+        return dump(self._last(ask, answer, "".join(answer.words)))
+
+    def _last(self, ask: Ask, answer: Answer, text: str) -> JsonDict:
+        said = (
+            {"message": {"role": "assistant", "content": text}} if ask.chat else {"response": text}
+        )
+        total, load = int(answer.took_s * 1e9), int(answer.load_s * 1e9)
+        return {
+            "model": ask.model, "created_at": NOW, **said, "done": True, "done_reason": answer.stop,
+            "total_duration": total, "load_duration": load,
+            "prompt_eval_count": answer.prompt_tokens, "prompt_eval_duration": total // 10,
+            "eval_count": len(answer.words), "eval_duration": max(0, total - load - total // 10),
+        }  # fmt: skip
+
+    def error(self, status: int, message: str, kind: str = "") -> bytes:
+        return dump({"error": message})
+
+    def error_line(self, message: str) -> bytes:
+        return dump({"error": message}) + b"\n"
+
+    def no_model(self, model: str) -> str:
+        return f"model '{model}' not found"
+
+    def context_error(self) -> str:
+        return "the input length exceeds the context length"
+
+    def busy_error(self) -> str:
+        return "server busy, please try again.  maximum pending requests exceeded"
+
+    def get(self, path: str, has: Inventory) -> bytes | JsonDict | None:
+        match path:
+            case "/":
+                return b"Ollama is running"
+            case "/api/version":
+                return {"version": "0.33.0"}
+            case "/api/tags":
+                return {"models": [self._model(m) for m in has.models]}
+            case "/api/ps":
+                return {"models": [self._loaded(m) for m in has.loaded]}
+            case "/api/show":
+                return {
+                    "license": "", "modelfile": "", "parameters": "", "template": "{{ .Prompt }}",
+                    "details": self._details(), "model_info": {"general.architecture": "llama"},
+                    "capabilities": ["completion"], "modified_at": NOW,
+                }  # fmt: skip
+        return None
+
+    def _details(self) -> JsonDict:
+        return {
+            "parent_model": "", "format": "gguf", "family": "llama", "families": ["llama"],
+            "parameter_size": "8B", "quantization_level": "Q4_K_M",
+        }  # fmt: skip
+
+    def _model(self, name: str) -> JsonDict:
+        facts = {"name": name, "model": name, "modified_at": NOW, "size": 5_000_000_000}
+        return {**facts, "digest": DIGEST, "details": self._details()}
+
+    def _loaded(self, name: str) -> JsonDict:
+        vram = {"size_vram": 5_000_000_000, "expires_at": NOW, "context_length": 4096}
+        return {**self._model(name), **vram}
+
+
+@lru_cache(1024)
+def _ollama_piece(model: str, word: str, chat: bool) -> bytes:
+    said = {"message": {"role": "assistant", "content": word}} if chat else {"response": word}
+    return dump({"model": model, "created_at": NOW, **said, "done": False}) + b"\n"
+
+
+class VllmDialect:
+    """The OpenAI server of vLLM: server-sent events, whole answers unless asked to stream."""
+
+    stream_kind = "text/event-stream; charset=utf-8"
+    paths = frozenset({"/v1/chat/completions"})
+
+    def read(self, path: str, body: JsonDict) -> Ask:
+        limit = body.get("max_tokens") or body.get("max_completion_tokens")
+        wants = (body.get("stream_options") or {}).get("include_usage", False)
+        prompt, model = _text_of(body.get("messages")), str(body.get("model", ""))
+        return Ask(path, model, prompt, limit, body.get("stream", False), usage=wants)
+
+    def piece(self, ask: Ask, word: str) -> bytes:
+        return _vllm_piece(ask.model, word)
+
+    def end(self, ask: Ask, answer: Answer) -> bytes:
+        last = _vllm_chunk(ask.model, [{"index": 0, "delta": {}, "finish_reason": answer.stop}])
+        if ask.usage:
+            usage = _vllm_chunk(ask.model, []) | {"usage": self._usage(answer)}
+            return _event(last) + _event(usage) + b"data: [DONE]\n\n"
+        return _event(last) + b"data: [DONE]\n\n"
+
+    def whole(self, ask: Ask, answer: Answer) -> bytes:
+        message = {"role": "assistant", "content": "".join(answer.words)}
+        choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": answer.stop}
+        facts = {
+            "id": "chatcmpl-sim",
+            "object": "chat.completion",
+            "created": 1,
+            "model": ask.model,
+        }
+        return dump({**facts, "choices": [choice], "usage": self._usage(answer)})
+
+    def _usage(self, answer: Answer) -> JsonDict:
+        prompt, said = answer.prompt_tokens, len(answer.words)
+        return {"prompt_tokens": prompt, "completion_tokens": said, "total_tokens": prompt + said}
+
+    def error(self, status: int, message: str, kind: str = "") -> bytes:
+        return dump({"error": self._error(status, message, kind)})
+
+    def error_line(self, message: str) -> bytes:
+        return _event({"error": self._error(500, message, "InternalServerError")})
+
+    def _error(self, status: int, message: str, kind: str) -> JsonDict:
+        return {
+            "message": message,
+            "type": kind or "BadRequestError",
+            "param": None,
+            "code": status,
+        }
+
+    def no_model(self, model: str) -> str:
+        return f"The model `{model}` does not exist."
+
+    def context_error(self) -> str:
+        return (
+            "This model's maximum context length is 512 tokens. However, your request has 900 "
+            "input tokens. Please reduce the length of the input messages. (parameter=input_tokens)"
+        )
+
+    def busy_error(self) -> str:
+        return (
+            "The engine is currently busy and cannot accept new requests. Please try again later "
+            "or on a different instance."
+        )
+
+    def get(self, path: str, has: Inventory) -> bytes | JsonDict | None:
+        match path:
+            case "/health":
+                return b""
+            case "/version":
+                return {"version": "0.32.0"}
+            case "/v1/models":
+                return {"object": "list", "data": [self._model(m) for m in has.models]}
+        return None
+
+    def _model(self, name: str) -> JsonDict:
+        facts = {"id": name, "object": "model", "created": 1, "owned_by": "vllm"}
+        return {**facts, "root": name, "max_model_len": 512}
+
+
+def _event(value: JsonDict) -> bytes:
+    return b"data: " + dump(value) + b"\n\n"
+
+
+def _vllm_chunk(model: str, choices: list[JsonDict]) -> JsonDict:
+    kind = "chat.completion.chunk"
+    return {"id": "chatcmpl-sim", "object": kind, "created": 1, "model": model, "choices": choices}
+
+
+@lru_cache(1024)
+def _vllm_piece(model: str, word: str) -> bytes:
+    choice = {"index": 0, "delta": {"content": word}, "finish_reason": None}
+    return _event(_vllm_chunk(model, [choice]))

@@ -1,0 +1,409 @@
+"""Simulated model servers on real HTTP over loopback, for the demo, the tests and the benchmarks.
+
+A server has slots and a latency, loads its models, streams words, misbehaves by plan, and writes down
+every call as it saw it: the dispatcher is judged by these records, not by what it believes. Calls beyond
+the slots wait in FIFO order, as with the real servers, and are counted as violations. Same seed, same
+prompts, same words.
+
+`python -m ygg.sim.servers '{"name": "a", "slots": 2, "models": ["m"], "latency_s": 0.2}'` prints
+`{"name", "url"}` as one JSON line and serves until stdin ends; `"records": "file.json"` keeps the records.
+A JSON list starts several servers and prints one line for each.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from ygg.sim.dialects import JSON, Answer, Ask, Inventory, dialect, dump
+from ygg.sim.faults import Fault, FaultPlan
+from ygg.sim.http import LAST_CHUNK, Connection, Request, chunk
+
+__all__ = ["Arrival", "Fault", "FaultPlan", "SimServer"]
+
+SENTENCE = "the loom keeps one thread for every branch of the old tree in hand "
+WORDS = [f"{word} " for word in SENTENCE.split()]
+OOM_TEXT = "llama runner process has terminated: cudaMalloc failed: out of memory"
+PAGE = b"<html><head><title>Welcome to nginx!</title></head><body>nginx</body></html>"
+PROMPT_KEPT = 200  #: characters of a prompt in a record
+OVERHEAD = "X-Sim: ygg"
+
+
+@dataclass(slots=True)
+class Arrival:
+    """One call as the server saw it. Times are time.monotonic() seconds.
+
+    `task` is the X-Ygg-Task header, `started` is when a slot was free, `how` is `running`, `done`,
+    `aborted` (the client went away) or `error`.
+    """
+
+    task: str
+    prompt: str
+    model: str
+    at: float
+    in_flight_at_arrival: int = 0  #: other calls that had arrived and not ended
+    started: float | None = None
+    ended: float | None = None
+    how: str = "running"
+    tokens: int = 0  #: sent
+
+
+class SimServer:
+    """One simulated server. Build it anywhere, `start` it inside a running event loop."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        slots: int = 1,
+        models: Sequence[str] = ("sim",),
+        latency_s: float = 0.0,
+        load_s: float = 0.0,
+        dialect: str = "ollama",
+        tokens: int = 8,
+        faults: FaultPlan | None = None,
+        seed: int = 0,
+        api_key: str | None = None,
+        port: int = 0,
+    ) -> None:
+        self.name, self.slots, self.models = name, slots, tuple(models)
+        self.latency_s, self.load_s, self.tokens, self.seed = latency_s, load_s, tokens, seed
+        self.api_key, self.port = api_key, port
+        self.dialect_name = dialect
+        self.records: list[Arrival] = []
+        self.peak_in_flight = 0
+        self.violations = 0
+        self.url = ""
+        self.changed = asyncio.Event()  #: set whenever a call arrives, streams or ends
+        self._running: dict[int, Arrival] = {}  #: arrived and not ended, in order of arrival
+        self._inventory = Inventory(self.models)
+        self._connections: set[Connection] = set()
+        self._server: asyncio.Server | None = None
+        self.plan(faults or FaultPlan())
+
+    # --- life ---------------------------------------------------------------------------------
+
+    def plan(self, faults: FaultPlan) -> None:
+        """Use this plan from the next call on."""
+        self.faults = faults
+        self._deck = faults.start()
+
+    async def start(self) -> str:
+        """Listen on loopback; the URL. A server that was stopped or killed comes back on its port."""
+        self._dialect = dialect(self.dialect_name)
+        self._free = asyncio.Semaphore(self.slots)
+        self._loading = asyncio.Lock()
+        self._server = await asyncio.get_running_loop().create_server(
+            lambda: Connection(self._handle, self._connections), "127.0.0.1", self.port
+        )
+        self.port = self._server.sockets[0].getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        return self.url
+
+    async def stop(self) -> None:
+        """Close the listener and every connection, and let the calls on them end."""
+        self.kill()
+        await self.until(lambda: not self._running)
+
+    def kill(self) -> None:
+        """Die at once: the port refuses and every connection is reset. Loaded models are forgotten."""
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+        for connection in list(self._connections):
+            connection.abort()
+        self._inventory.loaded.clear()
+
+    async def until(self, condition: Any, timeout_s: float = 10.0) -> None:
+        """Wait for `condition()` to hold; it is asked whenever a call arrives, streams or ends."""
+        async with asyncio.timeout(timeout_s):
+            while not condition():
+                self.changed.clear()
+                await self.changed.wait()
+
+    # --- requests -----------------------------------------------------------------------------
+
+    async def _handle(self, request: Request, connection: Connection) -> None:
+        if self.api_key and request.headers.get("authorization") != f"Bearer {self.api_key}":
+            connection.reply(401, self._dialect.error(401, "invalid API key"), JSON)
+        elif request.method == "POST" and request.path in self._dialect.paths:
+            await self._call(request, connection)
+        else:
+            self._ask(request, connection)
+
+    def _ask(self, request: Request, connection: Connection) -> None:
+        found = self._dialect.get(request.path, self._inventory)
+        if found is None:
+            connection.reply(404, b"404 page not found", "text/plain")
+        elif isinstance(found, bytes):
+            body = b"" if request.method == "HEAD" else found
+            connection.reply(200, body, "text/plain; charset=utf-8")
+        else:
+            connection.reply(200, dump(found), JSON)
+
+    async def _call(self, request: Request, connection: Connection) -> None:
+        try:
+            ask = self._dialect.read(request.path, json.loads(request.body))
+        except (ValueError, AttributeError):
+            connection.reply(400, self._dialect.error(400, "invalid JSON body"), JSON)
+            return
+        record = Arrival(
+            request.headers.get("x-ygg-task", ""),
+            ask.prompt[:PROMPT_KEPT],
+            ask.model,
+            time.monotonic(),
+        )
+        self.records.append(record)
+        try:
+            with self._counted(record):
+                await self._judge(record)
+                async with self._free:
+                    record.started = time.monotonic()
+                    await self._answer(ask, record, connection)
+        except _Ended:
+            pass
+
+    @contextmanager
+    def _counted(self, record: Arrival) -> Iterator[None]:
+        record.in_flight_at_arrival = len(self._running)
+        self._running[id(record)] = record
+        self.changed.set()
+        try:
+            yield
+        except asyncio.CancelledError:
+            self._close(record, "aborted")
+            raise
+        finally:
+            if record.ended is None:
+                self._close(record, "error")
+
+    def _close(self, record: Arrival, how: str) -> None:
+        """The call is over: its slot is free before its last byte leaves."""
+        record.how, record.ended = how, time.monotonic()
+        del self._running[id(record)]
+        self.changed.set()
+
+    async def _judge(self, record: Arrival) -> None:
+        """Count a violation, unless a client is just leaving: its close may be read after this call."""
+        if record.in_flight_at_arrival >= self.slots:
+            for _ in range(3):
+                await asyncio.sleep(0)
+            record.in_flight_at_arrival = list(self._running).index(id(record))
+            self.violations += record.in_flight_at_arrival >= self.slots
+        self.peak_in_flight = max(self.peak_in_flight, record.in_flight_at_arrival + 1)
+
+    # --- answers ------------------------------------------------------------------------------
+
+    async def _answer(self, ask: Ask, record: Arrival, connection: Connection) -> None:
+        fault = self._deck.deal(ask.prompt)
+        self._refuse(fault, ask, record, connection)
+        load_s = await self._load(ask.model)
+        if fault is Fault.LOAD_FAILURE:
+            self._fail(
+                500, "llama runner process has terminated: exit status 2", record, connection
+            )
+        answer = self._words(ask, load_s)
+        if ask.stream:
+            await self._stream(ask, answer, fault, record, connection)
+        else:
+            await asyncio.sleep(self.latency_s)
+            answer.took_s = time.monotonic() - record.at
+            record.tokens = len(answer.words)
+            self._close(record, "done")
+            connection.reply(200, self._dialect.whole(ask, answer), JSON, OVERHEAD)
+
+    def _refuse(
+        self, fault: Fault | None, ask: Ask, record: Arrival, connection: Connection
+    ) -> None:
+        """The answers that are no stream at all."""
+        if fault is Fault.NO_MODEL or ask.model not in self.models:
+            self._fail(404, self._dialect.no_model(ask.model), record, connection)
+        if fault in (Fault.HTML, Fault.GATEWAY):
+            self._close(record, "error")
+            connection.reply(200 if fault is Fault.HTML else 502, PAGE, "text/html")
+            raise _Ended
+        if fault is Fault.DROP:
+            self._close(record, "error")
+            connection.transport.close()
+            raise _Ended
+        status, message, *headers = self._status(fault)
+        if status:
+            self._fail(int(status), message, record, connection, *headers)
+
+    def _status(self, fault: Fault | None) -> tuple[int, str] | tuple[int, str, str]:
+        later = f"Retry-After: {self.faults.retry_after}"
+        match fault:
+            case Fault.ERROR_500:
+                return (
+                    500,
+                    "model runner has unexpectedly stopped, this may be due to resource limits",
+                )
+            case Fault.OOM:
+                return 500, OOM_TEXT
+            case Fault.BUSY:
+                return 503, self._dialect.busy_error()
+            case Fault.BUSY_LATER:
+                return 503, self._dialect.busy_error(), later
+            case Fault.RATE_LIMITED:
+                return 429, "too many requests", later
+            case Fault.UNAUTHORIZED:
+                return 401, "unauthorized"
+            case Fault.BAD_REQUEST:
+                return 400, "invalid options: temperature"
+            case Fault.CONTEXT:
+                return 400, self._dialect.context_error()
+        return 0, ""
+
+    def _fail(
+        self, status: int, message: str, record: Arrival, connection: Connection, *headers: str
+    ) -> None:
+        self._close(record, "error")
+        connection.reply(status, self._dialect.error(status, message), JSON, *headers)
+        raise _Ended
+
+    async def _load(self, model: str) -> float:
+        """Silence while the model loads, as Ollama does; one load at a time. Seconds it took."""
+        if model in self._inventory.loaded:
+            return 0.0
+        before = time.monotonic()
+        async with self._loading:
+            if model not in self._inventory.loaded and self.load_s:
+                await asyncio.sleep(self.load_s)
+            self._inventory.loaded[model] = time.monotonic()
+        return time.monotonic() - before
+
+    def _words(self, ask: Ask, load_s: float) -> Answer:
+        wanted = self.tokens if ask.max_tokens is None or ask.max_tokens < 0 else ask.max_tokens
+        count = min(self.tokens, wanted)
+        start = zlib.crc32(ask.prompt.encode("utf-8", "replace"), self.seed)
+        words = [WORDS[(start + n) % len(WORDS)] for n in range(count)]
+        stop = "length" if wanted < self.tokens else "stop"
+        return Answer(words, stop, len(ask.prompt) // 4 + 1, load_s)
+
+    async def _stream(
+        self, ask: Ask, answer: Answer, fault: Fault | None, record: Arrival, connection: Connection
+    ) -> None:
+        pace = self.latency_s / max(1, len(answer.words))
+        pending = connection.begin(self._dialect.stream_kind)
+        if fault is Fault.STALL_BEFORE:
+            await asyncio.Event().wait()
+        started = time.monotonic()
+        for n, word in enumerate(answer.words):
+            if fault is not None and n == self.faults.after_tokens:
+                await self._break(fault, ask, pending, record, connection)
+            if pace:
+                await _sleep_until(started + pace * (n + 1))
+            pending += chunk(self._dialect.piece(ask, word))
+            record.tokens = n + 1
+            if pace:
+                connection.write(pending)
+                self.changed.set()
+                pending = b""
+        answer.took_s = time.monotonic() - record.at
+        self._close(record, "done")
+        connection.write(pending + chunk(self._dialect.end(ask, answer)) + LAST_CHUNK)
+
+    async def _break(
+        self, fault: Fault, ask: Ask, pending: bytes, record: Arrival, connection: Connection
+    ) -> None:
+        """Go wrong in mid-stream; returns when this fault is none of that kind."""
+        if fault is Fault.STALL_AFTER:
+            connection.write(pending)
+            self.changed.set()
+            await asyncio.Event().wait()
+        last = self._last_bytes(fault, ask)
+        if last is None:
+            return
+        self._close(record, "error")
+        connection.write(pending + last)
+        if fault is Fault.RESET:
+            connection.abort()
+        raise _Ended
+
+    def _last_bytes(self, fault: Fault, ask: Ask) -> bytes | None:
+        say = self._dialect.error_line
+        end = self._dialect.end(ask, Answer([], "stop", 1))
+        match fault:
+            case Fault.RESET:
+                return b""
+            case Fault.EOF:
+                return LAST_CHUNK
+            case Fault.ERROR_LINE:
+                return chunk(say("an error was encountered while running the model")) + LAST_CHUNK
+            case Fault.OOM_MIDSTREAM:
+                return chunk(say(OOM_TEXT)) + LAST_CHUNK
+            case Fault.DONE_AFTER_ERROR:
+                return chunk(say("EngineCore encountered an issue") + end) + LAST_CHUNK
+            case Fault.GARBAGE:
+                return chunk(b"data: {]\n\n") + chunk(end) + LAST_CHUNK
+            case Fault.NO_OBJECT:
+                text = b'["no object"]\n' if self.dialect_name == "ollama" else b'data: ["no"]\n\n'
+                return chunk(text) + chunk(end) + LAST_CHUNK
+        return None
+
+
+class _Ended(Exception):
+    """The call has been answered."""
+
+
+async def _sleep_until(at: float) -> None:
+    await asyncio.sleep(max(0.0, at - time.monotonic()))
+
+
+# --- standalone -----------------------------------------------------------------------------------
+
+
+def from_json(spec: Mapping[str, Any]) -> SimServer:
+    """A server from plain data: the arguments of SimServer, `faults` as those of FaultPlan."""
+    arguments = {k: v for k, v in spec.items() if k != "records"}
+    if "faults" in arguments:
+        arguments["faults"] = _plan(arguments["faults"])
+    return SimServer(**arguments)
+
+
+def _plan(spec: Mapping[str, Any]) -> FaultPlan:
+    def faults(names: Sequence[str | None]) -> list[Fault | None]:
+        return [None if n is None else Fault(n) for n in names]
+
+    known = dict(spec)
+    known["script"] = faults(spec.get("script", ()))
+    known["by_prompt"] = {k: faults(v) for k, v in spec.get("by_prompt", {}).items()}
+    known["rates"] = {Fault(k): v for k, v in spec.get("rates", {}).items()}
+    return FaultPlan(**known)
+
+
+def dump_records(server: SimServer, path: Path) -> None:
+    """Write what the server saw as one JSON object."""
+    facts = {"name": server.name, "violations": server.violations, "peak": server.peak_in_flight}
+    path.write_bytes(dump({**facts, "records": [asdict(r) for r in server.records]}))
+
+
+async def serve(specs: Sequence[Mapping[str, Any]]) -> None:
+    """Start each server, say where it is, and run until stdin ends."""
+    servers = [from_json(spec) for spec in specs]
+    for server in servers:
+        url = await server.start()
+        sys.stdout.write(json.dumps({"name": server.name, "url": url}) + "\n")
+        sys.stdout.flush()
+    await asyncio.to_thread(sys.stdin.buffer.read)
+    for server, spec in zip(servers, specs, strict=True):
+        await server.stop()
+        if "records" in spec:
+            dump_records(server, Path(spec["records"]))
+
+
+def main(argv: Sequence[str]) -> None:
+    spec = json.loads(argv[1])
+    asyncio.run(serve(spec if isinstance(spec, list) else [spec]))
+
+
+if __name__ == "__main__":
+    main(sys.argv)
