@@ -94,8 +94,8 @@ class Queue(Protocol):
         ...
 
     def finish(self, ends: Sequence[End], now_ms: int) -> Awaitable[list[Task | None]]:
-        """End attempts, guarded by `attempt = ? and state = 'processing'`; the row after it, or None
-        for a stale end, which changes nothing.
+        """End attempts, guarded by `attempt = ? and state = 'processing'`; the row after it (still
+        naming where the attempt ran), or None for a stale end, which changes nothing.
 
         A result is stored in the same transaction. A row with `cancel_requested` becomes `cancelled`
         instead of queued, scheduled, blocked or failed. Leaving `processing` clears host, endpoint,

@@ -1,0 +1,1 @@
+"""Stores: implementations of the `Queue` and `Archive` ports. Only `wire` names them."""

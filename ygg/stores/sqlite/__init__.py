@@ -1,0 +1,187 @@
+"""The SQLite store: one writing process, one writer thread, group commit, fenced ends.
+
+`open_store` gives the store of a dispatcher (or, with `dispatcher=False`, of a command that works without
+one); `open_archive` reads without a lock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import apsw
+
+from ygg.errors import NotFound, YggError
+from ygg.model import (
+    Claim,
+    Counts,
+    End,
+    Head,
+    Lane,
+    LogRow,
+    NewTask,
+    Priority,
+    Promoted,
+    Recovery,
+    Result,
+    Submitted,
+    Task,
+)
+from ygg.ports import Filter
+from ygg.stores.sqlite import opening
+from ygg.stores.sqlite.ledger import Ledger
+from ygg.stores.sqlite.reader import Reader
+from ygg.stores.sqlite.verbs import Refused, Verbs
+from ygg.stores.sqlite.writer import Writer
+
+__all__ = ["SqliteStore", "open_archive", "open_store"]
+
+T = TypeVar("T")
+WEEK_S = 7 * 86400.0
+
+
+def open_store(
+    path: Path,
+    *,
+    dispatcher: bool = True,
+    on_fatal: Callable[[BaseException], None] | None = None,
+    retention_s: float = WEEK_S,
+) -> SqliteStore:
+    """Open the database for writing: takes its lock, checks and migrates it, and with `dispatcher`
+    begins a new epoch. Raises StoreLocked, StoreNewer, StoreCorrupt or another StoreError."""
+    return SqliteStore(path, dispatcher=dispatcher, on_fatal=on_fatal, retention_s=retention_s)
+
+
+def open_archive(path: Path) -> Reader:
+    """Read the database without a lock. NotFound when there is none yet."""
+    if not path.exists():
+        raise NotFound(f"there is no database at {path} yet", hint="ygg submit creates it")
+    return Reader(path)
+
+
+class SqliteStore:
+    """Implements `Queue` and `Archive`."""
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        dispatcher: bool = True,
+        on_fatal: Callable[[BaseException], None] | None = None,
+        retention_s: float = WEEK_S,
+        vfs: str | None = None,
+        synchronous: str = "FULL",
+    ) -> None:
+        self._lock = opening.lock(path)
+        try:
+            self._db = opening.connect(path, vfs=vfs, synchronous=synchronous)
+            step = opening.next_epoch if dispatcher else opening.current_epoch
+            self._epoch = step(self._db)
+        except BaseException:
+            os.close(self._lock)
+            raise
+        self._ledger = Ledger(self._db)
+        self._verbs = Verbs(self._db, self._ledger, self._epoch, retention_s)
+        self._writer = Writer(
+            self._db,
+            str(path),
+            before_commit=self._ledger.flush,
+            after=self._ledger.after,
+            on_fatal=on_fatal,
+        )
+        self._reader = Reader(path, vfs=vfs)
+        self._writer.start()
+
+    def _post(self, work: Callable[[], T]) -> asyncio.Future[T]:
+        return self._writer.post(self._ledger.operation(work))
+
+    # --- Queue ---------------------------------------------------------------------------------
+
+    @property
+    def epoch(self) -> int:
+        return self._epoch
+
+    def recover(self, now_ms: int, max_crashes: int) -> Awaitable[Recovery]:
+        return self._post(lambda: self._verbs.recover(now_ms, max_crashes))
+
+    async def submit(
+        self,
+        tasks: Sequence[NewTask],
+        now_ms: int,
+        *,
+        capacity: int | None = None,
+        atomic: bool = True,
+    ) -> list[Submitted | YggError]:
+        try:
+            return await self._post(lambda: self._verbs.submit(tasks, now_ms, capacity, atomic))
+        except Refused as refused:
+            return refused.answers
+
+    def lanes(self) -> Awaitable[list[tuple[Lane, Priority]]]:
+        return self._post(self._verbs.lanes)
+
+    def heads(self, lane: Lane, priority: Priority, limit: int) -> Awaitable[list[Head]]:
+        return self._post(lambda: self._verbs.heads(lane, priority, limit))
+
+    def claim(self, claims: Sequence[Claim], now_ms: int) -> Awaitable[list[Task | None]]:
+        return self._post(lambda: self._verbs.claim(claims, now_ms))
+
+    def finish(self, ends: Sequence[End], now_ms: int) -> Awaitable[list[Task | None]]:
+        return self._post(lambda: self._verbs.finish(ends, now_ms))
+
+    def cancel(self, task_id: str, now_ms: int, *, running: bool = True) -> Awaitable[Task]:
+        return self._post(lambda: self._verbs.cancel(task_id, now_ms, running))
+
+    def promote(self, now_ms: int, limit: int = 500) -> Awaitable[Promoted]:
+        return self._post(lambda: self._verbs.promote(now_ms, limit))
+
+    def retry(self, task_ids: Sequence[str], now_ms: int) -> Awaitable[list[Task | YggError]]:
+        return self._post(lambda: self._verbs.retry(task_ids, now_ms))
+
+    def prioritize(self, task_id: str, priority: Priority, now_ms: int) -> Awaitable[Task]:
+        return self._post(lambda: self._verbs.prioritize(task_id, priority, now_ms))
+
+    def touch_read(self, task_id: str, now_ms: int, keep_s: float) -> Awaitable[None]:
+        return self._post(lambda: self._verbs.touch_read(task_id, now_ms, keep_s))
+
+    def prune(self, now_ms: int, limit: int = 500) -> Awaitable[int]:
+        return self._post(lambda: self._verbs.prune(now_ms, limit))
+
+    async def close(self) -> None:
+        if self._lock < 0:
+            return
+        self._writer.close()
+        await asyncio.to_thread(self._writer.join)
+        await self._reader.close()
+        await asyncio.to_thread(self._fold_and_close)
+        os.close(self._lock)
+        self._lock = -1
+
+    def _fold_and_close(self) -> None:
+        with contextlib.suppress(apsw.Error):  # a reader may hold it up: the next start folds it in
+            self._db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+        self._db.close()
+
+    # --- Archive -------------------------------------------------------------------------------
+
+    def get(self, task_id: str) -> Awaitable[Task]:
+        return self._reader.get(task_id)
+
+    def find(self, which: Filter) -> Awaitable[list[Task]]:
+        return self._reader.find(which)
+
+    def log(self, task_id: str) -> Awaitable[list[LogRow]]:
+        return self._reader.log(task_id)
+
+    def result(self, task_id: str) -> Awaitable[Result | None]:
+        return self._reader.result(task_id)
+
+    def counts(self) -> Awaitable[Counts]:
+        return self._reader.counts()
+
+    def ahead(self, task: Task, lanes: Sequence[Lane], limit: int) -> Awaitable[int]:
+        return self._reader.ahead(task, lanes, limit)

@@ -1,0 +1,154 @@
+"""What the writer keeps beside the rows: interned lanes, counters, and the event log.
+
+Counter changes gather here while operations run and are written once per transaction; an operation that
+is rolled back leaves none. Lane numbers are cached, and forgotten after any rollback.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from typing import TypeVar
+
+import apsw
+
+from ygg.errors import IllegalTransition
+from ygg.model import TRANSITIONS, Lane, State
+from ygg.stores.sqlite.rows import parse_lane
+
+T = TypeVar("T")
+
+_WAITING = (State.QUEUED, State.SCHEDULED)
+
+
+class Ledger:
+    """Side records of one writing connection."""
+
+    def __init__(self, connection: apsw.Connection) -> None:
+        self._db = connection
+        self._ids: dict[Lane, int] = {}
+        self._lanes: dict[int, Lane] = {}
+        self._counts: Counter[tuple[int, int, str]] = Counter()
+        self._batches: Counter[tuple[str, str]] = Counter()
+        self._op_counts: Counter[tuple[int, int, str]] = Counter()
+        self._op_batches: Counter[tuple[str, str]] = Counter()
+        sql = "SELECT coalesce(sum(n), 0) FROM counters WHERE state IN ('queued', 'scheduled')"
+        self._waiting: int = self._db.execute(sql).get
+
+    # --- transactions --------------------------------------------------------------------------
+
+    def operation(self, work: Callable[[], T]) -> Callable[[], T]:
+        """`work` as one operation: its counter changes stay only if it succeeds."""
+
+        def run() -> T:
+            self._op_counts.clear()
+            self._op_batches.clear()
+            try:
+                result = work()
+            except BaseException:
+                self._forget()
+                raise
+            self._merge()
+            return result
+
+        return run
+
+    def _merge(self) -> None:
+        for key, n in self._op_counts.items():
+            self._counts[key] += n
+            if key[2] in _WAITING:
+                self._waiting += n
+        for batch, n in self._op_batches.items():
+            self._batches[batch] += n
+
+    def _forget(self) -> None:
+        self._op_counts.clear()
+        self._op_batches.clear()
+        self._ids.clear()
+        self._lanes.clear()
+
+    def flush(self) -> None:
+        """Write the gathered counter changes."""
+        for key, n in self._counts.items():
+            if n:
+                self._db.execute(_COUNT, (*key, max(n, 0), n))
+        for batch, n in self._batches.items():
+            if n:
+                self._db.execute(_COUNT_BATCH, (*batch, max(n, 0), n))
+        self._counts.clear()
+        self._batches.clear()
+
+    def after(self, committed: bool) -> None:
+        if committed:
+            return
+        self._counts.clear()
+        self._batches.clear()
+        self._forget()
+        sql = "SELECT coalesce(sum(n), 0) FROM counters WHERE state IN ('queued', 'scheduled')"
+        self._waiting = self._db.execute(sql).get
+
+    @property
+    def waiting(self) -> int:
+        """Tasks queued or scheduled, this operation's changes included."""
+        return self._waiting + sum(n for k, n in self._op_counts.items() if k[2] in _WAITING)
+
+    # --- lanes ---------------------------------------------------------------------------------
+
+    def lane_id(self, lane: Lane) -> int:
+        found = self._ids.get(lane)
+        if found is None:
+            key = lane.key
+            self._db.execute("INSERT INTO lanes (key) VALUES (?) ON CONFLICT DO NOTHING", (key,))
+            found = self._db.execute("SELECT id FROM lanes WHERE key = ?", (key,)).get
+            self._ids[lane] = found
+            self._lanes[found] = lane
+        return found
+
+    def lane(self, lane_id: int) -> Lane:
+        found = self._lanes.get(lane_id)
+        if found is None:
+            key = self._db.execute("SELECT key FROM lanes WHERE id = ?", (lane_id,)).get
+            found = self._lanes[lane_id] = parse_lane(key)
+        return found
+
+    # --- transitions ---------------------------------------------------------------------------
+
+    def entered(self, lane: int, priority: int, state: State, batch: str | None) -> None:
+        self._op_counts[lane, priority, state] += 1
+        if batch is not None:
+            self._op_batches[batch, state] += 1
+
+    def left(self, lane: int, priority: int, state: State, batch: str | None) -> None:
+        self._op_counts[lane, priority, state] -= 1
+        if batch is not None:
+            self._op_batches[batch, state] -= 1
+
+    def log(
+        self,
+        task: int,
+        at_ms: int,
+        attempt: int,
+        change: tuple[State | None, State],
+        reason: str,
+        host: str | None = None,
+        detail: str | None = None,
+    ) -> None:
+        """One row of the event log, after checking that the change is legal."""
+        before, after = change
+        if before is not after and change not in TRANSITIONS:
+            raise IllegalTransition(f"task {task}: {before} -> {after} is no legal change")
+        self._db.execute(_LOG, (task, at_ms, attempt, before, after, reason, host, detail))
+
+
+_COUNT = (
+    "INSERT INTO counters (lane, priority, state, n) VALUES (?, ?, ?, ?)"
+    " ON CONFLICT (lane, priority, state) DO UPDATE SET n = n + ?"
+)
+_COUNT_BATCH = (
+    "INSERT INTO batch_counters (batch, state, n) VALUES (?, ?, ?)"
+    " ON CONFLICT (batch, state) DO UPDATE SET n = n + ?"
+)
+_LOG = (
+    "INSERT INTO log (task, at_ms, attempt, before, after, reason, host, detail)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+)

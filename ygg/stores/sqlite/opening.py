@@ -1,0 +1,163 @@
+"""Open a database file safely: lock, checks, migrations, a new epoch.
+
+`flock` on `<db>.lock` is held for the process's life: whoever has it knows that the last owner is dead.
+Schema files are numbered; each runs in one transaction with its `user_version`, after a `VACUUM INTO`
+copy of an existing database. A file that is newer, foreign or damaged is refused and left as it is.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from importlib import resources
+from pathlib import Path
+
+import apsw
+
+from ygg.errors import StoreCorrupt, StoreError, StoreLocked, StoreNewer
+from ygg.stores.sqlite.rows import fetch
+from ygg.stores.sqlite.writer import translate
+
+APPLICATION_ID = 0x79676731  # "ygg1": tells our files from other SQLite databases
+
+
+def lock(path: Path) -> int:
+    """Take `<path>.lock`; the open file descriptor. StoreLocked names the owner's process."""
+    lock_path = path.with_name(path.name + ".lock")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        handle = os.open(lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise StoreError(
+            f"{path.parent} cannot be written: {error.strerror}",
+            hint="check its owner and permissions, or set YGG_STATE to another directory",
+        ) from error
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        owner = os.read(handle, 32).decode("ascii", "replace").strip()
+        os.close(handle)
+        raise StoreLocked(
+            f"{path} is in use by another ygg{f' (process {owner})' if owner else ''}",
+            hint="stop it first (systemctl stop ygg, or Ctrl-C where it runs), or talk to it: ygg status",
+        ) from error
+    os.ftruncate(handle, 0)
+    os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
+    return handle
+
+
+def connect(path: Path, *, vfs: str | None = None, synchronous: str = "FULL") -> apsw.Connection:
+    """The writing connection, checked and migrated. Raises a StoreError."""
+    fresh = not path.exists() or path.stat().st_size == 0
+    try:
+        old = os.umask(0o077)
+        try:
+            db = apsw.Connection(str(path), vfs=vfs)
+        finally:
+            os.umask(old)
+    except (apsw.Error, OSError) as error:
+        raise translate(error, str(path)) from error
+    try:
+        _prepare(db, synchronous)
+        _check(db, path, fresh)
+        migrate(db, path, fresh)
+    except apsw.Error as error:
+        db.close()
+        raise translate(error, str(path)) from error
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def _prepare(db: apsw.Connection, synchronous: str) -> None:
+    db.set_busy_timeout(5000)
+    for pragma in (
+        "journal_mode = WAL",
+        f"synchronous = {synchronous}",
+        "foreign_keys = ON",
+        "trusted_schema = OFF",
+        "mmap_size = 0",
+        "wal_autocheckpoint = 1000",
+    ):
+        db.execute(f"PRAGMA {pragma}")
+
+
+def _check(db: apsw.Connection, path: Path, fresh: bool) -> None:
+    """Ours, not newer than we are, and sound at first sight."""
+    if fresh:
+        db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        return
+    if db.execute("PRAGMA application_id").get != APPLICATION_ID:
+        raise StoreCorrupt(
+            f"{path} is an SQLite database, but not one of ygg's",
+            hint="move it away, or set YGG_STATE to another directory",
+        )
+    version = db.execute("PRAGMA user_version").get
+    newest = len(list(_schema_files()))
+    if version > newest:
+        raise StoreNewer(
+            f"{path} has schema {version}, this ygg knows {newest}",
+            hint="upgrade ygg, or restore the backup made before the upgrade",
+        )
+    verdict = db.execute("PRAGMA quick_check(1)").get if _small(path) else "ok"
+    if verdict != "ok":
+        raise StoreCorrupt(
+            f"{path} is damaged: {verdict}",
+            hint="move it away and restore a backup; ygg never overwrites it",
+        )
+
+
+def _small(path: Path) -> bool:
+    """quick_check costs 0.5 s at a million rows; larger files are checked by `ygg doctor`."""
+    return path.stat().st_size < 50_000_000
+
+
+def _schema_files() -> Iterator[tuple[int, str]]:
+    folder = resources.files("ygg.stores.sqlite")
+    names = sorted(f.name for f in folder.iterdir() if f.name.endswith(".sql"))
+    for name in names:
+        yield int(name.removesuffix(".sql")), (folder / name).read_text(encoding="utf-8")
+
+
+def migrate(db: apsw.Connection, path: Path, fresh: bool) -> None:
+    """Run the schema files above `user_version`, each in one transaction."""
+    version = db.execute("PRAGMA user_version").get
+    for number, sql in _schema_files():
+        if number <= version:
+            continue
+        if not fresh and version > 0:
+            _backup(db, path, version)
+        db.execute("BEGIN IMMEDIATE")
+        try:
+            db.execute(sql)
+            db.execute(f"PRAGMA user_version = {number}")
+            db.execute("COMMIT")
+        except BaseException:
+            if db.in_transaction:
+                db.execute("ROLLBACK")
+            raise
+
+
+def _backup(db: apsw.Connection, path: Path, version: int) -> None:
+    target = path.with_name(f"{path.name}.schema{version}.bak")
+    target.unlink(missing_ok=True)
+    db.execute("VACUUM INTO ?", (str(target),))
+
+
+def next_epoch(db: apsw.Connection) -> int:
+    """Count one more run of a dispatcher, durably."""
+    db.execute("BEGIN IMMEDIATE")
+    sql = (
+        "INSERT INTO meta (key, value) VALUES ('epoch', 1)"
+        " ON CONFLICT (key) DO UPDATE SET value = value + 1 RETURNING value"
+    )
+    epoch: int = fetch(db, sql)[0][0]
+    db.execute("COMMIT")
+    return epoch
+
+
+def current_epoch(db: apsw.Connection) -> int:
+    epoch: int | None = db.execute("SELECT value FROM meta WHERE key = 'epoch'").get
+    return epoch or 0

@@ -1,0 +1,179 @@
+"""The Archive port: reads on read-only connections in a small thread pool, in short transactions."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+import apsw
+
+from ygg.errors import InvalidInput, NotFound, StoreError
+from ygg.model import Counts, Lane, LogRow, Priority, Result, State, Task
+from ygg.ports import Filter
+from ygg.stores.sqlite.rows import TASK_COLUMNS, fetch, parse_lane, to_log, to_result, to_task
+from ygg.stores.sqlite.writer import translate
+
+T = TypeVar("T")
+READERS = 2
+MIN_SUFFIX = 4
+
+_TASKS = f"SELECT {TASK_COLUMNS.replace('id,', 'tasks.id,', 1)}, lanes.key FROM tasks"
+_JOIN = " JOIN lanes ON lanes.id = tasks.lane"
+
+
+class Reader:
+    """Reads of one database file; safe beside a writing daemon and without one."""
+
+    def __init__(self, path: Path, *, vfs: str | None = None) -> None:
+        self._path, self._vfs = path, vfs
+        self._pool = ThreadPoolExecutor(READERS, thread_name_prefix="ygg-read")
+        self._local = threading.local()
+        self._open: list[apsw.Connection] = []
+        self._closed = False
+
+    async def _read(self, work: Callable[[apsw.Connection], T]) -> T:
+        if self._closed:
+            raise StoreError(f"{self._path} is closed")
+        return await asyncio.get_running_loop().run_in_executor(self._pool, self._run, work)
+
+    def _run(self, work: Callable[[apsw.Connection], T]) -> T:
+        try:
+            return work(self._connection())
+        except apsw.Error as error:
+            raise translate(error, str(self._path)) from error
+
+    def _connection(self) -> apsw.Connection:
+        db: apsw.Connection | None = getattr(self._local, "db", None)
+        if db is None:
+            db = apsw.Connection(str(self._path), flags=apsw.SQLITE_OPEN_READONLY, vfs=self._vfs)
+            db.set_busy_timeout(5000)
+            db.execute("PRAGMA query_only = ON")
+            db.execute("PRAGMA mmap_size = 0")
+            self._local.db = db
+            self._open.append(db)
+        return db
+
+    async def close(self) -> None:
+        self._closed = True
+        self._pool.shutdown(wait=True)
+        for db in self._open:
+            db.close()
+
+    # --- Archive -------------------------------------------------------------------------------
+
+    async def get(self, task_id: str) -> Task:
+        return await self._read(lambda db: _get(db, task_id))
+
+    async def find(self, which: Filter) -> list[Task]:
+        return await self._read(lambda db: _find(db, which))
+
+    async def log(self, task_id: str) -> list[LogRow]:
+        return await self._read(lambda db: [to_log(r) for r in db.execute(_LOG, (task_id,))])
+
+    async def result(self, task_id: str) -> Result | None:
+        def read(db: apsw.Connection) -> Result | None:
+            row = db.execute(_RESULT, (task_id,)).fetchone()
+            return None if row is None else to_result(row)
+
+        return await self._read(read)
+
+    async def counts(self) -> Counts:
+        return await self._read(_counts)
+
+    async def ahead(self, task: Task, lanes: Sequence[Lane], limit: int) -> int:
+        return await self._read(lambda db: _ahead(db, task, lanes, limit))
+
+
+def _get(db: apsw.Connection, task_id: str) -> Task:
+    row = db.execute(f"{_TASKS}{_JOIN} WHERE tasks.id = ?", (task_id,)).fetchone()
+    if row is None and len(task_id) >= MIN_SUFFIX:
+        row = _by_suffix(db, task_id)
+    if row is None:
+        raise NotFound(f"no task {task_id}", hint="ygg list")
+    return _task(row)
+
+
+def _by_suffix(db: apsw.Connection, suffix: str) -> Sequence[object] | None:
+    sql = f"{_TASKS}{_JOIN} WHERE substr(tasks.id, -?1) = ?2 LIMIT 3"
+    rows = db.execute(sql, (len(suffix), suffix)).fetchall()
+    if len(rows) > 1:
+        ids = ", ".join(str(r[0]) for r in rows)
+        raise InvalidInput(f"{suffix} fits several tasks: {ids}", hint="give more of the id")
+    return rows[0] if rows else None
+
+
+def _task(row: Sequence[object]) -> Task:
+    return to_task(row, parse_lane(str(row[36])))
+
+
+def _find(db: apsw.Connection, which: Filter) -> list[Task]:
+    """Without a state filter by seq; with one, one index scan per state, merged."""
+    states = which.states or (None,)
+    rows: list[Sequence[object]] = []
+    for state in states:
+        where, values = _conditions(which, state)
+        index = " INDEXED BY by_state" if state is not None else ""
+        order = "priority, seq" if which.queue_order else "seq DESC"
+        sql = f"{_TASKS}{index}{_JOIN} WHERE {where} ORDER BY {order} LIMIT ?"
+        rows += db.execute(sql, (*values, which.limit)).fetchall()
+    tasks = [_task(r) for r in rows]
+    if which.queue_order:
+        tasks.sort(key=lambda t: (t.priority, t.seq))
+    else:
+        tasks.sort(key=lambda t: -t.seq)
+    return tasks[: which.limit]
+
+
+def _conditions(which: Filter, state: State | None) -> tuple[str, list[object]]:
+    wanted: list[tuple[str, object | None]] = [
+        ("state = ?", state),
+        ("type = ?", which.type),
+        ("priority = ?", None if which.priority is None else int(which.priority)),
+        ("host = ?", which.host),
+        ("caller = ?", which.caller),
+        ("batch = ?", which.batch),
+        ("seq < ?", which.before_seq),
+        ("EXISTS (SELECT 1 FROM json_each(labels) WHERE value = ?)", which.label),
+    ]
+    used = [(sql, value) for sql, value in wanted if value is not None]
+    return " AND ".join(sql for sql, _ in used) or "TRUE", [value for _, value in used]
+
+
+def _counts(db: apsw.Connection) -> Counts:
+    sql = "SELECT priority, state, sum(n) FROM counters GROUP BY priority, state"
+    return Counts({(Priority(p), State(s)): n for p, s, n in fetch(db, sql) if n})
+
+
+def _ahead(db: apsw.Connection, task: Task, lanes: Sequence[Lane], limit: int) -> int:
+    total = 0
+    for lane in lanes:
+        row = db.execute("SELECT id FROM lanes WHERE key = ?", (lane.key,)).fetchone()
+        if row is None:
+            continue
+        total += db.execute(AHEAD, (row[0], task.priority, task.seq, limit)).get
+        if total >= limit:
+            return limit
+    return total
+
+
+AHEAD = (
+    "SELECT count(*) FROM ("
+    " SELECT 1 FROM (SELECT 1 FROM tasks INDEXED BY claim"
+    "  WHERE state = 'queued' AND lane = ?1 AND priority < ?2 LIMIT ?4)"
+    " UNION ALL"
+    " SELECT 1 FROM (SELECT 1 FROM tasks INDEXED BY claim"
+    "  WHERE state = 'queued' AND lane = ?1 AND priority = ?2 AND seq < ?3 LIMIT ?4)"
+    ")"
+)
+_LOG = (
+    "SELECT at_ms, attempt, before, after, reason, log.host, detail FROM log"
+    " WHERE task = (SELECT seq FROM tasks WHERE id = ?) ORDER BY n"
+)
+_RESULT = (
+    "SELECT content, thinking, stop_reason, model, backend, usage FROM results"
+    " WHERE task = (SELECT seq FROM tasks WHERE id = ?)"
+)

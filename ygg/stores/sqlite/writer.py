@@ -1,0 +1,238 @@
+"""The one thread that writes: group commit with a savepoint per operation.
+
+Operations wait in a queue; the thread takes all that wait (at most `GROUP`), runs them in one BEGIN
+IMMEDIATE … COMMIT and only then resolves their futures, all in one wake-up of the event loop. There is
+no linger: while one group is in its fsync the next one gathers. An operation that fails is rolled
+back to its savepoint and fails alone. When the group itself fails (disk full, I/O error), each of
+its operations is tried once more in a transaction of its own, so that those that still fit are done.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from queue import Empty, SimpleQueue
+from typing import Any, TypeVar
+
+import apsw
+
+from ygg.errors import (
+    InvalidInput,
+    StoreCorrupt,
+    StoreError,
+    StoreFull,
+    StoreLocked,
+    YggError,
+)
+
+log = logging.getLogger("ygg.store")
+
+T = TypeVar("T")
+GROUP = 256
+IDLE_CHECKPOINT_S = (
+    5.0  #: the WAL is folded into the database when nothing was written for this long
+)
+
+Operation = Callable[[], Any]
+Outcome = tuple[Any, BaseException | None]
+
+
+@dataclass(slots=True)
+class _Job:
+    operation: Operation
+    loop: asyncio.AbstractEventLoop
+    future: asyncio.Future[Any]
+    result: Any = None
+    error: BaseException | None = field(default=None)
+
+
+def translate(error: BaseException, path: str) -> BaseException:
+    """An exception of SQLite or of binding values, in ygg's words. Others pass through."""
+    match error:
+        case apsw.FullError():
+            return StoreFull(
+                f"{path}: the disk is full", hint="free some space; nothing was stored"
+            )
+        case apsw.CorruptError() | apsw.NotADBError():
+            return StoreCorrupt(
+                f"{path} is not a healthy ygg database: {error}",
+                hint="move it away and restore a backup; ygg never overwrites it",
+            )
+        case apsw.ReadOnlyError() | apsw.CantOpenError() | apsw.PermissionsError():
+            return StoreError(
+                f"{path} cannot be written: {error}", hint="check owner and permissions"
+            )
+        case apsw.BusyError() | apsw.LockedError():
+            return StoreLocked(
+                f"{path} is in use by another program", hint="close it and try again"
+            )
+        case UnicodeEncodeError():
+            return InvalidInput("the text holds lone surrogates, which are no valid Unicode")
+        case OverflowError():
+            return InvalidInput("a number is outside the range of 64 bits")
+        case apsw.Error():
+            return StoreError(f"{path}: {error}")
+        case _:
+            return error
+
+
+class Writer(threading.Thread):
+    """Runs operations on the writing connection. `on_commit` and `on_rollback` keep what the owner
+    caches in step with the transaction; `on_fatal` is told when the thread itself dies."""
+
+    def __init__(
+        self,
+        connection: apsw.Connection,
+        path: str,
+        *,
+        before_commit: Callable[[], None],
+        after: Callable[[bool], None],
+        on_fatal: Callable[[BaseException], None] | None = None,
+    ) -> None:
+        super().__init__(name="ygg-store", daemon=True)
+        self._connection, self._path = connection, path
+        self._before_commit, self._after, self._on_fatal = before_commit, after, on_fatal
+        self._queue: SimpleQueue[_Job | None] = SimpleQueue()
+        self._closing = False
+        self._dead: BaseException | None = None
+        self._unfolded = False  # written since the last checkpoint
+
+    # --- callers' side -------------------------------------------------------------------------
+
+    def post(self, operation: Callable[[], T]) -> asyncio.Future[T]:
+        """Run `operation` in the writer's next group; the future resolves after COMMIT."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+        if self._closing or self._dead is not None:
+            future.set_exception(
+                StoreError(f"{self._path} is closed", hint="is ygg shutting down?")
+            )
+        else:
+            self._queue.put(_Job(operation, loop, future))
+        return future
+
+    def close(self) -> None:
+        """Take no more operations; the thread ends once those that wait are done."""
+        if not self._closing:
+            self._closing = True
+            self._queue.put(None)
+
+    # --- the thread ----------------------------------------------------------------------------
+
+    def run(self) -> None:
+        try:
+            while (group := self._next_group()) is not None:
+                if group:
+                    self._run_group(group)
+                    self._resolve(group)
+        except BaseException as error:  # noqa: BLE001 - the last line: tell the owner and the waiters
+            self._die(error)
+
+    def _next_group(self) -> list[_Job] | None:
+        """Everything that waits; an empty list after an idle checkpoint; None when closed."""
+        try:
+            first = self._queue.get(timeout=IDLE_CHECKPOINT_S if self._unfolded else None)
+        except Empty:
+            self._checkpoint()
+            return []
+        if first is None:
+            return None
+        group = [first]
+        while len(group) < GROUP:
+            try:
+                job = self._queue.get_nowait()
+            except Empty:
+                break
+            if job is None:
+                self._queue.put(None)
+                break
+            group.append(job)
+        return group
+
+    def _run_group(self, group: list[_Job]) -> None:
+        error = self._transaction(group)
+        if error is None:
+            return
+        if len(group) == 1:
+            group[0].error = translate(error, self._path)
+            return
+        for job in group:
+            job.result = job.error = None
+            alone = self._transaction([job])
+            if alone is not None:
+                job.error = translate(alone, self._path)
+
+    def _transaction(self, group: list[_Job]) -> BaseException | None:
+        """One BEGIN … COMMIT around the group; the error when the transaction as a whole failed."""
+        connection = self._connection
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            for job in group:
+                self._savepoint(job)
+            self._before_commit()
+            connection.execute("COMMIT")
+        except (apsw.Error, StoreError) as error:
+            with contextlib.suppress(apsw.Error):
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+            self._after(False)
+            return error
+        self._unfolded = True
+        self._after(True)
+        return None
+
+    def _savepoint(self, job: _Job) -> None:
+        connection = self._connection
+        connection.execute("SAVEPOINT op")
+        try:
+            job.result = job.operation()
+        except Exception as error:
+            if not connection.in_transaction:  # SQLite gave up the whole transaction (disk full)
+                raise
+            if isinstance(error, apsw.FullError | apsw.IOError | apsw.CorruptError):
+                raise
+            connection.execute("ROLLBACK TO op")
+            job.error = translate(error, self._path)
+            if not isinstance(job.error, YggError):
+                log.exception("store operation failed")
+        connection.execute("RELEASE op")
+
+    def _resolve(self, group: list[_Job]) -> None:
+        by_loop: dict[asyncio.AbstractEventLoop, list[_Job]] = {}
+        for job in group:
+            by_loop.setdefault(job.loop, []).append(job)
+        for loop, jobs in by_loop.items():
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                loop.call_soon_threadsafe(_tell, jobs)
+
+    def _checkpoint(self) -> None:
+        self._unfolded = False
+        with contextlib.suppress(apsw.Error):
+            self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+
+    def _die(self, error: BaseException) -> None:
+        self._dead = error
+        left: list[_Job] = []
+        with contextlib.suppress(Empty):
+            while (job := self._queue.get_nowait()) is not None:
+                left.append(job)
+        for job in left:
+            job.error = StoreError(f"{self._path}: the writer died: {error}")
+        self._resolve(left)
+        log.critical("the writer thread died", exc_info=error)
+        if self._on_fatal is not None:
+            self._on_fatal(error)
+
+
+def _tell(jobs: list[_Job]) -> None:
+    for job in jobs:
+        if job.future.done():
+            continue
+        if job.error is not None:
+            job.future.set_exception(job.error)
+        else:
+            job.future.set_result(job.result)
