@@ -26,7 +26,7 @@ HEAD_COLUMNS = "id, seq, version, created_ms, deadline_ms"
 
 def fetch(db: apsw.Connection, sql: str, values: Sequence[Any] = ()) -> list[Row]:
     """All rows of a statement. Only a statement read to its end has taken effect."""
-    return db.execute(sql, values).fetchall()
+    return [*db.execute(sql, values)]
 
 
 parse_lane = lru_cache(maxsize=4096)(Lane.parse)

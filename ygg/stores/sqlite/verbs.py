@@ -123,9 +123,7 @@ class Verbs:
 
     def lanes(self) -> list[tuple[Lane, Priority]]:
         self._ledger.flush()
-        rows = self._db.execute(
-            "SELECT lane, priority FROM counters WHERE state = 'queued' AND n > 0"
-        )
+        sql = "SELECT lane, priority FROM counters WHERE state = 'queued' AND n > 0"
         return [(self._ledger.lane(lane), Priority(p)) for lane, p in fetch(self._db, sql)]
 
     def heads(self, lane: Lane, priority: Priority, limit: int) -> list[Head]:
