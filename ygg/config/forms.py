@@ -1,0 +1,420 @@
+"""The shape of hosts.yaml as pydantic models: types, bounds and the description of every key.
+
+Only shapes are checked here; what one key says of another (a route names a known host) is checked in
+`build.py`. An error of `Expected` type carries the words of the message. Loads pydantic: import this
+only when a file is read.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WithJsonSchema,
+    WrapValidator,
+    model_validator,
+)
+from pydantic_core import CoreSchema, PydanticCustomError
+
+from ygg.config.durations import seconds
+from ygg.model import JsonDict, Policy
+
+EXPECTED = "expected"  #: the error type whose message is the "expected ..." of a problem
+NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+
+
+def expect(text: str) -> WrapValidator:
+    """Whatever is wrong with the value, the message says that `text` was expected."""
+
+    def check(value: Any, inner: ValidatorFunctionWrapHandler) -> Any:
+        try:
+            return inner(value)
+        except ValidationError:
+            raise PydanticCustomError(EXPECTED, text) from None
+
+    return WrapValidator(check)
+
+
+def _duration(value: object) -> float:
+    try:
+        return seconds(value)
+    except ValueError:
+        text = "a duration above 0 such as 60s, 10m, 2h or 7d, or seconds"
+        raise PydanticCustomError(EXPECTED, text) from None
+
+
+def _ageing(value: object) -> object:
+    """YAML reads a bare `off` as false."""
+    return None if value is None or value is False or value == "off" else _duration(value)
+
+
+def _url(value: object) -> str:
+    text = "http://HOST:PORT or https://HOST:PORT without user, query and fragment"
+    if isinstance(value, str) and len(value) <= 2000 and re.fullmatch(r"[!-~]+", value):
+        try:
+            parts = urlsplit(value)
+            plain = not (parts.username or parts.query or parts.fragment or "@" in parts.netloc)
+            sound = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+        except ValueError:
+            plain = sound = False
+        if plain and sound and re.fullmatch(r"[\w.:-]+", parts.hostname or ""):
+            return value.rstrip("/")
+    raise PydanticCustomError(EXPECTED, text)
+
+
+def _listen(value: object) -> str:
+    if isinstance(value, str) and "/" not in value and not re.search(r"\s|@|\?|#", value):
+        try:
+            parts = urlsplit(f"//{value}")
+            if parts.hostname and parts.port:
+                return value
+        except ValueError:
+            pass
+    raise PydanticCustomError(EXPECTED, "ADDRESS:PORT such as 127.0.0.1:8420")
+
+
+def _pattern(value: object) -> str:
+    if not isinstance(value, str) or not 0 < len(value) <= 500:
+        raise PydanticCustomError(EXPECTED, "a regular expression of 1 to 500 characters")
+    try:
+        re.compile(value, re.IGNORECASE)
+    except (re.error, RecursionError, OverflowError) as error:
+        why = str(error).replace("{", "(").replace("}", ")")
+        raise PydanticCustomError(
+            EXPECTED, "a valid regular expression", {"hint": f"it is not: {why}"}
+        ) from None
+    return value
+
+
+def _candidate(value: object) -> object:
+    """`host` or `host/model`; a model's own name may hold more slashes."""
+    if not isinstance(value, str):
+        return value
+    host, slash, model = value.partition("/")
+    if not re.match(NAME, host) or (slash and not model):
+        raise PydanticCustomError(EXPECTED, "`host`, `host/model` or a mapping with key host")
+    return {"host": host, "model": model} if model else {"host": host}
+
+
+def _json(value: object) -> object:
+    """Options travel to the server as JSON, which knows no infinities."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise PydanticCustomError(EXPECTED, "values that JSON can hold")
+    for part in (
+        value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    ):
+        _json(part)
+    return value
+
+
+_DURATION_SCHEMA: JsonDict = {
+    "anyOf": [
+        {"type": "number", "exclusiveMinimum": 0},
+        {"type": "string", "pattern": r"^(\d+(\.\d+)?(ms|s|m|h|d))+$"},
+    ]
+}
+_AGEING_SCHEMA: JsonDict = {"anyOf": [*_DURATION_SCHEMA["anyOf"], {"enum": [False, "off", None]}]}
+_URL_SCHEMA: JsonDict = {"type": "string", "format": "uri", "pattern": "^https?://"}
+
+Text = Annotated[str, Field(min_length=1, max_length=500), expect("text of 1 to 500 characters")]
+Key = Annotated[
+    str,
+    Field(pattern=NAME),
+    expect("a name of 1 to 64 letters, digits, `.`, `_` and `-`"),
+]
+Flag = Annotated[float, Field(ge=0, le=1), expect("a number from 0 to 1")]
+Slots = Annotated[int, Field(ge=1, le=256), expect("a whole number from 1 to 256")]
+Retries = Annotated[int, Field(ge=0, le=100), expect("a whole number from 0 to 100")]
+Budget = Annotated[int, Field(ge=1, le=10_000), expect("a whole number from 1 to 10000")]
+Capacity = Annotated[int, Field(ge=1, le=10**7), expect("a whole number from 1 to 10000000")]
+Duration = Annotated[float, BeforeValidator(_duration), WithJsonSchema(_DURATION_SCHEMA)]
+Ageing = Annotated[float | None, BeforeValidator(_ageing), WithJsonSchema(_AGEING_SCHEMA)]
+Url = Annotated[str, BeforeValidator(_url), WithJsonSchema(_URL_SCHEMA)]
+Listen = Annotated[str, BeforeValidator(_listen), WithJsonSchema({"type": "string"})]
+Pattern = Annotated[str, BeforeValidator(_pattern), WithJsonSchema({"type": "string"})]
+Options = Annotated[dict[str, Any], BeforeValidator(_json)]
+Backend = Annotated[Literal["ollama", "openai"], expect("`ollama` or `openai`")]
+Dialect = Annotated[Literal["llama.cpp", "vllm"], expect("`llama.cpp` or `vllm`")]
+Steps = Annotated[list[Duration], Field(min_length=1, max_length=50)]
+P = Policy()  #: the defaults come from there, so that they are written once
+
+
+class Form(BaseModel):
+    """A mapping with known keys. A key without a value counts as not set."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _drop_unset(cls, data: Any) -> Any:
+        if not isinstance(data, dict):
+            return data
+        fields = cls.model_fields
+        return {k: v for k, v in data.items() if v is not None or k not in fields}
+
+
+class EndpointForm(Form):
+    """One model server."""
+
+    backend: Backend = Field(
+        description="Which protocol the server speaks: `ollama`, or `openai` for llama.cpp, vLLM and "
+        "other servers with /v1/chat/completions."
+    )
+    url: Url = Field(
+        description="Address of the server, such as http://surtr:11434. A trailing /v1 is dropped."
+    )
+    models: list[Text] = Field(
+        default=[],
+        description="Models it serves, the preferred one first. An `openai` server with a single "
+        "model may leave them out.",
+    )
+    dialect: Dialect | None = Field(
+        default=None,
+        description="Only for `openai`: `llama.cpp` or `vllm`. Found out from the server when left out.",
+    )
+    api_key_file: Text | None = Field(
+        default=None,
+        description="File that holds the server's API key. Relative to hosts.yaml; `~/` is your home.",
+    )
+    options: Options = Field(
+        default={}, description="Settings sent with every request to this server, as they are."
+    )
+
+
+class HostForm(Form):
+    """One machine. Its server is described right here (`url`, `backend`, ...) or, when it runs
+    several, under `endpoints`."""
+
+    kind: Annotated[Literal["gpu", "cpu"], expect("`gpu` or `cpu`")] = Field(
+        default="gpu", description="Whether models run on a `gpu` or on the `cpu` of this machine."
+    )
+    slots: Slots = Field(
+        description="How many requests may run on this machine at the same time, over all its "
+        "servers: 1 to 256. ygg never sends more."
+    )
+    tags: list[Text] = Field(default=[], description="Words of your own about the machine.")
+    backend: Backend | None = Field(
+        default=None, description="Short form: as `endpoints.NAME.backend`."
+    )
+    url: Url | None = Field(default=None, description="Short form: as `endpoints.NAME.url`.")
+    models: list[Text] = Field(default=[], description="Short form: as `endpoints.NAME.models`.")
+    dialect: Dialect | None = Field(
+        default=None, description="Short form: as `endpoints.NAME.dialect`."
+    )
+    api_key_file: Text | None = Field(
+        default=None, description="Short form: as `endpoints.NAME.api_key_file`."
+    )
+    options: Options = Field(default={}, description="Short form: as `endpoints.NAME.options`.")
+    endpoints: dict[Key, EndpointForm] = Field(
+        default={},
+        description="The model servers of this machine by a name of your choice, the preferred one first.",
+    )
+
+
+class CandidateForm(Form):
+    """One place where a task may run."""
+
+    host: Key = Field(description="Name of a host under `hosts`.")
+    endpoint: Key | None = Field(
+        default=None,
+        description="One of its endpoints. Default: the first that has the model, else the first.",
+    )
+    model: Text | None = Field(
+        default=None, description="The model. Default: the first one of the endpoint."
+    )
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonDict:
+        mapping = handler.resolve_ref_schema(handler(core_schema))
+        return {"anyOf": [{"type": "string", "description": "`host` or `host/model`"}, mapping]}
+
+
+Route = Annotated[CandidateForm, BeforeValidator(_candidate)]
+
+
+class MatchForm(Form):
+    """Which tasks are of this type when their submitter names none."""
+
+    labels: list[Text] = Field(
+        default=[], description="A task with one of these labels is of this type."
+    )
+    titles: list[Pattern] = Field(
+        default=[],
+        description="Regular expressions (Python's), upper and lower case alike, found anywhere in the title.",
+    )
+
+
+class TypeForm(Form):
+    """One kind of work."""
+
+    route: Annotated[list[Route], Field(min_length=1, max_length=64)] = Field(
+        description="Where its tasks may run, best first: `host`, `host/model` or a mapping with "
+        "`host`, `endpoint` and `model`. The first one that can take a task gets it."
+    )
+    options: Options = Field(
+        default={},
+        description="Sampling and other settings sent to the server as they are; a task's own win.",
+    )
+    system: str | None = Field(
+        default=None, description="System prompt for tasks that bring none of their own."
+    )
+    timeout: Duration | None = Field(
+        default=None,
+        description="Longest time of one attempt, from the end of the model's load. Default: `policies.timeout`.",
+    )
+    retries: Retries | None = Field(
+        default=None,
+        description="How often a task is tried again after an error or a timeout, 0 to 100. Default: errors "
+        "as `policies.max_errors` says, timeouts never.",
+    )
+    match: MatchForm = Field(
+        default=MatchForm(),
+        description="Which tasks are of this type when their submitter names none.",
+    )
+
+
+class PolicyForm(Form):
+    """The numbers of the scheduler. Durations: `60s`, `10m`, `2h`, `7d`, or seconds."""
+
+    max_errors: Budget = Field(
+        default=P.max_errors,
+        description="Errors on healthy hosts after which a task fails.",
+    )
+    max_deferrals: Budget = Field(
+        default=P.max_deferrals,
+        description="How often servers may put a task off (busy, out of memory) before it fails.",
+    )
+    max_crashes: Budget = Field(
+        default=P.max_crashes,
+        description="Dispatcher crashes while a task ran after which it is blocked.",
+    )
+    backoff: Steps = Field(
+        default=list(P.backoff_s),
+        description="Waits after the second, third, ... error of a task; the last one repeats.",
+    )
+    jitter: Flag = Field(
+        default=P.jitter, description="Share by which a wait is moved up or down, 0 to 1."
+    )
+    defer: Steps = Field(
+        default=list(P.defer_s),
+        description="Waits after a busy answer that names no time of its own; the last one repeats.",
+    )
+    probe_min: Duration = Field(
+        default=P.probe_min_s, description="First pause before a host that is down is asked again."
+    )
+    probe_max: Duration = Field(
+        default=P.probe_max_s, description="Longest pause between questions to a host that is down."
+    )
+    check_every: Duration = Field(
+        default=P.check_every_s, description="How often a host without traffic is checked."
+    )
+    regain_slot: Duration = Field(
+        default=P.regain_slot_s,
+        description="After an out-of-memory answer a host loses a slot; one comes back per this time.",
+    )
+    ageing: Ageing = Field(
+        default=P.ageing_s,
+        description="A task gains one priority class per this time of waiting. `off`: strict priority.",
+    )
+    poll: Duration = Field(
+        default=P.poll_s,
+        description="The safety net: how often the queue is looked at without a cause.",
+    )
+    drain: Duration = Field(
+        default=P.drain_s, description="How long a shutdown waits for running tasks."
+    )
+    interrupted: Annotated[Literal["block", "requeue"], expect("`block` or `requeue`")] = Field(
+        default=P.interrupted,  # type: ignore[arg-type]  # Policy keeps it as text
+        description="What becomes of tasks that a shutdown cuts off: `block` (a person decides) or "
+        "`requeue` (they keep their place).",
+    )
+    timeout: Duration = Field(
+        default=P.timeout_s,
+        description="Longest time of one attempt, from the end of the model's load.",
+    )
+    api_timeout: Duration = Field(
+        default=P.api_timeout_s, description="The same for tasks submitted over /v1/async."
+    )
+    connect: Duration = Field(
+        default=P.connect_s, description="Longest time to connect to a server."
+    )
+    first_token: Duration = Field(
+        default=P.first_token_s,
+        description="Longest silence before the first token, beyond the model's load.",
+    )
+    between_tokens: Duration = Field(
+        default=P.between_tokens_s, description="Longest silence between two tokens."
+    )
+    retention: Duration = Field(
+        default=P.retention_s, description="How long ended tasks and their results are kept."
+    )
+    read_retention: Duration = Field(
+        default=P.read_retention_s,
+        description="How long a result is kept after its first read over HTTP.",
+    )
+    capacity: Capacity = Field(
+        default=P.capacity,
+        description="Waiting tasks above which submits over HTTP are refused as queue full.",
+    )
+
+
+class ApiForm(Form):
+    """The HTTP API over TCP. The unix socket is always there and needs none of this."""
+
+    listen: Listen | None = Field(
+        default=None,
+        description="ADDRESS:PORT such as 127.0.0.1:8420. Default: off.",
+    )
+    token_file: Text | None = Field(
+        default=None,
+        description="File of the accepted bearer tokens, one a line. Relative to hosts.yaml.",
+    )
+
+
+class FileForm(Form):
+    """hosts.yaml: the machines of the house, the kinds of work, and where each may run."""
+
+    hosts: dict[Key, HostForm] = Field(description="The machines, by a name of your choice.")
+    task_types: dict[Key, TypeForm] = Field(
+        description="The kinds of work by name. `general` must be there: tasks of unknown types run on its route."
+    )
+    policies: PolicyForm = Field(
+        default=PolicyForm(), description="The numbers of the scheduler; every one has a default."
+    )
+    api: ApiForm = Field(default=ApiForm(), description="The HTTP API over TCP; off by default.")
+
+
+ANY = "*"
+#: Which form stands at which key path; ANY is any one step.
+FORMS: dict[tuple[str, ...], type[Form]] = {
+    (): FileForm,
+    ("hosts", ANY): HostForm,
+    ("hosts", ANY, "endpoints", ANY): EndpointForm,
+    ("task_types", ANY): TypeForm,
+    ("task_types", ANY, "route", ANY): CandidateForm,
+    ("task_types", ANY, "match"): MatchForm,
+    ("policies",): PolicyForm,
+    ("api",): ApiForm,
+}
+
+
+def form_at(path: tuple[str | int, ...]) -> type[Form] | None:
+    """The form of the mapping at a key path."""
+    for pattern, form in FORMS.items():
+        if len(pattern) == len(path) and all(
+            p in (ANY, s) for p, s in zip(pattern, path, strict=True)
+        ):
+            return form
+    return None

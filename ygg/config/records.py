@@ -1,0 +1,54 @@
+"""What hosts.yaml says, as frozen records. Standard library only: the dispatcher reads these."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ygg.model import Host, Policy, TaskType
+
+GENERAL = "general"  #: the type every configuration has: unknown types run on its route
+
+
+@dataclass(frozen=True, slots=True)
+class ApiConfig:
+    """The HTTP API over TCP. `listen` is `host:port`, None when off (the default)."""
+
+    listen: str | None = None
+    token_file: str | None = None  #: absolute path; its lines are the accepted bearer tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """One validated hosts.yaml. `fingerprint` changes exactly when its meaning changes."""
+
+    hosts: Mapping[str, Host]
+    types: Mapping[str, TaskType]
+    policy: Policy
+    api: ApiConfig
+    source: Path
+    fingerprint: str
+
+    def type_of(self, name: str) -> TaskType:
+        """The type of that name; for an unknown one `general`'s rules under the given name."""
+        known = self.types.get(name)
+        return known if known is not None else replace(self.types[GENERAL], name=name)
+
+    def detect_type(self, labels: Iterable[str], title: str) -> str:
+        """The type of a task that names none: by a label that is a type's name, by `match.labels`,
+        by `match.titles`, else `general`. Of several types the first of the file wins."""
+        given = tuple(labels)
+        named = next((label for label in given if label in self.types), None)
+        return named or self._by_label(set(given)) or self._by_title(title) or GENERAL
+
+    def _by_label(self, labels: set[str]) -> str | None:
+        found = (t.name for t in self.types.values() if labels.intersection(t.match_labels))
+        return next(found, None)
+
+    def _by_title(self, title: str) -> str | None:
+        for kind in self.types.values():
+            if any(re.search(p, title, re.IGNORECASE) for p in kind.match_titles):
+                return kind.name
+        return None
