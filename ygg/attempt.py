@@ -1,0 +1,140 @@
+"""One call as a short chain of named steps: check the host when it matters, stream, judge, build the result.
+
+The only caller of a Backend. Whatever happens becomes an Outcome; only a cancellation leaves as an
+exception, after the connection is closed, because the loop alone knows why it cancelled. A connection
+that broke is looked into: a host that fails its check is charged, not the task.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncGenerator, Callable
+from dataclasses import dataclass, field, replace
+from typing import cast
+
+from ygg.model import Call, HostHealth, Outcome, OutcomeKind, Result
+from ygg.ports import AttemptStarted, Backend, CallFailed, Done, Piece
+
+CHECK_S = 2.0
+CONTENT_MAX = 16_000_000  #: characters of an answer, thinking included
+
+log = logging.getLogger(__name__)
+
+OnItem = Callable[[AttemptStarted | Piece], None]
+
+
+async def run_attempt(call: Call, backend: Backend, on_item: OnItem) -> Outcome:
+    """Run one call to its end. `on_item` gets the start and each non-empty piece as it comes.
+
+    Never raises, but for CancelledError.
+    """
+    run = _Run(call, backend, on_item)
+    try:
+        done = await run.stream()
+        return Outcome(OutcomeKind.COMPLETED, result=run.result(done))
+    except TimeoutError:
+        return run.out_of_time()
+    except CallFailed as failure:
+        return await run.judge(failure)
+    except Exception as bug:
+        log.exception("%s: unexpected error in backend %s", call.id, backend.endpoint.name)
+        return Outcome(OutcomeKind.ERROR, f"bug in ygg: {type(bug).__name__}: {bug}")
+
+
+@dataclass(slots=True)
+class _Run:
+    """What one call has brought so far. Times are loop.time() seconds."""
+
+    call: Call
+    backend: Backend
+    on_item: OnItem
+    begun: float = 0.0
+    first: float | None = None  #: when the first text came
+    total_by: float | None = None  #: when the total runs out; unknown until the server answers
+    size: int = 0
+    content: list[str] = field(default_factory=list)
+    thinking: list[str] = field(default_factory=list)
+
+    async def stream(self) -> Done:
+        """Collect pieces until the end marker, under the total and the task's deadline.
+
+        The total starts with the first item: what came before it is the model's load, which the
+        backend bounds by its limit for the first token. Raises TimeoutError, CallFailed.
+        """
+        task, candidate = self.call.task, self.call.candidate
+        self.begun = asyncio.get_running_loop().time()
+        self.on_item(AttemptStarted(task.attempt, candidate.host, candidate.model))
+        items = cast("AsyncGenerator[Piece | Done, None]", self.backend.stream(self.call))
+        async with asyncio.timeout_at(self.deadline()) as limit, contextlib.aclosing(items):
+            async for item in items:
+                if self.total_by is None:
+                    self._answered(limit)
+                if isinstance(item, Done):
+                    return item
+                self._take(item)
+        raise CallFailed(OutcomeKind.ERROR, "the stream ended without its end marker", broken=True)
+
+    def deadline(self) -> float | None:
+        """The task's deadline on the loop's clock, from the wall-clock time of its claim."""
+        deadline_ms, started_ms = self.call.limits.deadline_ms, self.call.task.started_ms
+        if deadline_ms is None or started_ms is None:
+            return None
+        return self.begun + (deadline_ms - started_ms) / 1000
+
+    def _answered(self, limit: asyncio.Timeout) -> None:
+        self.total_by = asyncio.get_running_loop().time() + self.call.limits.total_s
+        deadline = self.deadline()
+        limit.reschedule(self.total_by if deadline is None else min(self.total_by, deadline))
+
+    def _take(self, piece: Piece) -> None:
+        if not piece.content and not piece.thinking:
+            return
+        if self.first is None:
+            self.first = asyncio.get_running_loop().time()
+        self.size += len(piece.content) + len(piece.thinking)
+        if self.size > CONTENT_MAX:
+            text = f"the answer is longer than {CONTENT_MAX:,} characters"
+            raise CallFailed(OutcomeKind.ERROR, text)
+        if piece.content:
+            self.content.append(piece.content)
+        if piece.thinking:
+            self.thinking.append(piece.thinking)
+        self.on_item(piece)
+
+    def result(self, done: Done) -> Result:
+        now = asyncio.get_running_loop().time()
+        first_ms = None if self.first is None else (self.first - self.begun) * 1000
+        usage = replace(done.usage, first_token_ms=first_ms, total_ms=(now - self.begun) * 1000)
+        return Result(
+            content="".join(self.content),
+            stop_reason=done.stop_reason,
+            model=done.model,
+            backend=self.backend.endpoint.backend,
+            usage=usage,
+            thinking="".join(self.thinking) or None,
+        )
+
+    def out_of_time(self) -> Outcome:
+        """Which of the two clocks ran out."""
+        deadline = self.deadline()
+        if deadline is not None and (self.total_by is None or deadline <= self.total_by):
+            return Outcome(OutcomeKind.EXPIRED, "the task's deadline passed while it ran")
+        limit = self.call.limits.total_s
+        return Outcome(OutcomeKind.TIMEOUT, f"not finished within {limit:g} s; stopped")
+
+    async def judge(self, failure: CallFailed) -> Outcome:
+        """The outcome of a failed call; a broken connection is blamed on the host if that is sick."""
+        outcome = Outcome(failure.kind, failure.message, failure.retry_after_s)
+        if not failure.broken:
+            return outcome
+        health = await self.backend.check(CHECK_S)
+        text = f"{failure.message}; the host's check: {health.message or health.health}"
+        match health.health:
+            case HostHealth.DOWN:
+                return Outcome(OutcomeKind.UNREACHABLE, text)
+            case HostHealth.UNAUTHORIZED:
+                return Outcome(OutcomeKind.UNAUTHORIZED, text)
+            case _:
+                return outcome

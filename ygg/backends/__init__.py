@@ -1,0 +1,1 @@
+"""Drivers for model servers. Each speaks one protocol and implements `ports.Backend`."""

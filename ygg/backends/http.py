@@ -1,0 +1,293 @@
+"""The HTTP side that all drivers share: httpx's transport interface over aiohttp's connections.
+
+The pool is unbounded: the dispatcher's gate is the queue. Proxies of the environment are ignored. Each
+phase has its own limit; nothing here retries, but for a pooled connection that the server had already
+closed: that one is replaced at once, because the request was never read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import ssl
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import aiohttp
+import httpx
+from httpx_aiohttp import AiohttpTransport
+
+from ygg import __version__
+from ygg.backends import failures
+from ygg.errors import ConfigError
+from ygg.model import Call, CallLimits, Endpoint, JsonDict, OutcomeKind
+from ygg.ports import CallFailed
+
+KEEP_IDLE_S = 4.0  #: llama.cpp and uvicorn (vLLM) close idle connections after 5 s
+STALE_WITHIN_S = 1.0  #: a pooled connection that breaks sooner than this was stale
+ERROR_BODY_MAX = 65_536
+ERROR_BODY_S = 5.0
+LINE_MAX = 4_194_304  #: bytes of one line of a stream; real ones have hundreds
+BODY_MAX = 4_194_304  #: bytes of the answer to a check
+
+
+@dataclass(frozen=True, slots=True)
+class Got:
+    """The answer to a small GET. `data` is the JSON object, or {} when the body is none."""
+
+    status: int
+    server: str
+    data: JsonDict
+    text: str
+
+
+class Http:
+    """The connections to one endpoint. `reuse` tells whether connections serve more than one call."""
+
+    def __init__(self, endpoint: Endpoint, *, reuse: bool = True, root: str | None = None) -> None:
+        self.base = (root or endpoint.url).rstrip("/")
+        self.reuse = reuse
+        self._headers = [
+            ("Content-Type", "application/json"),
+            ("Accept-Encoding", "identity"),
+            ("User-Agent", f"ygg/{__version__}"),
+            *_authorization(endpoint),
+        ]
+        self._pooled = _transport(self.base, reuse=True)
+        self._fresh = _transport(self.base, reuse=False)
+
+    async def post(self, path: str, body: JsonDict, call: Call) -> Reply:
+        """Send a call and wait for the head of its answer.
+
+        Raises CallFailed for everything but a 200.
+        """
+        limits = call.limits
+        request = self._request("POST", path, limits.connect_s, _encode(body), call.id)
+        begun = asyncio.get_running_loop().time()
+        try:
+            async with asyncio.timeout(limits.connect_s + limits.first_token_s):
+                response = await self._send(request)
+        except TimeoutError as exc:
+            raise failures.silent(limits.first_token_s, "no answer") from exc
+        except failures.FOREIGN as exc:
+            raise failures.from_transport(exc) from exc
+        reply = Reply(response, begun, limits)
+        if response.status_code != 200:
+            raise await reply.failure()
+        return reply
+
+    async def get(self, path: str, timeout_s: float) -> Got:
+        """A small GET. Raises CallFailed when there is no whole answer within `timeout_s`."""
+        request = self._request("GET", path, timeout_s)
+        try:
+            async with asyncio.timeout(timeout_s):
+                response = await self._send(request)
+                body = await _read(response, BODY_MAX)
+        except TimeoutError as exc:
+            raise CallFailed(OutcomeKind.UNREACHABLE, f"no answer within {timeout_s:g} s") from exc
+        except failures.FOREIGN as exc:
+            raise failures.from_transport(exc) from exc
+        server = response.headers.get("server", "")
+        return Got(
+            response.status_code, server, as_object(body) or {}, failures.read_error(body)[0]
+        )
+
+    async def close(self) -> None:
+        """Close every connection, also those in use."""
+        await self._pooled.aclose()
+        await self._fresh.aclose()
+
+    def _request(
+        self,
+        method: str,
+        path: str,
+        connect_s: float,
+        content: bytes = b"",
+        task: str | None = None,
+    ) -> httpx.Request:
+        headers = self._headers if task is None else [*self._headers, ("X-Ygg-Task", task)]
+        # "pool" is aiohttp's limit for the whole way to a connection, name look-up included.
+        limits = {"connect": connect_s, "pool": connect_s, "read": None, "write": None}
+        return httpx.Request(
+            method,
+            self.base + path,
+            headers=headers,
+            content=content,
+            extensions={"timeout": limits},
+        )
+
+    async def _send(self, request: httpx.Request) -> httpx.Response:
+        if not self.reuse:
+            return await self._fresh.handle_async_request(request)
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        try:
+            return await self._pooled.handle_async_request(request)
+        except failures.FOREIGN as exc:
+            if not failures.hung_up(exc) or loop.time() - begun > STALE_WITHIN_S:
+                raise
+        return await self._fresh.handle_async_request(request)
+
+
+class Reply:
+    """The answer to a call, read line by line under the phase limits."""
+
+    def __init__(self, response: httpx.Response, begun: float, limits: CallLimits) -> None:
+        self.response = response
+        self._chunks = cast("AsyncGenerator[bytes, None]", aiter(_stream_of(response)))
+        self._rest = b""
+        self._first_s, self._between_s = limits.first_token_s, limits.between_tokens_s
+        self._first_by: float | None = begun + limits.first_token_s
+        self._now = asyncio.get_running_loop().time
+
+    def begun(self) -> None:
+        """The first token has come: from here on the limit is the one between tokens."""
+        self._first_by = None
+
+    async def lines(self) -> list[bytes]:
+        """The whole lines that came next, without their ends; an empty list at the end of the body.
+
+        Raises CallFailed when the server stays silent too long or the connection breaks.
+        """
+        while True:
+            try:
+                chunk = await self._chunk()
+            except StopAsyncIteration:
+                rest, self._rest = self._rest, b""
+                return [rest] if rest else []
+            *lines, self._rest = (self._rest + chunk).split(b"\n")
+            if lines:
+                return lines
+            if len(self._rest) > LINE_MAX:
+                raise failures.malformed(self._rest)
+
+    async def _chunk(self) -> bytes:
+        first = self._first_by
+        try:
+            async with asyncio.timeout_at(
+                self._now() + self._between_s if first is None else first
+            ):
+                return await anext(self._chunks)
+        except TimeoutError as exc:
+            if first is None:
+                raise failures.silent(self._between_s, "no token") from exc
+            raise failures.silent(self._first_s, "no first token") from exc
+        except failures.FOREIGN as exc:
+            raise failures.from_transport(exc) from exc
+
+    async def drain(self) -> None:
+        """Read to the end after the end marker, so that the connection can be used again.
+
+        What is wrong there no longer matters.
+        """
+        with contextlib.suppress(CallFailed):
+            async with asyncio.timeout(1.0):
+                while await self.lines():
+                    pass
+
+    async def failure(self) -> CallFailed:
+        """Read an error's body, close, and say what it means."""
+        try:
+            async with asyncio.timeout(ERROR_BODY_S):
+                body = await _read(self.response, ERROR_BODY_MAX)
+        except (TimeoutError, *failures.FOREIGN):
+            body = b""
+        finally:
+            await self.close()
+        return failures.from_status(self.response.status_code, self.response.headers, body)
+
+    async def close(self) -> None:
+        """Give the connection back, or close it at once when the answer is not whole."""
+        with contextlib.suppress(*failures.FOREIGN):
+            await self._chunks.aclose()
+            await self.response.aclose()
+
+
+async def _read(response: httpx.Response, most: int) -> bytes:
+    """The whole body, cut at `most` bytes; the response is closed."""
+    body = bytearray()
+    try:
+        async with contextlib.aclosing(
+            cast("AsyncGenerator[bytes, None]", aiter(_stream_of(response)))
+        ) as chunks:
+            async for chunk in chunks:
+                body += chunk
+                if len(body) >= most:
+                    break
+    finally:
+        await response.aclose()
+    return bytes(body)
+
+
+def _stream_of(response: httpx.Response) -> httpx.AsyncByteStream:
+    return cast("httpx.AsyncByteStream", response.stream)
+
+
+def as_object(line: bytes) -> JsonDict | None:
+    """A JSON object, or None for anything else."""
+    try:
+        data = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return data if isinstance(data, dict) else None
+
+
+def as_text(value: object, line: bytes) -> str:
+    """A string of an answer. Lone surrogates (only possible with an escape) are replaced."""
+    if not isinstance(value, str):
+        return ""
+    if b"\\u" in line:
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return value
+
+
+def as_count(value: object) -> int | None:
+    return value if type(value) is int and value >= 0 else None
+
+
+def as_ms(value: object, per_ms: float = 1.0) -> float | None:
+    """A duration in milliseconds from a number of `1 / per_ms` milliseconds."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
+        return None
+    return value / per_ms
+
+
+def _encode(body: JsonDict) -> bytes:
+    try:
+        return json.dumps(body, separators=(",", ":"), allow_nan=False).encode()
+    except (TypeError, ValueError) as exc:
+        raise CallFailed(OutcomeKind.BAD_REQUEST, f"the request is no JSON: {exc}") from exc
+
+
+def _authorization(endpoint: Endpoint) -> list[tuple[str, str]]:
+    """The header of the endpoint's API key. ConfigError when its file cannot be used."""
+    if endpoint.api_key_file is None:
+        return []
+    path = Path(endpoint.api_key_file).expanduser()
+    try:
+        key = path.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError) as exc:
+        raise ConfigError(f"endpoint {endpoint.name}: cannot read its API key: {exc}") from exc
+    if not key.isprintable() or not key:
+        raise ConfigError(f"endpoint {endpoint.name}: {path} does not hold one API key")
+    return [("Authorization", f"Bearer {key}")]
+
+
+def _transport(base: str, *, reuse: bool) -> AiohttpTransport:
+    secure = base.startswith("https:")
+    context = _trusted() if secure else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+    def session() -> aiohttp.ClientSession:
+        options = {"keepalive_timeout": KEEP_IDLE_S} if reuse else {"force_close": True}
+        connector = aiohttp.TCPConnector(limit=0, ssl=context, **options)
+        jar = aiohttp.DummyCookieJar()
+        return aiohttp.ClientSession(connector=connector, cookie_jar=jar, trust_env=False)
+
+    return AiohttpTransport(verify=context, trust_env=False, client=session)
+
+
+def _trusted() -> ssl.SSLContext:
+    return httpx.create_ssl_context(trust_env=False)
