@@ -1,16 +1,12 @@
 """The shape of hosts.yaml as pydantic models: types, bounds and the description of every key.
 
 Only shapes are checked here; what one key says of another (a route names a known host) is checked in
-`build.py`. An error of `Expected` type carries the words of the message. Loads pydantic: import this
-only when a file is read.
+`build.py`. Loads pydantic: import this only when a file is read.
 """
 
 from __future__ import annotations
 
-import math
-import re
-from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
+from typing import Annotated, Any
 
 from pydantic import (
     BaseModel,
@@ -18,134 +14,13 @@ from pydantic import (
     ConfigDict,
     Field,
     GetJsonSchemaHandler,
-    ValidationError,
-    ValidatorFunctionWrapHandler,
-    WithJsonSchema,
-    WrapValidator,
     model_validator,
 )
-from pydantic_core import CoreSchema, PydanticCustomError
+from pydantic_core import CoreSchema
 
-from ygg.config.durations import seconds
+from ygg.config import values as v
 from ygg.model import JsonDict, Policy
 
-EXPECTED = "expected"  #: the error type whose message is the "expected ..." of a problem
-NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
-
-
-def expect(text: str) -> WrapValidator:
-    """Whatever is wrong with the value, the message says that `text` was expected."""
-
-    def check(value: Any, inner: ValidatorFunctionWrapHandler) -> Any:
-        try:
-            return inner(value)
-        except ValidationError:
-            raise PydanticCustomError(EXPECTED, text) from None
-
-    return WrapValidator(check)
-
-
-def _duration(value: object) -> float:
-    try:
-        return seconds(value)
-    except ValueError:
-        text = "a duration above 0 such as 60s, 10m, 2h or 7d, or seconds"
-        raise PydanticCustomError(EXPECTED, text) from None
-
-
-def _ageing(value: object) -> object:
-    """YAML reads a bare `off` as false."""
-    return None if value is None or value is False or value == "off" else _duration(value)
-
-
-def _url(value: object) -> str:
-    text = "http://HOST:PORT or https://HOST:PORT without user, query and fragment"
-    if isinstance(value, str) and len(value) <= 2000 and re.fullmatch(r"[!-~]+", value):
-        try:
-            parts = urlsplit(value)
-            plain = not (parts.username or parts.query or parts.fragment or "@" in parts.netloc)
-            sound = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-        except ValueError:
-            plain = sound = False
-        if plain and sound and re.fullmatch(r"[\w.:-]+", parts.hostname or ""):
-            return value.rstrip("/")
-    raise PydanticCustomError(EXPECTED, text)
-
-
-def _listen(value: object) -> str:
-    if isinstance(value, str) and "/" not in value and not re.search(r"\s|@|\?|#", value):
-        try:
-            parts = urlsplit(f"//{value}")
-            if parts.hostname and parts.port:
-                return value
-        except ValueError:
-            pass
-    raise PydanticCustomError(EXPECTED, "ADDRESS:PORT such as 127.0.0.1:8420")
-
-
-def _pattern(value: object) -> str:
-    if not isinstance(value, str) or not 0 < len(value) <= 500:
-        raise PydanticCustomError(EXPECTED, "a regular expression of 1 to 500 characters")
-    try:
-        re.compile(value, re.IGNORECASE)
-    except (re.error, RecursionError, OverflowError) as error:
-        why = str(error).replace("{", "(").replace("}", ")")
-        raise PydanticCustomError(
-            EXPECTED, "a valid regular expression", {"hint": f"it is not: {why}"}
-        ) from None
-    return value
-
-
-def _candidate(value: object) -> object:
-    """`host` or `host/model`; a model's own name may hold more slashes."""
-    if not isinstance(value, str):
-        return value
-    host, slash, model = value.partition("/")
-    if not re.match(NAME, host) or (slash and not model):
-        raise PydanticCustomError(EXPECTED, "`host`, `host/model` or a mapping with key host")
-    return {"host": host, "model": model} if model else {"host": host}
-
-
-def _json(value: object) -> object:
-    """Options travel to the server as JSON, which knows no infinities."""
-    if isinstance(value, float) and not math.isfinite(value):
-        raise PydanticCustomError(EXPECTED, "values that JSON can hold")
-    for part in (
-        value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    ):
-        _json(part)
-    return value
-
-
-_DURATION_SCHEMA: JsonDict = {
-    "anyOf": [
-        {"type": "number", "exclusiveMinimum": 0},
-        {"type": "string", "pattern": r"^(\d+(\.\d+)?(ms|s|m|h|d))+$"},
-    ]
-}
-_AGEING_SCHEMA: JsonDict = {"anyOf": [*_DURATION_SCHEMA["anyOf"], {"enum": [False, "off", None]}]}
-_URL_SCHEMA: JsonDict = {"type": "string", "format": "uri", "pattern": "^https?://"}
-
-Text = Annotated[str, Field(min_length=1, max_length=500), expect("text of 1 to 500 characters")]
-Key = Annotated[
-    str,
-    Field(pattern=NAME),
-    expect("a name of 1 to 64 letters, digits, `.`, `_` and `-`"),
-]
-Flag = Annotated[float, Field(ge=0, le=1), expect("a number from 0 to 1")]
-Slots = Annotated[int, Field(ge=1, le=256), expect("a whole number from 1 to 256")]
-Retries = Annotated[int, Field(ge=0, le=100), expect("a whole number from 0 to 100")]
-Budget = Annotated[int, Field(ge=1, le=10_000), expect("a whole number from 1 to 10000")]
-Capacity = Annotated[int, Field(ge=1, le=10**7), expect("a whole number from 1 to 10000000")]
-Duration = Annotated[float, BeforeValidator(_duration), WithJsonSchema(_DURATION_SCHEMA)]
-Ageing = Annotated[float | None, BeforeValidator(_ageing), WithJsonSchema(_AGEING_SCHEMA)]
-Url = Annotated[str, BeforeValidator(_url), WithJsonSchema(_URL_SCHEMA)]
-Listen = Annotated[str, BeforeValidator(_listen), WithJsonSchema({"type": "string"})]
-Pattern = Annotated[str, BeforeValidator(_pattern), WithJsonSchema({"type": "string"})]
-Options = Annotated[dict[str, Any], BeforeValidator(_json)]
-Backend = Annotated[Literal["ollama", "openai"], expect("`ollama` or `openai`")]
-Dialect = Annotated[Literal["llama.cpp", "vllm"], expect("`llama.cpp` or `vllm`")]
-Steps = Annotated[list[Duration], Field(min_length=1, max_length=50)]
 P = Policy()  #: the defaults come from there, so that they are written once
 
 
@@ -166,27 +41,27 @@ class Form(BaseModel):
 class EndpointForm(Form):
     """One model server."""
 
-    backend: Backend = Field(
+    backend: v.Backend = Field(
         description="Which protocol the server speaks: `ollama`, or `openai` for llama.cpp, vLLM and "
         "other servers with /v1/chat/completions."
     )
-    url: Url = Field(
+    url: v.Url = Field(
         description="Address of the server, such as http://surtr:11434. A trailing /v1 is dropped."
     )
-    models: list[Text] = Field(
+    models: list[v.Text] = Field(
         default=[],
         description="Models it serves, the preferred one first. An `openai` server with a single "
         "model may leave them out.",
     )
-    dialect: Dialect | None = Field(
+    dialect: v.Dialect | None = Field(
         default=None,
         description="Only for `openai`: `llama.cpp` or `vllm`. Found out from the server when left out.",
     )
-    api_key_file: Text | None = Field(
+    api_key_file: v.Text | None = Field(
         default=None,
         description="File that holds the server's API key. Relative to hosts.yaml; `~/` is your home.",
     )
-    options: Options = Field(
+    options: v.Options = Field(
         default={}, description="Settings sent with every request to this server, as they are."
     )
 
@@ -195,27 +70,27 @@ class HostForm(Form):
     """One machine. Its server is described right here (`url`, `backend`, ...) or, when it runs
     several, under `endpoints`."""
 
-    kind: Annotated[Literal["gpu", "cpu"], expect("`gpu` or `cpu`")] = Field(
+    kind: v.Kind = Field(
         default="gpu", description="Whether models run on a `gpu` or on the `cpu` of this machine."
     )
-    slots: Slots = Field(
+    slots: v.Slots = Field(
         description="How many requests may run on this machine at the same time, over all its "
         "servers: 1 to 256. ygg never sends more."
     )
-    tags: list[Text] = Field(default=[], description="Words of your own about the machine.")
-    backend: Backend | None = Field(
+    tags: list[v.Text] = Field(default=[], description="Words of your own about the machine.")
+    backend: v.Backend | None = Field(
         default=None, description="Short form: as `endpoints.NAME.backend`."
     )
-    url: Url | None = Field(default=None, description="Short form: as `endpoints.NAME.url`.")
-    models: list[Text] = Field(default=[], description="Short form: as `endpoints.NAME.models`.")
-    dialect: Dialect | None = Field(
+    url: v.Url | None = Field(default=None, description="Short form: as `endpoints.NAME.url`.")
+    models: list[v.Text] = Field(default=[], description="Short form: as `endpoints.NAME.models`.")
+    dialect: v.Dialect | None = Field(
         default=None, description="Short form: as `endpoints.NAME.dialect`."
     )
-    api_key_file: Text | None = Field(
+    api_key_file: v.Text | None = Field(
         default=None, description="Short form: as `endpoints.NAME.api_key_file`."
     )
-    options: Options = Field(default={}, description="Short form: as `endpoints.NAME.options`.")
-    endpoints: dict[Key, EndpointForm] = Field(
+    options: v.Options = Field(default={}, description="Short form: as `endpoints.NAME.options`.")
+    endpoints: dict[v.Key, EndpointForm] = Field(
         default={},
         description="The model servers of this machine by a name of your choice, the preferred one first.",
     )
@@ -224,12 +99,12 @@ class HostForm(Form):
 class CandidateForm(Form):
     """One place where a task may run."""
 
-    host: Key = Field(description="Name of a host under `hosts`.")
-    endpoint: Key | None = Field(
+    host: v.Key = Field(description="Name of a host under `hosts`.")
+    endpoint: v.Key | None = Field(
         default=None,
         description="One of its endpoints. Default: the first that has the model, else the first.",
     )
-    model: Text | None = Field(
+    model: v.Text | None = Field(
         default=None, description="The model. Default: the first one of the endpoint."
     )
 
@@ -241,16 +116,16 @@ class CandidateForm(Form):
         return {"anyOf": [{"type": "string", "description": "`host` or `host/model`"}, mapping]}
 
 
-Route = Annotated[CandidateForm, BeforeValidator(_candidate)]
+Route = Annotated[CandidateForm, BeforeValidator(v.candidate)]
 
 
 class MatchForm(Form):
     """Which tasks are of this type when their submitter names none."""
 
-    labels: list[Text] = Field(
+    labels: list[v.Text] = Field(
         default=[], description="A task with one of these labels is of this type."
     )
-    titles: list[Pattern] = Field(
+    titles: list[v.Pattern] = Field(
         default=[],
         description="Regular expressions (Python's), upper and lower case alike, found anywhere in the title.",
     )
@@ -263,18 +138,18 @@ class TypeForm(Form):
         description="Where its tasks may run, best first: `host`, `host/model` or a mapping with "
         "`host`, `endpoint` and `model`. The first one that can take a task gets it."
     )
-    options: Options = Field(
+    options: v.Options = Field(
         default={},
         description="Sampling and other settings sent to the server as they are; a task's own win.",
     )
     system: str | None = Field(
         default=None, description="System prompt for tasks that bring none of their own."
     )
-    timeout: Duration | None = Field(
+    timeout: v.Duration | None = Field(
         default=None,
         description="Longest time of one attempt, from the end of the model's load. Default: `policies.timeout`.",
     )
-    retries: Retries | None = Field(
+    retries: v.Retries | None = Field(
         default=None,
         description="How often a task is tried again after an error or a timeout, 0 to 100. Default: errors "
         "as `policies.max_errors` says, timeouts never.",
@@ -288,83 +163,83 @@ class TypeForm(Form):
 class PolicyForm(Form):
     """The numbers of the scheduler. Durations: `60s`, `10m`, `2h`, `7d`, or seconds."""
 
-    max_errors: Budget = Field(
+    max_errors: v.Budget = Field(
         default=P.max_errors,
         description="Errors on healthy hosts after which a task fails.",
     )
-    max_deferrals: Budget = Field(
+    max_deferrals: v.Budget = Field(
         default=P.max_deferrals,
         description="How often servers may put a task off (busy, out of memory) before it fails.",
     )
-    max_crashes: Budget = Field(
+    max_crashes: v.Budget = Field(
         default=P.max_crashes,
         description="Dispatcher crashes while a task ran after which it is blocked.",
     )
-    backoff: Steps = Field(
+    backoff: v.Steps = Field(
         default=list(P.backoff_s),
         description="Waits after the second, third, ... error of a task; the last one repeats.",
     )
-    jitter: Flag = Field(
+    jitter: v.Share = Field(
         default=P.jitter, description="Share by which a wait is moved up or down, 0 to 1."
     )
-    defer: Steps = Field(
+    defer: v.Steps = Field(
         default=list(P.defer_s),
         description="Waits after a busy answer that names no time of its own; the last one repeats.",
     )
-    probe_min: Duration = Field(
+    probe_min: v.Duration = Field(
         default=P.probe_min_s, description="First pause before a host that is down is asked again."
     )
-    probe_max: Duration = Field(
+    probe_max: v.Duration = Field(
         default=P.probe_max_s, description="Longest pause between questions to a host that is down."
     )
-    check_every: Duration = Field(
+    check_every: v.Duration = Field(
         default=P.check_every_s, description="How often a host without traffic is checked."
     )
-    regain_slot: Duration = Field(
+    regain_slot: v.Duration = Field(
         default=P.regain_slot_s,
         description="After an out-of-memory answer a host loses a slot; one comes back per this time.",
     )
-    ageing: Ageing = Field(
+    ageing: v.Ageing = Field(
         default=P.ageing_s,
         description="A task gains one priority class per this time of waiting. `off`: strict priority.",
     )
-    poll: Duration = Field(
+    poll: v.Duration = Field(
         default=P.poll_s,
         description="The safety net: how often the queue is looked at without a cause.",
     )
-    drain: Duration = Field(
+    drain: v.Duration = Field(
         default=P.drain_s, description="How long a shutdown waits for running tasks."
     )
-    interrupted: Annotated[Literal["block", "requeue"], expect("`block` or `requeue`")] = Field(
+    interrupted: v.Interrupted = Field(
         default=P.interrupted,  # type: ignore[arg-type]  # Policy keeps it as text
         description="What becomes of tasks that a shutdown cuts off: `block` (a person decides) or "
         "`requeue` (they keep their place).",
     )
-    timeout: Duration = Field(
+    timeout: v.Duration = Field(
         default=P.timeout_s,
         description="Longest time of one attempt, from the end of the model's load.",
     )
-    api_timeout: Duration = Field(
+    api_timeout: v.Duration = Field(
         default=P.api_timeout_s, description="The same for tasks submitted over /v1/async."
     )
-    connect: Duration = Field(
+    connect: v.Duration = Field(
         default=P.connect_s, description="Longest time to connect to a server."
     )
-    first_token: Duration = Field(
+    first_token: v.Duration = Field(
         default=P.first_token_s,
         description="Longest silence before the first token, beyond the model's load.",
     )
-    between_tokens: Duration = Field(
+    between_tokens: v.Duration = Field(
         default=P.between_tokens_s, description="Longest silence between two tokens."
     )
-    retention: Duration = Field(
+    retention: v.Duration = Field(
         default=P.retention_s, description="How long ended tasks and their results are kept."
     )
-    read_retention: Duration = Field(
+    read_retention: v.Duration = Field(
         default=P.read_retention_s,
         description="How long a result is kept after its first read over HTTP.",
     )
-    capacity: Capacity = Field(
+    capacity: v.Capacity = Field(
         default=P.capacity,
         description="Waiting tasks above which submits over HTTP are refused as queue full.",
     )
@@ -373,11 +248,11 @@ class PolicyForm(Form):
 class ApiForm(Form):
     """The HTTP API over TCP. The unix socket is always there and needs none of this."""
 
-    listen: Listen | None = Field(
+    listen: v.Listen | None = Field(
         default=None,
         description="ADDRESS:PORT such as 127.0.0.1:8420. Default: off.",
     )
-    token_file: Text | None = Field(
+    token_file: v.Text | None = Field(
         default=None,
         description="File of the accepted bearer tokens, one a line. Relative to hosts.yaml.",
     )
@@ -386,8 +261,8 @@ class ApiForm(Form):
 class FileForm(Form):
     """hosts.yaml: the machines of the house, the kinds of work, and where each may run."""
 
-    hosts: dict[Key, HostForm] = Field(description="The machines, by a name of your choice.")
-    task_types: dict[Key, TypeForm] = Field(
+    hosts: dict[v.Key, HostForm] = Field(description="The machines, by a name of your choice.")
+    task_types: dict[v.Key, TypeForm] = Field(
         description="The kinds of work by name. `general` must be there: tasks of unknown types run on its route."
     )
     policies: PolicyForm = Field(

@@ -1,0 +1,81 @@
+"""`python -m ygg.config > docs/configuration.md`: the page is written from the forms."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Iterator
+
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from ygg.config.forms import ANY, FORMS, Form
+from ygg.model import Policy
+
+_HEAD = """# hosts.yaml, key by key
+
+This page is written by `python -m ygg.config > docs/configuration.md`; a test compares the two.
+
+**Where it is looked for.** `--config FILE`, else `$YGG_CONFIG`; without them the first of `./hosts.yaml`,
+`$XDG_CONFIG_HOME/ygg/hosts.yaml` (`~/.config/ygg/hosts.yaml`) and `/etc/ygg/hosts.yaml`. `ygg config path` says which one it is.
+
+**Is it right?** `ygg config check` lists every problem as `FILE:LINE: key.path: expected X, got Y` and exits with
+78 when there is one. `ygg config show` prints every setting in force. `ygg config schema` prints a JSON Schema: save it
+and let your editor complete the keys, with yaml-language-server by a first line
+`# yaml-language-server: $schema=hosts.schema.json`.
+
+**When it is read.** At the start and on SIGHUP. A broken edit changes nothing: the old settings stay and the log says
+what is wrong.
+
+**How values are written.** Durations: `60s`, `10m`, `2h`, `7d`, `1h30m`, or a number of seconds. A key without a value
+counts as not set. Anchors, aliases and `<<` may be used.
+"""
+
+
+def page() -> str:
+    """docs/configuration.md."""
+    return "\n".join(
+        [_HEAD, *(line for path, form in FORMS.items() for line in _section(path, form))]
+    )
+
+
+def _section(path: tuple[str, ...], form: type[Form]) -> Iterator[str]:
+    yield f"## {_title(path)}\n"
+    yield f"{' '.join(inspect.cleandoc(form.__doc__ or '').split())}\n"
+    yield "| key | default | meaning |"
+    yield "|---|---|---|"
+    for key, field in form.model_fields.items():
+        yield f"| `{key}` | {_default(form, key, field)} | {field.description} |"
+    yield ""
+
+
+def _title(path: tuple[str, ...]) -> str:
+    if not path:
+        return "Top level"
+    return f"`{'.'.join('NAME' if step == ANY else step for step in path)}`".replace(
+        "route.NAME", "route[]"
+    )
+
+
+def _default(form: type[Form], key: str, field: FieldInfo) -> str:
+    value = field.default
+    if value is PydanticUndefined:
+        return "must be given"
+    if f"{key}_s" in Policy.__dataclass_fields__ and form.__name__ == "PolicyForm":
+        value = _duration(value)
+    return f"`{value}`" if isinstance(value, str | int | float) else "–"
+
+
+def _duration(value: object) -> str:
+    if isinstance(value, list):
+        return ", ".join(_duration(part) for part in value)
+    if not isinstance(value, float):
+        return "off"
+    for unit, size in (("d", 86400), ("h", 3600), ("m", 60)):
+        if value >= 2 * size and value % size == 0:
+            return f"{value / size:g}{unit}"
+    return f"{value:g}s"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(page())

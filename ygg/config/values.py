@@ -1,0 +1,147 @@
+"""The values of hosts.yaml as annotated types: each says what was expected when it is given another.
+
+An error of type `EXPECTED` carries the words of the message. Loads pydantic: imported only when a
+file is read.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import warnings
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import (
+    BeforeValidator,
+    Field,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WithJsonSchema,
+    WrapValidator,
+)
+from pydantic_core import PydanticCustomError
+
+from ygg.config.durations import seconds
+from ygg.model import JsonDict
+
+EXPECTED = "expected"  #: the error type whose message is the "expected ..." of a problem
+NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+
+
+def expect(text: str) -> WrapValidator:
+    """Whatever is wrong with the value, the message says that `text` was expected."""
+
+    def check(value: Any, inner: ValidatorFunctionWrapHandler) -> Any:
+        try:
+            return inner(value)
+        except ValidationError:
+            raise PydanticCustomError(EXPECTED, text) from None
+
+    return WrapValidator(check)
+
+
+def _duration(value: object) -> float:
+    try:
+        return seconds(value)
+    except ValueError:
+        text = "a duration above 0 such as 60s, 10m, 2h or 7d, or seconds"
+        raise PydanticCustomError(EXPECTED, text) from None
+
+
+def _ageing(value: object) -> object:
+    """YAML reads a bare `off` as false."""
+    return None if value is None or value is False or value == "off" else _duration(value)
+
+
+def _url(value: object) -> str:
+    text = "http://HOST:PORT or https://HOST:PORT without user, query and fragment"
+    if isinstance(value, str) and len(value) <= 2000 and re.fullmatch(r"[!-~]+", value):
+        try:
+            parts = urlsplit(value)
+            plain = not (parts.username or parts.query or parts.fragment or "@" in parts.netloc)
+            sound = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+        except ValueError:
+            plain = sound = False
+        if plain and sound and re.fullmatch(r"[\w.:-]+", parts.hostname or ""):
+            return value.rstrip("/")
+    raise PydanticCustomError(EXPECTED, text)
+
+
+def _listen(value: object) -> str:
+    if isinstance(value, str) and "/" not in value and not re.search(r"\s|@|\?|#", value):
+        try:
+            parts = urlsplit(f"//{value}")
+            if parts.hostname and parts.port:
+                return value
+        except ValueError:
+            pass
+    raise PydanticCustomError(EXPECTED, "ADDRESS:PORT such as 127.0.0.1:8420")
+
+
+def _pattern(value: object) -> str:
+    if not isinstance(value, str) or not 0 < len(value) <= 500:
+        raise PydanticCustomError(EXPECTED, "a regular expression of 1 to 500 characters")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # doubtful sets such as `[[` would warn at every use
+            re.compile(value, re.IGNORECASE)
+    except (re.error, RecursionError, OverflowError, Warning) as error:
+        hint = {"hint": f"it is not: {error}"}
+        raise PydanticCustomError(EXPECTED, "a valid regular expression", hint) from None
+    return value
+
+
+def candidate(value: object) -> object:
+    """`host` or `host/model`; a model's own name may hold more slashes."""
+    if not isinstance(value, str):
+        return value
+    host, slash, model = value.partition("/")
+    if not re.match(NAME, host) or (slash and not model):
+        raise PydanticCustomError(EXPECTED, "`host`, `host/model` or a mapping with key host")
+    return {"host": host, "model": model} if model else {"host": host}
+
+
+def _json(value: object, path: str = "") -> object:
+    """Options travel to the server as JSON, which knows no infinities."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise PydanticCustomError(
+            EXPECTED, "values that JSON can hold", {"hint": f"{path} is {value}"}
+        )
+    entries = value.items() if isinstance(value, dict) else ()
+    for key, part in entries or (enumerate(value) if isinstance(value, list) else ()):
+        _json(part, f"{path}.{key}" if path else str(key))
+    return value
+
+
+_DURATION_SCHEMA: JsonDict = {
+    "anyOf": [
+        {"type": "number", "exclusiveMinimum": 0},
+        {"type": "string", "pattern": r"^(\d+(\.\d+)?(ms|s|m|h|d))+$"},
+    ]
+}
+_AGEING_SCHEMA: JsonDict = {"anyOf": [*_DURATION_SCHEMA["anyOf"], {"enum": [False, "off", None]}]}
+_URL_SCHEMA: JsonDict = {"type": "string", "format": "uri", "pattern": "^https?://"}
+
+Text = Annotated[str, Field(min_length=1, max_length=500), expect("text of 1 to 500 characters")]
+Key = Annotated[
+    str,
+    Field(pattern=NAME),
+    expect("a name of 1 to 64 letters, digits, `.`, `_` and `-`"),
+]
+Share = Annotated[float, Field(ge=0, le=1), expect("a number from 0 to 1")]
+Slots = Annotated[int, Field(ge=1, le=256), expect("a whole number from 1 to 256")]
+Retries = Annotated[int, Field(ge=0, le=100), expect("a whole number from 0 to 100")]
+Budget = Annotated[int, Field(ge=1, le=10_000), expect("a whole number from 1 to 10000")]
+Capacity = Annotated[int, Field(ge=1, le=10**7), expect("a whole number from 1 to 10000000")]
+Duration = Annotated[float, BeforeValidator(_duration), WithJsonSchema(_DURATION_SCHEMA)]
+Ageing = Annotated[float | None, BeforeValidator(_ageing), WithJsonSchema(_AGEING_SCHEMA)]
+Url = Annotated[str, BeforeValidator(_url), WithJsonSchema(_URL_SCHEMA)]
+Listen = Annotated[str, BeforeValidator(_listen), WithJsonSchema({"type": "string"})]
+Pattern = Annotated[str, BeforeValidator(_pattern), WithJsonSchema({"type": "string"})]
+Options = Annotated[dict[str, Any], BeforeValidator(_json)]
+Backend = Annotated[Literal["ollama", "openai"], expect("`ollama` or `openai`")]
+Dialect = Annotated[Literal["llama.cpp", "vllm"], expect("`llama.cpp` or `vllm`")]
+Steps = Annotated[list[Duration], Field(min_length=1, max_length=50)]
+Kind = Annotated[Literal["gpu", "cpu"], expect("`gpu` or `cpu`")]
+Interrupted = Annotated[Literal["block", "requeue"], expect("`block` or `requeue`")]
