@@ -157,7 +157,8 @@ def from_transport(exc: Exception) -> CallFailed:
     cause = _cause(exc)
     text = str(cause) or type(cause).__name__
     if isinstance(cause, aiohttp.ClientConnectorError):
-        why = os.strerror(cause.errno) if (cause.errno or 0) > 0 else str(cause.os_error)
+        errno = cause.errno or 0
+        why = os.strerror(errno) if errno > 0 else str(cause.os_error)
         where = f"{cause.host}:{cause.port}"
         return CallFailed(OutcomeKind.UNREACHABLE, f"cannot connect to {where}: {why}")
     if isinstance(cause, aiohttp.ConnectionTimeoutError):

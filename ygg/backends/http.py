@@ -255,6 +255,13 @@ def as_ms(value: object, per_ms: float = 1.0) -> float | None:
     return value / per_ms
 
 
+def with_system(messages: list[JsonDict], system: str | None) -> list[JsonDict]:
+    """The messages with the system prompt first; a system message of the caller's own stays alone."""
+    if system is None or (messages and messages[0].get("role") == "system"):
+        return messages
+    return [{"role": "system", "content": system}, *messages]
+
+
 def _encode(body: JsonDict) -> bytes:
     try:
         return json.dumps(body, separators=(",", ":"), allow_nan=False).encode()

@@ -12,7 +12,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 from ygg.backends import failures
-from ygg.backends.http import Got, Http, as_count, as_ms, as_object, as_text
+from ygg.backends.http import Got, Http, as_count, as_ms, as_object, as_text, with_system
 from ygg.model import Call, Endpoint, Health, HostHealth, JsonDict, Operation, OutcomeKind, Usage
 from ygg.ports import CallFailed, Done, Piece
 
@@ -123,13 +123,6 @@ class OllamaBackend:
 
     async def close(self) -> None:
         await self._http.close()
-
-
-def with_system(messages: list[JsonDict], system: str | None) -> list[JsonDict]:
-    """The messages with the system prompt first; a system message of the caller's own stays alone."""
-    if system is None or (messages and messages[0].get("role") == "system"):
-        return messages
-    return [{"role": "system", "content": system}, *messages]
 
 
 def _parse(line: bytes) -> JsonDict | None:
