@@ -63,7 +63,7 @@ def _default(form: type[Form], key: str, field: FieldInfo) -> str:
         return "must be given"
     if f"{key}_s" in Policy.__dataclass_fields__ and form.__name__ == "PolicyForm":
         value = _duration(value)
-    return f"`{value}`" if isinstance(value, str | int | float) else "–"
+    return f"`{value}`" if isinstance(value, str | int | float) else "-"
 
 
 def _duration(value: object) -> str:

@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from ygg.config import forms
-from ygg.config.problems import KeyPath, Problems, listed, near, shown
+from ygg.config.problems import KeyPath, Problems, listed, near, shown, ticked
 from ygg.config.records import GENERAL, ApiConfig, Config
 from ygg.config.show import settings
 from ygg.model import Candidate, Endpoint, Host, Policy, TaskType
@@ -106,9 +106,7 @@ def _note(detail: ErrorDetails, problems: Problems) -> None:
 def _unknown_key(path: KeyPath, problems: Problems) -> None:
     word, form = str(path[-1]), forms.form_at(path[:-1])
     known = list(form.model_fields) if form else []
-    problems.add(
-        path, "a known key", f"`{word[:60]}`", near(word, known) or f"known: {listed(known)}"
-    )
+    problems.add(path, "a known key", ticked(word), near(word, known) or f"known: {listed(known)}")
 
 
 # --- meaning --------------------------------------------------------------------------------------
@@ -228,13 +226,13 @@ class _Builder:
 
     def _unknown(self, path: KeyPath, expected: str, word: str, known: Iterable[str]) -> None:
         self.problems.add(
-            path, expected, f"`{word}`", near(word, known) or f"known: {listed(known)}"
+            path, expected, ticked(word), near(word, known) or f"known: {listed(known)}"
         )
 
     def _once(self, path: KeyPath, entries: list[str]) -> None:
         for n, entry in enumerate(entries):
             if entry in entries[:n]:
-                self.problems.add((*path, n), "each entry once", f"`{entry}` a second time")
+                self.problems.add((*path, n), "each entry once", f"{ticked(entry)} a second time")
 
     def _file(self, name: str | None) -> str | None:
         """A file named in the configuration: relative to it, `~` is the home of the process."""

@@ -120,7 +120,7 @@ Route = Annotated[CandidateForm, BeforeValidator(v.candidate)]
 
 
 class MatchForm(Form):
-    """Which tasks are of this type when their submitter names none."""
+    """Finds the type of a task by its labels, then by its title."""
 
     labels: list[v.Text] = Field(
         default=[], description="A task with one of these labels is of this type."
@@ -177,7 +177,8 @@ class PolicyForm(Form):
     )
     backoff: v.Steps = Field(
         default=list(P.backoff_s),
-        description="Waits after the second, third, ... error of a task; the last one repeats.",
+        description="Waits after the first, second, ... error of a task; the last one repeats. "
+        "The first error goes to another candidate of the route at once, where there is one.",
     )
     jitter: v.Share = Field(
         default=P.jitter, description="Share by which a wait is moved up or down, 0 to 1."

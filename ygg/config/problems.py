@@ -65,7 +65,7 @@ class Problems:
         place = self.source if line is None else f"{self.source}:{line}"
         hint = f"; {problem.hint}" if problem.hint else ""
         text = f"expected {problem.expected}, got {problem.got}{hint}"
-        return f"{place}: {path_text(problem.path)}: {text}"
+        return " ".join(f"{place}: {path_text(problem.path)}: {text}".splitlines())
 
 
 def path_text(path: KeyPath) -> str:
@@ -102,6 +102,11 @@ def _quoted(value: Any) -> str:
     return text if len(text) <= _QUOTED else f"{text[: _QUOTED - 4]}...{text[-1]}"
 
 
+def ticked(word: str) -> str:
+    """A word of the file in back quotes, or quoted as text when it is odd."""
+    return f"`{word}`" if word.isprintable() and len(word) <= _QUOTED else shown(word)
+
+
 def near(word: str, known: Iterable[str]) -> str:
     """A suggestion: "did you mean `slots`?", or nothing when no known word is close."""
     by_fold = {k.casefold(): k for k in known}
@@ -111,7 +116,7 @@ def near(word: str, known: Iterable[str]) -> str:
 
 def listed(words: Iterable[str]) -> str:
     """`a`, `b` or `c`: short lists in full, long ones cut."""
-    quoted = [f"`{w}`" for w in words]
+    quoted = [ticked(w) for w in words]
     if len(quoted) > 12:
         return ", ".join([*quoted[:12], "..."])
     return " or ".join(filter(None, [", ".join(quoted[:-1]), *quoted[-1:]]))

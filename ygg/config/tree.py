@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from ygg.config.problems import KeyPath, Problems, shown
+from ygg.config.problems import KeyPath, Problems, shown, ticked
 
 MAX_BYTES = 256 * 1024
 MAX_NODES = 20_000  #: after aliases are unfolded; ten hosts with every key need about 400
@@ -33,7 +33,7 @@ class Tree(NamedTuple):
 
 def parse(raw: bytes, source: str) -> Tree:
     """Read YAML. Raises ConfigError when it cannot be read at all; smaller problems are collected."""
-    problems = Problems(source)
+    problems = Problems(source, {(): 1})
     node = _compose(_decode(raw, problems), problems)
     builder = _Builder(problems)
     data = None
@@ -80,7 +80,10 @@ def _syntax(error: yaml.MarkedYAMLError, problems: Problems) -> None:
     mark = error.problem_mark or error.context_mark
     line = mark.line + 1 if mark else None
     what = error.problem or str(error)
-    tab = "\\t" in what or "'\t'" in what
+    if "another document" in what:
+        problems.add((), "a single YAML document", "another one", line=line)
+        return
+    tab = "\\t" in what
     hint = "indent with spaces, not tabs" if tab else error.context or ""
     problems.add((), "valid YAML", what, hint, line)
 
@@ -130,7 +133,7 @@ class _Builder:
             elif not isinstance(key, yaml.ScalarNode):
                 self._refuse(key, path, "text as a key", "a mapping or list")
             elif key.value in own:
-                got = f"`{key.value}` a second time"
+                got = f"{ticked(key.value)} a second time"
                 hint = f"the first is in line {first[key.value]}"
                 self._refuse(key, (*path, key.value), "each key once", got, hint)
             else:

@@ -87,7 +87,7 @@ def _pattern(value: object) -> str:
             warnings.simplefilter("error")  # doubtful sets such as `[[` would warn at every use
             re.compile(value, re.IGNORECASE)
     except (re.error, RecursionError, OverflowError, Warning) as error:
-        hint = {"hint": f"it is not: {error}"}
+        hint = {"hint": f"it is not: {str(error).splitlines()[0]}"}
         raise PydanticCustomError(EXPECTED, "a valid regular expression", hint) from None
     return value
 

@@ -1,0 +1,77 @@
+"""State directory and sockets."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ygg import paths
+
+HOME = {"HOME": "/home/me"}
+
+
+@pytest.mark.parametrize(
+    ("env", "expected"),
+    [
+        ({}, "/home/me/.local/state/ygg"),
+        ({"XDG_STATE_HOME": "/x"}, "/x/ygg"),
+        ({"XDG_STATE_HOME": "relative"}, "/home/me/.local/state/ygg"),
+        ({"STATE_DIRECTORY": "/var/lib/ygg", "XDG_STATE_HOME": "/x"}, "/var/lib/ygg"),
+        ({"STATE_DIRECTORY": "/var/lib/ygg:/var/lib/other"}, "/var/lib/ygg"),
+        ({"YGG_STATE": "/mine", "STATE_DIRECTORY": "/var/lib/ygg"}, "/mine"),
+        ({"YGG_STATE": "~/mine"}, "/home/me/mine"),
+    ],
+)
+def test_state_directory(env: dict[str, str], expected: str) -> None:
+    assert paths.state_dir(HOME | env) == Path(expected)
+
+
+@pytest.mark.parametrize(
+    ("env", "expected"),
+    [
+        ({}, "/home/me/.local/state/ygg/ygg.sock"),
+        ({"XDG_RUNTIME_DIR": "/run/user/1"}, "/run/user/1/ygg/ygg.sock"),
+        ({"RUNTIME_DIRECTORY": "/run/ygg", "XDG_RUNTIME_DIR": "/run/user/1"}, "/run/ygg/ygg.sock"),
+    ],
+)
+def test_socket_of_the_daemon(env: dict[str, str], expected: str) -> None:
+    assert paths.daemon_socket(HOME | env) == Path(expected)
+
+
+def test_clients_look_in_order_and_at_each_place_once() -> None:
+    env = HOME | {"XDG_RUNTIME_DIR": "/run/user/1", "YGG_SOCKET": "/named.sock"}
+    assert [str(p) for p in paths.client_sockets("/given.sock", env)] == [
+        "/given.sock",
+        "/named.sock",
+        "/run/user/1/ygg/ygg.sock",
+        "/run/ygg/ygg.sock",
+        "/home/me/.local/state/ygg/ygg.sock",
+    ]
+    twice = HOME | {"YGG_SOCKET": "/run/ygg/ygg.sock"}
+    assert [str(p) for p in paths.client_sockets(None, twice)] == [
+        "/run/ygg/ygg.sock",
+        "/home/me/.local/state/ygg/ygg.sock",
+    ]
+
+
+@pytest.mark.parametrize(
+    "env",
+    [
+        {},
+        {"XDG_RUNTIME_DIR": "/run/user/1"},
+        {"RUNTIME_DIRECTORY": "/run/ygg"},
+        {"YGG_STATE": "/mine"},
+    ],
+)
+def test_a_client_finds_the_daemon_wherever_it_listens(env: dict[str, str]) -> None:
+    client = {k: v for k, v in env.items() if k != "RUNTIME_DIRECTORY"}  # only the service has it
+    assert paths.daemon_socket(HOME | env) in paths.client_sockets(None, HOME | client)
+
+
+def test_only_the_standard_library_is_loaded() -> None:
+    code = "import sys, ygg.paths; print(sorted(m for m in sys.modules if m.startswith('ygg')))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "['ygg', 'ygg.paths']"

@@ -1,0 +1,82 @@
+"""The shape of the code: small files, small functions, the core tested module by module."""
+
+from __future__ import annotations
+
+import ast
+import statistics
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = sorted((ROOT / "ygg").rglob("*.py"))
+
+HARD_CAP, SOFT_CAP = 500, 300  #: lines of a file
+LONG_SHARE = 0.2  #: of the files may be over the soft cap
+MEDIAN_BODY, LONGEST = 8, 60  #: lines of a function
+
+#: Over the hard cap for a reason; each entry has its own cap.
+LONGER = {"ygg/model.py": 660}  # the vocabulary: records and enums, hardly a statement
+
+#: Core modules without a test file of their own name, and the file that tests them.
+TESTED_IN = {
+    "ranking": "dispatching",
+    "routing": "dispatching",
+    "snapshotting": "explain",
+    "state": "dispatching",
+    "step": "dispatching",
+}
+
+
+def _name(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def _lines(path: Path) -> int:
+    return len(path.read_text(encoding="utf-8").splitlines())
+
+
+def _functions() -> Iterator[tuple[str, int]]:
+    """Every function of the package with the lines of its body, docstring left out."""
+    for path in PACKAGE:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                documented = ast.get_docstring(node, clean=False) is not None
+                start = node.body[0].end_lineno if documented else node.body[0].lineno - 1
+                yield (
+                    f"{_name(path)}:{node.lineno} {node.name}",
+                    (node.end_lineno or 0) - (start or 0),
+                )
+
+
+def _has_functions(path: Path) -> bool:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    return any(isinstance(node, ast.FunctionDef) for node in ast.walk(tree))
+
+
+def test_no_file_is_over_the_hard_cap() -> None:
+    sizes = {_name(path): _lines(path) for path in PACKAGE}
+    assert {n: s for n, s in sizes.items() if s > LONGER.get(n, HARD_CAP)} == {}
+
+
+def test_exceptions_to_the_hard_cap_are_still_needed() -> None:
+    assert [name for name in LONGER if _lines(ROOT / name) <= HARD_CAP] == []
+
+
+def test_few_files_are_over_the_soft_cap() -> None:
+    long = [f"{_name(path)}: {_lines(path)}" for path in PACKAGE if _lines(path) > SOFT_CAP]
+    assert len(long) <= LONG_SHARE * len(PACKAGE), long
+
+
+def test_functions_are_small() -> None:
+    sizes = dict(_functions())
+    assert len(sizes) > 100
+    assert statistics.median(sizes.values()) < MEDIAN_BODY
+    assert {name: size for name, size in sizes.items() if size > LONGEST} == {}
+
+
+def test_every_module_of_the_core_that_does_something_is_tested_by_name() -> None:
+    tests = {p.stem.removeprefix("test_") for p in (ROOT / "tests/core").glob("test_*.py")}
+    modules = {p.stem for p in (ROOT / "ygg/core").glob("*.py") if _has_functions(p)}
+    missing = {m for m in modules if TESTED_IN.get(m, m) not in tests}
+    assert missing == set()
+    assert tests <= modules, "a test file of a module that is gone"
