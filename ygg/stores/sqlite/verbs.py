@@ -73,7 +73,7 @@ class Verbs:
                 answers.append(self._submit(task, now_ms, capacity))
             except YggError as error:
                 answers.append(error)
-            except (UnicodeEncodeError, OverflowError, ValueError) as error:
+            except (UnicodeEncodeError, OverflowError, ValueError, apsw.ConstraintError) as error:
                 answers.append(_unstorable(error))
         if atomic and any(isinstance(a, YggError) for a in answers):
             raise Refused(answers)

@@ -124,13 +124,14 @@ class Writer(threading.Thread):
     # --- the thread ----------------------------------------------------------------------------
 
     def run(self) -> None:
+        group: list[_Job] | None = []
         try:
             while (group := self._next_group()) is not None:
                 if group:
                     self._run_group(group)
                     self._resolve(group)
         except BaseException as error:  # noqa: BLE001 - the last line: tell the owner and the waiters
-            self._die(error)
+            self._die(error, group or [])
 
     def _next_group(self) -> list[_Job] | None:
         """Everything that waits; an empty list after an idle checkpoint; None when closed."""
@@ -214,9 +215,9 @@ class Writer(threading.Thread):
         with contextlib.suppress(apsw.Error):
             self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
 
-    def _die(self, error: BaseException) -> None:
+    def _die(self, error: BaseException, group: list[_Job]) -> None:
         self._dead = error
-        left: list[_Job] = []
+        left = group
         with contextlib.suppress(Empty):
             while (job := self._queue.get_nowait()) is not None:
                 left.append(job)

@@ -1,0 +1,172 @@
+"""Any sequence of verbs leaves both stores in the same state, and the database sound."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from tests.builders import claim_of, end_of, new_task
+from tests.stores.audit import audit
+from ygg.errors import YggError
+from ygg.model import Lane, Priority, ReasonCode, State, Task
+from ygg.ports import Filter
+from ygg.stores.memory import MemoryStore
+from ygg.stores.sqlite import SqliteStore, open_store
+
+LANES = st.sampled_from([Lane("a"), Lane("b"), Lane("a", avoid=("x/y/z",))])
+PRIORITIES = st.sampled_from(list(Priority))
+TIMES = st.none() | st.integers(0, 60)
+ENDS = st.sampled_from(
+    [State.COMPLETED, State.FAILED, State.QUEUED, State.SCHEDULED, State.BLOCKED, State.CANCELLED]
+)
+
+
+class TwoStores(RuleBasedStateMachine):
+    """Does everything to the model and to SQLite and compares what both say."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loop = asyncio.new_event_loop()
+        self.folder = tempfile.TemporaryDirectory()
+        self.path = Path(self.folder.name) / "ygg.db"
+        self.memory = MemoryStore()
+        self.sqlite: SqliteStore = self.loop.run_until_complete(self._open())
+        self.now = 1_800_000_000_000
+        self.ids: list[str] = []
+        self.old: list[Task] = []  # claimed rows, some long since stale
+        self.names = itertools.count()
+
+    async def _open(self) -> SqliteStore:
+        return open_store(self.path)
+
+    def both(self, verb: str, *args: object, **kwargs: object) -> object:
+        """The verb on both stores; the same answer, or the same kind of error."""
+        answers = [
+            self.loop.run_until_complete(_call(store, verb, *args, **kwargs))
+            for store in (self.memory, self.sqlite)
+        ]
+        assert _plain(answers[0]) == _plain(answers[1]), verb
+        return answers[1]
+
+    def row(self, data: st.DataObject) -> Task:
+        task_id = data.draw(st.sampled_from(self.ids))
+        row = self.both("get", task_id)
+        assert isinstance(row, Task)
+        return row
+
+    @rule(
+        lane=LANES,
+        priority=PRIORITIES,
+        due=TIMES,
+        deadline=TIMES,
+        key=st.none() | st.integers(0, 3),
+    )
+    def submit(
+        self, lane: Lane, priority: Priority, due: int | None, deadline: int | None, key: int | None
+    ) -> None:
+        task = new_task(
+            lane=lane, priority=priority, id=f"task-{next(self.names):04d}",
+            not_before_ms=None if due is None else self.now + due,
+            deadline_ms=None if deadline is None else self.now + deadline,
+            idempotency_key=None if key is None else str(key), batch=lane.type,
+        )  # fmt: skip
+        self.both("submit", [task], self.now, capacity=30)
+        if key is None:
+            found = self.both("find", Filter(limit=1))
+            assert isinstance(found, list)
+            if found and found[0].id == task.id:
+                self.ids.append(task.id)
+
+    @precondition(lambda self: self.ids)
+    @rule(data=st.data())
+    def claim(self, data: st.DataObject) -> None:
+        rows = self.both("claim", [claim_of(self.row(data))], self.now)
+        assert isinstance(rows, list)
+        self.old += [r for r in rows if r is not None]
+
+    @precondition(lambda self: self.old)
+    @rule(data=st.data(), state=ENDS, due=st.integers(1, 50))
+    def finish(self, data: st.DataObject, state: State, due: int) -> None:
+        task = data.draw(st.sampled_from(self.old))
+        due_ms = self.now + due if state is State.SCHEDULED else None
+        end = end_of(task, state, reason=ReasonCode.ERROR_BUDGET, due_ms=due_ms, add_errors=1)
+        self.both("finish", [end], self.now)
+
+    @precondition(lambda self: self.ids)
+    @rule(data=st.data(), running=st.booleans())
+    def cancel(self, data: st.DataObject, running: bool) -> None:
+        self.both("cancel", self.row(data).id, self.now, running=running)
+
+    @precondition(lambda self: self.ids)
+    @rule(data=st.data())
+    def retry(self, data: st.DataObject) -> None:
+        self.both("retry", [self.row(data).id], self.now)
+
+    @precondition(lambda self: self.ids)
+    @rule(data=st.data(), priority=PRIORITIES)
+    def prioritize(self, data: st.DataObject, priority: Priority) -> None:
+        self.both("prioritize", self.row(data).id, priority, self.now)
+
+    @rule(ms=st.integers(1, 40))
+    def promote(self, ms: int) -> None:
+        self.now += ms
+        self.both("promote", self.now)
+
+    @rule()
+    def crash(self) -> None:
+        self.memory = self.memory.reopened()
+        self.loop.run_until_complete(self.sqlite.close())
+        self.sqlite = self.loop.run_until_complete(self._open())
+        self.both("recover", self.now, 3)
+
+    @invariant()
+    def heads_lanes_and_counts_agree(self) -> None:
+        assert _plain(self.both("counts"))
+        lanes = self.loop.run_until_complete(_call(self.memory, "lanes"))
+        assert isinstance(lanes, list)
+        for lane, priority in lanes:
+            self.both("heads", lane, priority, 5)
+
+    def teardown(self) -> None:
+        self.loop.run_until_complete(self.sqlite.close())
+        audit(self.path)
+        self.loop.close()
+        self.folder.cleanup()
+
+
+async def _call(store: object, verb: str, *args: object, **kwargs: object) -> object:
+    try:
+        return await getattr(store, verb)(*args, **kwargs)
+    except YggError as error:
+        return type(error)
+
+
+def _plain(answer: object) -> object:
+    """Errors by their kind, collections without an order where none is promised."""
+    if isinstance(answer, list):
+        return [type(a) if isinstance(a, YggError) else a for a in answer]
+    by = getattr(answer, "by", None)
+    return (by, True) if by is not None else answer
+
+
+TwoStores.TestCase.settings = settings(
+    max_examples=25, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
+)
+test_any_sequence_of_verbs = TwoStores.TestCase
+
+
+@pytest.mark.soak
+class TestManySequences(TwoStores.TestCase):  # type: ignore[misc]
+    settings = settings(
+        max_examples=1000,
+        stateful_step_count=60,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+    )

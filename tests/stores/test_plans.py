@@ -1,0 +1,53 @@
+"""The hot statements find their rows through the index that was made for them, statistics or not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import apsw
+import pytest
+
+from tests.builders import new_task
+from ygg.model import Priority
+from ygg.stores.sqlite import open_store, verbs
+from ygg.stores.sqlite.reader import AHEAD
+
+NOW = 1_800_000_000_000
+PLANS = {
+    "heads": (verbs.HEADS, "USING INDEX claim (lane=? AND priority=?)"),
+    "claim": (verbs.CLAIM, "USING INDEX sqlite_autoindex_tasks_1 (id=?)"),
+    "due": (verbs.DUE, "USING COVERING INDEX due (due_ms<?)"),
+    "overdue": (verbs.OVERDUE, "USING INDEX deadline (deadline_ms>? AND deadline_ms<?)"),
+    "next due": (verbs.NEXT_DUE, "USING COVERING INDEX due"),
+    "next deadline": (verbs.NEXT_DEADLINE, "USING INDEX deadline (deadline_ms>?)"),
+    "orphans": (verbs.ORPHANS, "USING COVERING INDEX processing"),
+    "prunable": (verbs.PRUNABLE, "USING INDEX expiry (expires_ms>? AND expires_ms<?)"),
+    "ahead": (AHEAD, "USING COVERING INDEX claim (lane=? AND priority<?)"),
+}
+
+
+@pytest.fixture
+async def database(tmp_path: Path) -> apsw.Connection:
+    store = open_store(tmp_path / "ygg.db")
+    tasks = [new_task(priority=Priority(n % 5), deadline_ms=NOW + n) for n in range(300)]
+    await store.submit(tasks, NOW)
+    await store.close()
+    return apsw.Connection(str(tmp_path / "ygg.db"))
+
+
+@pytest.mark.parametrize("name", PLANS)
+@pytest.mark.parametrize("analyzed", [False, True])
+async def test_the_plan_uses_its_index(
+    database: apsw.Connection, name: str, analyzed: bool
+) -> None:
+    if analyzed:
+        database.execute("ANALYZE")
+    sql, expected = PLANS[name]
+    values = [1] * max(sql.count("?"), 1) if "?1" not in sql else [1] * 4
+    rows = database.execute(f"EXPLAIN QUERY PLAN {sql}", values if "?" in sql else ())
+    steps = [row[3] for row in rows]
+    assert any(expected in step for step in steps), steps
+    tasks = [s for s in steps if "tasks" in s]
+    assert not [s for s in tasks if s.startswith("SCAN") and "INDEX" not in s], steps
+    assert not [s for s in steps if "TEMP B-TREE" in s], steps
+    database.close()
