@@ -1,0 +1,189 @@
+"""The real run loop under a virtual clock: hours pass in seconds, and the same way every time.
+
+The event loop's selector never waits: when nothing is ready it moves the clock to the next timer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import selectors
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from tests.builders import new_task
+from ygg.loop import Dispatcher
+from ygg.model import (
+    Call,
+    Candidate,
+    Endpoint,
+    Health,
+    Host,
+    HostHealth,
+    OutcomeKind,
+    Policy,
+    Submitted,
+    Task,
+    TaskType,
+    Usage,
+)
+from ygg.ports import CallFailed, Done, Piece
+from ygg.stores.memory import MemoryStore
+
+T = TypeVar("T")
+START_MS = 1_800_000_000_000
+
+
+class _Selector(selectors.SelectSelector):
+    def __init__(self) -> None:
+        super().__init__()
+        self.clock = 1000.0
+
+    def select(self, timeout: float | None = None) -> list[Any]:
+        ready = super().select(0)
+        if not ready and timeout is None:
+            raise RuntimeError("nothing will ever happen again: a wait that no event ends")
+        if not ready and timeout is not None:
+            self.clock += timeout
+        return ready
+
+
+class VirtualLoop(asyncio.SelectorEventLoop):
+    """An event loop whose time is a number."""
+
+    def __init__(self) -> None:
+        self.selector = _Selector()
+        super().__init__(self.selector)
+
+    def time(self) -> float:
+        return self.selector.clock
+
+
+def run_virtual(main: Coroutine[Any, Any, T]) -> T:
+    """asyncio.run under the virtual clock."""
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        return runner.run(main)
+
+
+@dataclass
+class Place:
+    """A pretended host: how it behaves now, and what reached it."""
+
+    name: str
+    latency_s: float = 1.0
+    fault: OutcomeKind | None = None
+    health: HostHealth = HostHealth.UP
+    pieces: int = 2
+    arrivals: list[tuple[float, str]] = field(default_factory=list)
+    running: int = 0
+    peak: int = 0
+    stopped: list[str] = field(default_factory=list)
+    retry_after_s: float | None = None
+
+    def down(self, fault: OutcomeKind = OutcomeKind.UNREACHABLE) -> None:
+        self.fault = fault
+        unauthorized = fault is OutcomeKind.UNAUTHORIZED
+        self.health = HostHealth.UNAUTHORIZED if unauthorized else HostHealth.DOWN
+
+    def up(self) -> None:
+        self.fault, self.health = None, HostHealth.UP
+
+
+class FakeBackend:
+    """A Backend that pretends, in virtual time."""
+
+    def __init__(self, place: Place, endpoint: Endpoint) -> None:
+        self.place, self._endpoint = place, endpoint
+
+    @property
+    def endpoint(self) -> Endpoint:
+        return self._endpoint
+
+    async def stream(self, call: Call) -> AsyncIterator[Piece | Done]:
+        place = self.place
+        if place.fault is not None:
+            raise CallFailed(
+                place.fault, f"{place.name}: {place.fault}", retry_after_s=place.retry_after_s
+            )
+        place.arrivals.append((asyncio.get_running_loop().time(), call.task.id))
+        place.running += 1
+        place.peak = max(place.peak, place.running)
+        try:
+            for n in range(place.pieces):
+                await asyncio.sleep(place.latency_s / place.pieces)
+                yield Piece(f"{call.task.id}:{n} ")
+            yield Done("stop", "m", Usage(output_tokens=place.pieces))
+        except (asyncio.CancelledError, GeneratorExit):
+            place.stopped.append(call.id)
+            raise
+        finally:
+            place.running -= 1
+
+    async def check(self, timeout_s: float = 3.0) -> Health:
+        return Health(self.place.health, message=str(self.place.health))
+
+    async def close(self) -> None: ...
+
+
+@dataclass
+class House:
+    """A dispatcher over pretended hosts and the memory store."""
+
+    dispatcher: Dispatcher
+    store: MemoryStore
+    places: dict[str, Place]
+
+    async def submit(self, type_: str = "general", **fields: object) -> Task:
+        (answer,) = await self.dispatcher.submit([new_task(type_, **fields)])
+        assert isinstance(answer, Submitted), answer
+        return answer.task
+
+    async def end(self, task: Task, timeout_s: float = 1e6) -> Task:
+        return await self.dispatcher.wait_end(task.id, timeout_s)
+
+    async def ends(self, tasks: list[Task]) -> list[Task]:
+        return [await self.end(t) for t in tasks]
+
+
+async def until(condition: Callable[[], bool], step_s: float = 0.01, limit_s: float = 1e5) -> None:
+    """Let virtual time pass until the condition holds."""
+    loop = asyncio.get_running_loop()
+    give_up = loop.time() + limit_s
+    while not condition():
+        assert loop.time() < give_up, "never happened"
+        await asyncio.sleep(step_s)
+
+
+@asynccontextmanager
+async def house(
+    slots: dict[str, int] | None = None,
+    routes: dict[str, tuple[str, ...]] | None = None,
+    policy: Policy | None = None,
+    store: MemoryStore | None = None,
+) -> AsyncIterator[House]:
+    """Hosts with slots, task types with routes (default: one host `a`, type general)."""
+    slots = slots or {"a": 1}
+    routes = routes or {"general": (next(iter(slots)),)}
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    store = store or MemoryStore()
+    dispatcher = Dispatcher(
+        store, store, checked=True, wall_ms=lambda: START_MS + round((loop.time() - began) * 1000)
+    )
+    hosts, backends, places = [], {}, {}
+    for name, count in slots.items():
+        endpoint = Endpoint("main", "ollama", f"http://{name}:11434", ("m",))
+        hosts.append(Host(name, count, (endpoint,), models=("m",)))
+        places[name] = Place(name)
+        backends[name, "main"] = FakeBackend(places[name], endpoint)
+    types = {
+        name: TaskType(name, tuple(Candidate(h, "main", "m") for h in route))
+        for name, route in routes.items()
+    }
+    await dispatcher.start(hosts, types, policy or Policy(), backends)
+    yield House(dispatcher, store, places)
+    if not dispatcher.state.draining:
+        hurry = asyncio.Event()
+        hurry.set()
+        await dispatcher.drain(0, hurry)
