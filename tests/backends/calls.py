@@ -33,12 +33,17 @@ def call(
     started_ms: int = 1_000_000,
     **request: object,
 ) -> Call:
-    """A call for attempt 1 of task `t1`; `request` adds to or replaces the fields of its request."""
+    """A call for attempt 1 of task `t1`; `request` adds to or replaces the fields of its request.
+
+    With `messages=None` the request holds the prompt itself.
+    """
     task = Task(
         id="t1", seq=1, version=1, lane=Lane("general"), priority=Priority.NORMAL,
         state=State.PROCESSING, operation=operation, request={}, attempt=1, started_ms=started_ms,
     )  # fmt: skip
     fields: JsonDict = {"messages": [{"role": "user", "content": prompt}], **request}
+    if fields["messages"] is None:
+        fields["prompt"] = prompt
     fields = {k: v for k, v in fields.items() if v is not None}
     return Call(task, Candidate("box", "main", model), fields, limits)
 
