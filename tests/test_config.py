@@ -381,6 +381,14 @@ EDITS: dict[str, tuple[tuple[str, str], str]] = {
             "got '\\ud800'"
         ),
     ),
+    "a number that is none": (
+        ("slots: 2", "slots: !!int x"),
+        "hosts.yaml:3: hosts.surtr.slots: expected a value of kind int, got 'x'",
+    ),
+    "more digits than Python reads": (
+        ("slots: 2", f"slots: {'9' * 5000}"),
+        f"hosts.yaml:3: hosts.surtr.slots: expected a value of kind int, got '{'9' * 55}...'",
+    ),
     "a huge number": (
         ("slots: 2", f"slots: {'9' * 4000}"),
         "hosts.yaml:3: hosts.surtr.slots: expected a whole number from 1 to 256, got a huge number",

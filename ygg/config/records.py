@@ -22,7 +22,8 @@ class ApiConfig:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """One validated hosts.yaml. `fingerprint` changes exactly when its meaning changes."""
+    """One validated hosts.yaml. `fingerprint` changes when a setting
+    or the order of entries does; comments and spelling do not count."""
 
     hosts: Mapping[str, Host]
     types: Mapping[str, TaskType]
