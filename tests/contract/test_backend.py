@@ -300,6 +300,13 @@ async def test_a_name_that_cannot_be_resolved_is_unreachable(rig: Rig) -> None:
     assert (await backend.check()).health is HostHealth.DOWN
 
 
+@pytest.mark.parametrize("url", ["http://[bad", "nonsense", "ftp://box", "http://box:99999"])
+async def test_an_address_that_is_none_is_unreachable(rig: Rig, url: str) -> None:
+    backend = rig.build(url)
+    assert (await failure(backend, rig.call())).kind in (OutcomeKind.UNREACHABLE, OutcomeKind.ERROR)
+    assert (await backend.check()).health is HostHealth.DOWN
+
+
 async def test_a_host_that_does_not_answer_the_connection_is_unreachable_in_time(
     rig: Rig,
 ) -> None:
