@@ -290,8 +290,8 @@ def test_directory_case_and_ending_do_not_make_another_model(
 
 
 async def test_a_connection_to_llama_cpp_serves_one_call(build: Build) -> None:
+    """Also one that the server keeps open: it may be about to close it."""
     async with scripted(WHOLE) as server:
-        server.hang_up = True
         backend = build(server.url, dialect="llama.cpp")
         for _ in range(30):
             await collect(backend, call())

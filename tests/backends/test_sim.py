@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -208,6 +209,26 @@ async def test_a_slot_given_back_by_a_close_can_be_used_at_once(
         await asyncio.wait(running)
     assert sim.violations == 0
     await sim.until(lambda: all(r.how == "aborted" for r in sim.records))
+
+
+async def test_a_call_read_together_with_the_close_before_it_is_no_violation() -> None:
+    """Two sockets become readable at once; the server may read the newer one first."""
+    sim = SimServer("box", slots=1, models=("sim",), latency_s=30.0)
+    await sim.start()
+    body = json.dumps({"model": "sim", "messages": HELLO}).encode()
+    request = b"POST /api/chat HTTP/1.1\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+    with socket.create_connection(("127.0.0.1", sim.port)) as one:
+        one.sendall(request)
+        await sim.until(lambda: sim.records)
+        with socket.create_connection(("127.0.0.1", sim.port)) as other:
+            other.sendall(b"GET / HTTP/1.1\r\n\r\n")
+            await asyncio.to_thread(other.recv, 1000)
+            other.sendall(request)
+            one.close()
+            await sim.until(lambda: len(sim.records) == 2 and sim.records[1].started)
+    await sim.stop()
+    assert sim.records[0].how == "aborted"
+    assert sim.violations == 0
 
 
 async def test_a_model_is_loaded_once_for_all_who_wait(
