@@ -108,10 +108,15 @@ def read_error(body: bytes) -> tuple[str, str, int | None]:
         return _page_title(text)[:MESSAGE_MAX] or "empty body", "", None
     error = data.get("error", data.get("detail", data)) if isinstance(data, dict) else data
     if not isinstance(error, dict):
-        return str(error)[:MESSAGE_MAX], "", None
+        return clean(str(error))[:MESSAGE_MAX], "", None
     code = error.get("code")
-    message = str(error.get("message") or json.dumps(error))[:MESSAGE_MAX]
-    return message, str(error.get("type", "")), code if isinstance(code, int) else None
+    message = clean(str(error.get("message") or json.dumps(error)))[:MESSAGE_MAX]
+    return message, clean(str(error.get("type", ""))), code if isinstance(code, int) else None
+
+
+def clean(text: str) -> str:
+    """The text with lone surrogates replaced: JSON can escape them, nothing can store them."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _page_title(text: str) -> str:

@@ -31,6 +31,8 @@ STALE_WITHIN_S = 1.0  #: a pooled connection that breaks sooner than this was st
 ERROR_BODY_MAX = 65_536
 ERROR_BODY_S = 5.0
 LINE_MAX = 4_194_304  #: bytes of one line of a stream; real ones have hundreds
+NAME_MAX = 200
+NUMBER_MAX = 2**53  #: counts and durations beyond it are nonsense, and no store holds them
 BODY_MAX = 4_194_304  #: bytes of the answer to a check
 
 
@@ -248,20 +250,23 @@ def as_text(value: object, line: bytes) -> str:
     """A string of an answer. Lone surrogates (only possible with an escape) are replaced."""
     if not isinstance(value, str):
         return ""
-    if b"\\u" in line:
-        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return value
+    return failures.clean(value) if b"\\u" in line else value
+
+
+def as_name(value: object) -> str:
+    """A short string that appears once in an answer."""
+    return failures.clean(value)[:NAME_MAX] if isinstance(value, str) else ""
 
 
 def as_count(value: object) -> int | None:
-    return value if type(value) is int and value >= 0 else None
+    return value if type(value) is int and 0 <= value < NUMBER_MAX else None
 
 
 def as_ms(value: object, per_ms: float = 1.0) -> float | None:
-    """A duration in milliseconds from a number of `1 / per_ms` milliseconds."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
+    """A duration in milliseconds, from a number of which `per_ms` make one."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return value / per_ms
+    return value / per_ms if 0 <= value < NUMBER_MAX else None
 
 
 def with_system(messages: list[JsonDict], system: str | None) -> list[JsonDict]:

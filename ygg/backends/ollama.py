@@ -12,7 +12,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 from ygg.backends import failures
-from ygg.backends.http import Got, Http, as_count, as_ms, as_object, as_text, with_system
+from ygg.backends.http import Got, Http, as_count, as_ms, as_name, as_object, as_text, with_system
 from ygg.model import Call, Endpoint, Health, HostHealth, JsonDict, Operation, OutcomeKind, Usage
 from ygg.ports import CallFailed, Done, Piece
 
@@ -146,7 +146,7 @@ def _piece(data: JsonDict, line: bytes) -> Piece:
 
 def _done(last: JsonDict, call: Call) -> Done:
     """The end marker's line: reason, counts, and durations in nanoseconds."""
-    reason = str(last.get("done_reason") or "stop")
+    reason = as_name(last.get("done_reason")) or "stop"
     if reason in ("load", "unload"):
         raise CallFailed(OutcomeKind.BAD_REQUEST, "the prompt is empty: the model was only loaded")
     usage = Usage(
@@ -156,7 +156,7 @@ def _done(last: JsonDict, call: Call) -> Done:
         prompt_ms=as_ms(last.get("prompt_eval_duration"), NS_PER_MS),
         eval_ms=as_ms(last.get("eval_duration"), NS_PER_MS),
     )
-    return Done(reason, str(last.get("model") or call.candidate.model), usage)
+    return Done(reason, as_name(last.get("model")) or call.candidate.model, usage)
 
 
 def _verdict(got: Got | CallFailed) -> Health | None:

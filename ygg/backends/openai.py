@@ -16,7 +16,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
 from ygg.backends import failures
-from ygg.backends.http import Got, Http, as_count, as_ms, as_object, as_text, with_system
+from ygg.backends.http import Got, Http, as_count, as_ms, as_name, as_object, as_text, with_system
 from ygg.model import Call, Endpoint, Health, HostHealth, JsonDict, Operation, OutcomeKind, Usage
 from ygg.ports import CallFailed, Done, Piece
 
@@ -174,7 +174,7 @@ class _Answer:
 
     def _event(self, data: JsonDict, payload: bytes) -> Piece:
         if not self.model:
-            self._named(as_text(data.get("model"), payload))
+            self._named(as_name(data.get("model")))
         self.usage = data.get("usage") or self.usage
         self.timings = data.get("timings") or self.timings
         choices = data.get("choices")
@@ -187,8 +187,8 @@ class _Answer:
             text = delta.get("content")
         except (AttributeError, LookupError, TypeError) as exc:
             raise failures.malformed(payload) from exc
-        if stop is not None:
-            self._stopped(str(stop))
+        if as_name(stop):
+            self._stopped(as_name(stop))
         return Piece(as_text(text, payload), as_text(thought, payload))
 
     def _named(self, model: str) -> None:

@@ -1,0 +1,77 @@
+"""Whatever a server sends: text, an end, or a CallFailed; never anything else, never unstorable text."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.backends.calls import call
+from ygg.backends import failures, ollama
+from ygg.backends.openai import _Answer
+from ygg.ports import CallFailed, Done, Piece
+
+SCALARS = (
+    st.none()
+    | st.booleans()
+    | st.integers(min_value=-(10**400), max_value=10**400)
+    | st.floats()
+    | st.text(st.characters(), max_size=8)
+)
+VALUES = st.recursive(SCALARS, lambda v: st.lists(v, max_size=3) | st.dictionaries(st.text(), v))
+KEYS = {
+    "model", "message", "response", "thinking", "done", "done_reason", "error", "choices", "usage",
+    "timings", "delta", "content", "finish_reason", "object", "eval_count", "eval_duration",
+    "load_duration", "prompt_tokens", "prompt_tokens_details", "cached_tokens", "code", "type",
+    "reasoning", "predicted_ms",
+}  # fmt: skip
+OBJECTS: Any = st.recursive(
+    SCALARS,
+    lambda v: st.lists(v, max_size=2) | st.dictionaries(st.sampled_from(sorted(KEYS)), v),
+    max_leaves=12,
+)
+LINES = st.binary(max_size=40) | OBJECTS.map(lambda v: json.dumps(v).encode())
+
+
+def storable(item: Piece | Done | None) -> None:
+    match item:
+        case Piece():
+            (item.content + item.thinking).encode()
+        case Done(stop_reason, model, usage):
+            (stop_reason + model).encode()
+            json.dumps([usage.output_tokens, usage.eval_ms, usage.load_ms], allow_nan=False)
+
+
+@given(LINES)
+def test_any_line_from_ollama(line: bytes) -> None:
+    with contextlib.suppress(CallFailed):
+        data = ollama._parse(line)
+        if data is not None:
+            storable(ollama._piece(data, line))
+            storable(ollama._done(data, call()))
+
+
+@given(st.lists(LINES, max_size=4), st.sampled_from(["", "sim"]))
+def test_any_events_from_an_openai_server(lines: list[bytes], wanted: str) -> None:
+    answer = _Answer(wanted)
+    with contextlib.suppress(CallFailed):
+        for line in lines:
+            storable(answer.read(b"data: " + line))
+    answer.stop_reason = answer.stop_reason or "stop"
+    storable(answer.done(call()))
+
+
+@given(st.integers(100, 599), LINES | OBJECTS.map(lambda v: json.dumps({"error": v}).encode()))
+def test_any_error_body(status: int, body: bytes) -> None:
+    failed = failures.from_status(status, {}, body)
+    failed.message.encode()
+    assert failed.message
+
+
+@given(st.text(max_size=30))
+def test_any_retry_after(value: str) -> None:
+    seconds = failures.retry_after_s({"retry-after": value})
+    assert seconds is None or 0 <= seconds <= failures.RETRY_AFTER_MAX_S
