@@ -188,7 +188,7 @@ class Dispatcher:
         for effect in effects:
             self._perform(effect)
         if isinstance(event, ev.Finished):
-            self._settle([t for t in event.tasks if t is not None])
+            self.settle([t for t in event.tasks if t is not None])
         elif isinstance(event, ev.Promoted):
             for task_id in event.expired:
                 self._announce(task_id)
@@ -250,7 +250,7 @@ class Dispatcher:
         future: asyncio.Future[T] = asyncio.ensure_future(answer)
 
         def done(future: asyncio.Future[T]) -> None:
-            self._asks.discard(future)  # type: ignore[arg-type]
+            self._asks.discard(future)
             if future.cancelled():
                 return
             error = future.exception()
@@ -305,7 +305,8 @@ class Dispatcher:
 
     # --- waiting readers -----------------------------------------------------------------------
 
-    def _settle(self, tasks: Sequence[Task]) -> None:
+    def settle(self, tasks: Sequence[Task]) -> None:
+        """Tell readers and waiters of the tasks among these that have ended."""
         for task in tasks:
             if task.state in FINAL or task.state is TaskState.BLOCKED:
                 self.streams.end(task.id)
@@ -324,7 +325,7 @@ class Dispatcher:
         )
 
     def _told(self, task: Task) -> ev.Event:
-        self._settle([task])
+        self.settle([task])
         return ev.TaskLeft(task.id)
 
     async def wait_end(self, task_id: str, timeout_s: float) -> Task:
@@ -387,7 +388,7 @@ class Dispatcher:
         task = await self.queue.cancel(task_id, self._wall_ms(), running=running)
         if task.state is not TaskState.PROCESSING:
             self.feed(ev.TaskLeft(task.id))
-            self._settle([task])
+            self.settle([task])
             return task
         self.feed(ev.CancelAsked(task.id))
         return await self.wait_end(task.id, CANCEL_WAIT_S)
@@ -402,6 +403,9 @@ class Dispatcher:
         self.feed(ev.TaskLeft(task.id))
         self._entered([task])
         return task
+
+    async def touch_read(self, task_id: str, keep_s: float) -> None:
+        await self.queue.touch_read(task_id, self._wall_ms(), keep_s)
 
     async def pause(self, paused: bool) -> None:
         self.feed(ev.DispatchPaused(paused))

@@ -293,6 +293,10 @@ class Control(Protocol):
 
     async def prioritize(self, task_id: str, priority: Priority) -> Task: ...
 
+    async def touch_read(self, task_id: str, keep_s: float) -> None:
+        """Note that a result was read over HTTP."""
+        ...
+
     async def wait_end(self, task_id: str, timeout_s: float) -> Task:
         """The task once it has ended or is blocked, else as it is after `timeout_s`."""
         ...

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ygg.config import Config
     from ygg.loop import Dispatcher
     from ygg.ports import Backend, Backends
+    from ygg.stores.sqlite import SqliteStore
 
 DATABASE = "ygg.db"
 
@@ -47,6 +48,18 @@ def build_backends(hosts: Iterable[Host]) -> dict[tuple[str, str], Backend]:
 
 async def close_backends(backends: Backends) -> None:
     await asyncio.gather(*(b.close() for b in backends.values()), return_exceptions=True)
+
+
+def open_store(
+    database: Path,
+    *,
+    dispatcher: bool = True,
+    on_fatal: Callable[[BaseException], None] | None = None,
+) -> SqliteStore:
+    """The durable queue at `database`. Raises a StoreError."""
+    from ygg.stores import sqlite
+
+    return sqlite.open_store(database, dispatcher=dispatcher, on_fatal=on_fatal)
 
 
 @dataclass(slots=True)
@@ -92,7 +105,6 @@ async def running(
     Raises StoreError when the database cannot be opened or another process owns it.
     """
     from ygg.loop import Dispatcher
-    from ygg.stores.sqlite import open_store
 
     store = open_store(database, on_fatal=on_fatal)
     try:
@@ -128,15 +140,17 @@ def offline_desk(config_path: str | None, *, write: bool) -> Desk:
     import os
 
     from ygg import paths
-    from ygg.api.offline import OfflineDesk
+    from ygg.api.offline import OfflineDesk, Opened
     from ygg.config import load_found
-    from ygg.stores.sqlite import open_archive, open_store
+    from ygg.stores.sqlite import open_archive
 
     config = load_found(config_path, os.environ)
     database = paths.state_dir(os.environ) / DATABASE
 
-    if write:
-        return OfflineDesk(
-            config, database, lambda: _twice(open_store(database, dispatcher=False)), build_backends
-        )
-    return OfflineDesk(config, database, lambda: (None, open_archive(database)), build_backends)
+    def opened() -> Opened:
+        if write:
+            store = open_store(database, dispatcher=False)
+            return store, store
+        return None, open_archive(database)
+
+    return OfflineDesk(config, database, opened, lambda: build_backends(config.hosts.values()))

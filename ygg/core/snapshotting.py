@@ -40,7 +40,7 @@ def snapshot(
         epoch=epoch,
         paused=state.paused,
         draining=state.draining,
-        hosts=tuple(_host(h, now) for h in state.hosts.values()),
+        hosts=tuple(host_view(h, now) for h in state.hosts.values()),
         running=tuple(_running(state, r, now, tokens) for r in state.running.values()),
         waiting=_waiting(state, now),
         recent=tuple(state.recent),
@@ -51,7 +51,8 @@ def snapshot(
     )
 
 
-def _host(host: HostState, now: Now) -> HostView:
+def host_view(host: HostState, now: Now) -> HostView:
+    """One host as readers see it."""
     servers = host.servers
     worst = min(servers.values(), key=lambda s: _ORDER.index(s.health))
     pauses = [s.busy_until for s in servers.values() if s.busy_until > now.mono]

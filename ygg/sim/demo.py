@@ -112,7 +112,9 @@ async def demo(options: Options) -> Report:
     """Servers, store and loop up; tasks through; everything down again."""
     async with AsyncExitStack() as stack:
         servers = await stack.enter_async_context(_servers(options))
-        folder = options.keep or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ygg-demo-")))
+        folder = options.keep or Path(
+            stack.enter_context(tempfile.TemporaryDirectory(prefix="ygg-demo-"))
+        )
         config = _config({s.name: s.url for s in servers})
         scope = await stack.enter_async_context(wire.running(config, folder / wire.DATABASE))
         if not options.as_json:

@@ -1,0 +1,1 @@
+"""The verbs of ygg as HTTP: intake, bodies, handlers, and the server around them."""

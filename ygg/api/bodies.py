@@ -1,0 +1,219 @@
+"""Records to JSON bodies: pure functions, shared by the API and the offline desk.
+
+`status` is one of the mission's six words, `state` is ygg's own. Times are ISO 8601 in UTC; what is not
+known is null.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from ygg.errors import YggError
+from ygg.model import (
+    Counts,
+    HostHealth,
+    HostView,
+    JsonDict,
+    LogRow,
+    Priority,
+    Reason,
+    Result,
+    Snapshot,
+    State,
+    Task,
+)
+
+STATUS = {
+    State.SCHEDULED: "queued",
+    State.QUEUED: "queued",
+    State.PROCESSING: "processing",
+    State.COMPLETED: "completed",
+    State.CANCELLED: "cancelled",
+    State.FAILED: "failed",
+    State.EXPIRED: "failed",
+    State.BLOCKED: "failed",
+}
+
+
+def iso(at_ms: int | None) -> str | None:
+    if at_ms is None:
+        return None
+    text = datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds")
+    return text.replace("+00:00", "Z")
+
+
+def error_body(error: YggError) -> JsonDict:
+    return {"error": {"code": error.code, "message": error.message, "hint": error.hint}}
+
+
+def task_body(task: Task) -> JsonDict:
+    """Everything of a task but its request, result and log."""
+    return {
+        "id": task.id,
+        "state": task.state,
+        "status": STATUS[task.state],
+        "type": task.lane.type,
+        "priority": int(task.priority),
+        "priority_name": task.priority.name,
+        "operation": task.operation,
+        "title": task.title,
+        "labels": list(task.labels),
+        "caller": task.lane.caller,
+        "attempt": task.attempt,
+        "errors": task.errors,
+        "deferrals": task.deferrals,
+        "crashes": task.crashes,
+        "host": task.host,
+        "endpoint": task.endpoint,
+        "model": task.model,
+        "pinned_host": task.lane.host,
+        "pinned_model": task.lane.model,
+        "reason": task.reason,
+        "error": task.error,
+        "created_at": iso(task.created_ms),
+        "queued_at": iso(task.queued_ms),
+        "started_at": iso(task.started_ms),
+        "finished_at": iso(task.finished_ms),
+        "due_at": iso(task.due_ms),
+        "deadline_at": iso(task.deadline_ms),
+        "timeout_s": task.timeout_s,
+        "batch": task.batch,
+        "cancel_requested": task.cancel_requested,
+    }
+
+
+def log_body(row: LogRow) -> JsonDict:
+    return {
+        "at": iso(row.at_ms),
+        "attempt": row.attempt,
+        "from": row.before,
+        "to": row.after,
+        "reason": row.reason,
+        "host": row.host,
+        "detail": row.detail,
+    }
+
+
+def reason_body(reason: Reason) -> JsonDict:
+    return {**reason.as_dict(), "until_at": iso(reason.until_ms)}
+
+
+def status_body(task: Task, progress: int | None, backend: str | None) -> JsonDict:
+    """GET /v1/async/status, without the place in the queue."""
+    return {
+        "task_id": task.id,
+        "status": STATUS[task.state],
+        "state": task.state,
+        "agent_type": task.lane.type,
+        "priority": task.priority.name,
+        "created_at": iso(task.created_ms),
+        "started_at": iso(task.started_ms),
+        "completed_at": iso(task.finished_ms),
+        "progress_percent": 100 if task.state is State.COMPLETED else progress,
+        "model_selected": task.model or None,
+        "backend": backend,
+        "host": task.host,
+        "attempt": task.attempt,
+        "reason": task.reason,
+        "error": task.error,
+    }
+
+
+def result_body(task: Task, result: Result | None) -> JsonDict:
+    """GET /v1/async/result of an ended task."""
+    usage = result.usage if result else None
+    return {
+        "task_id": task.id,
+        "status": STATUS[task.state],
+        "state": task.state,
+        "result": _answer(result),
+        "model_used": result.model if result else None,
+        "backend": result.backend if result else None,
+        "host": task.host,
+        "inference_time_ms": _whole(usage.total_ms) if usage else None,
+        "tokens_generated": usage.output_tokens if usage else None,
+        "prompt_tokens": usage.prompt_tokens if usage else None,
+        "queue_wait_time_ms": _between(task.created_ms, task.started_ms),
+        "total_time_ms": _between(task.created_ms, task.finished_ms),
+        "reason": task.reason,
+        "error": task.error,
+    }
+
+
+def _answer(result: Result | None) -> JsonDict | None:
+    if result is None:
+        return None
+    thinking = {} if result.thinking is None else {"thinking": result.thinking}
+    return {"content": result.content, "stop_reason": result.stop_reason, **thinking}
+
+
+def _whole(ms: float | None) -> int | None:
+    return None if ms is None else round(ms)
+
+
+def _between(start_ms: int | None, end_ms: int | None) -> int | None:
+    return None if start_ms is None or end_ms is None else end_ms - start_ms
+
+
+def counts_body(counts: Counts) -> JsonDict:
+    """`queue` of the stats: the mission's five numbers; scheduled tasks count as queued."""
+    waiting = (State.QUEUED, State.SCHEDULED)
+    return {
+        "total_tasks": counts.total,
+        "queued": sum(counts.state(s) for s in waiting),
+        "processing": counts.state(State.PROCESSING),
+        "completed": counts.state(State.COMPLETED),
+        "failed": counts.state(State.FAILED),
+    }
+
+
+def queue_body(counts: Counts) -> JsonDict:
+    """Every state, and the waiting tasks by priority."""
+    waiting = (State.QUEUED, State.SCHEDULED)
+    states = {str(s): counts.state(s) for s in State}
+    by_priority = {p.name: counts.priority(p, *waiting) for p in Priority}
+    return {"total_tasks": counts.total, **states, "by_priority": by_priority}
+
+
+def host_body(host: HostView) -> JsonDict:
+    up = {HostHealth.UP: True, HostHealth.UNKNOWN: None}.get(host.health, False)
+    return {
+        "name": host.name,
+        "kind": host.kind,
+        "reachable": up,
+        "health": host.health,
+        "message": host.health_text,
+        "latency_ms": host.latency_ms,
+        "backend": host.backend,
+        "version": host.version,
+        "models": list(host.models),
+        "slots": host.slots,
+        "limit": host.limit,
+        "in_flight": len(host.running),
+        "available_slots": host.free,
+        "tasks": list(host.running),
+        "drained": host.drained,
+        "busy_until": iso(host.busy_until_ms),
+        "checked_at": iso(host.checked_ms),
+    }
+
+
+def performance_body(snapshot: Snapshot | None) -> JsonDict:
+    """Means over the remembered ends; null before anything was measured."""
+    ends = [e for e in (snapshot.recent if snapshot else ()) if e.state is State.COMPLETED]
+    took = [e.took_ms for e in ends if e.took_ms is not None]
+    waits = [e.wait_ms for e in ends if e.wait_ms is not None]
+    per_minute: float | None = None
+    if snapshot is not None and len(ends) > 1:
+        recent = [e for e in ends if e.at_ms > snapshot.at_ms - 60_000]
+        span_ms = min(60_000, snapshot.at_ms - ends[0].at_ms) or 1
+        per_minute = round(len(recent) * 60_000 / span_ms, 2)
+    return {
+        "avg_processing_time_ms": _mean(took),
+        "throughput_tasks_per_minute": per_minute,
+        "avg_wait_time_ms": _mean(waits),
+    }
+
+
+def _mean(values: list[int]) -> int | None:
+    return round(sum(values) / len(values)) if values else None

@@ -1,0 +1,223 @@
+"""The same verbs without a daemon: straight on the database.
+
+Writing takes the database's lock for the length of one command, so it can never run beside a daemon;
+reading takes none. Nothing is dispatched here and no orphan is recovered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from ygg.api.handlers import Handlers
+from ygg.core.state import HostState, Server
+from ygg.errors import Unavailable, YggError
+from ygg.model import (
+    FINAL,
+    Counts,
+    Health,
+    HostView,
+    JsonDict,
+    Lane,
+    NewTask,
+    Priority,
+    Reason,
+    ReasonCode,
+    Snapshot,
+    State,
+    Submitted,
+    Task,
+)
+from ygg.ports import Archive, AttemptStarted, Backends, Piece, Queue
+
+if TYPE_CHECKING:
+    from ygg.config import Config
+
+T = TypeVar("T")
+POLL_S = 0.5
+
+
+class ClosableArchive(Archive, Protocol):
+    """An archive that this desk opened and closes."""
+
+    async def close(self) -> None: ...
+
+
+Opened = tuple[Queue | None, ClosableArchive]
+
+
+class OfflineControl:
+    """`ports.Control` over a store, with no dispatcher behind it."""
+
+    def __init__(
+        self, queue: Queue | None, archive: Archive, config: Config, backends: Backends
+    ) -> None:
+        self._queue, self._archive, self._config, self._backends = queue, archive, config, backends
+
+    @property
+    def archive(self) -> Archive:
+        return self._archive
+
+    def _writing(self) -> Queue:
+        if self._queue is None:
+            raise Unavailable("this command needs a running daemon", hint="ygg loop --async")
+        return self._queue
+
+    def snapshot(self) -> Snapshot | None:
+        return None
+
+    def explain(self, task: Task) -> tuple[Reason, ...]:
+        if task.state in FINAL or task.state is State.BLOCKED:
+            return (Reason(ReasonCode.COMPLETED, task.error or f"{task.state}: {task.reason}"),)
+        return (Reason(ReasonCode.NO_DISPATCHER, "no daemon is running: ygg loop --async"),)
+
+    def rivals(self, lane: Lane) -> tuple[Lane, ...]:
+        return (lane,)
+
+    def wait_estimate_ms(self, task: Task, ahead: int) -> int | None:
+        return None
+
+    async def submit(
+        self, tasks: Sequence[NewTask], *, capacity: int | None = None, atomic: bool = True
+    ) -> list[Submitted | YggError]:
+        return await self._writing().submit(tasks, _now_ms(), capacity=capacity, atomic=atomic)
+
+    async def cancel(self, task_id: str, *, running: bool = True) -> Task:
+        return await self._writing().cancel(task_id, _now_ms(), running=running)
+
+    async def retry(self, task_ids: Sequence[str]) -> list[Task | YggError]:
+        return await self._writing().retry(task_ids, _now_ms())
+
+    async def prioritize(self, task_id: str, priority: Priority) -> Task:
+        return await self._writing().prioritize(task_id, priority, _now_ms())
+
+    async def touch_read(self, task_id: str, keep_s: float) -> None:
+        """A person at the database reads as often as they like."""
+
+    async def wait_end(self, task_id: str, timeout_s: float) -> Task:
+        give_up = time.monotonic() + timeout_s
+        while True:
+            task = await self._archive.get(task_id)
+            over = task.state in FINAL or task.state is State.BLOCKED
+            if over or time.monotonic() >= give_up:
+                return task
+            await asyncio.sleep(min(POLL_S, max(0.0, give_up - time.monotonic())))
+
+    async def follow(self, task_id: str) -> AsyncIterator[AttemptStarted | Piece | Task]:
+        task = await self._archive.get(task_id)
+        if task.state not in FINAL and task.state is not State.BLOCKED:
+            raise Unavailable("no daemon is running, nothing will stream", hint="ygg loop --async")
+        yield task
+
+    async def check_hosts(self) -> Snapshot | None:
+        """Ask every host from here, for `ygg status` without a daemon."""
+        keys = list(self._backends)
+        found = await asyncio.gather(*(self._backends[k].check() for k in keys))
+        views = tuple(
+            _view(
+                self._config,
+                host,
+                {e: h for (n, e), h in zip(keys, found, strict=True) if n == host},
+            )
+            for host in self._config.hosts
+        )
+        now = _now_ms()
+        empty = Counts({})
+        return Snapshot(now, now, 0, False, False, views, (), (), (), empty)
+
+    async def pause(self, paused: bool) -> None:
+        self._writing()
+        raise Unavailable("no daemon is running: nothing to pause", hint="ygg loop --async")
+
+    async def drain_host(self, host: str, drained: bool) -> None:
+        raise Unavailable("no daemon is running: nothing to drain", hint="ygg loop --async")
+
+
+def _view(config: Config, name: str, found: Mapping[str, Health]) -> HostView:
+    from ygg.core.snapshotting import host_view
+    from ygg.model import Now
+
+    host = config.hosts[name]
+    servers = {
+        e: Server(health.health, health.message, health, checked_ms=_now_ms())
+        for e, health in found.items()
+    }
+    return host_view(HostState(host, servers, host.slots), Now(0.0, _now_ms()))
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+class OfflineDesk:
+    """A Desk on the database. Each verb opens it, works and closes it again."""
+
+    online = False
+
+    def __init__(
+        self,
+        config: Config,
+        database: Path,
+        open_: Callable[[], Opened],
+        backends: Callable[[], Backends],
+    ) -> None:
+        self._config, self._open, self._backends = config, open_, backends
+        self.where = f"database {database} (no daemon is running)"
+
+    def close(self) -> None:
+        """Nothing is kept open between verbs."""
+
+    def _run(self, work: Callable[[Handlers], Coroutine[Any, Any, T]], *, hosts: bool = False) -> T:
+        async def main() -> T:
+            queue, archive = self._open()
+            backends = self._backends() if hosts else {}
+            try:
+                control = OfflineControl(queue, archive, self._config, backends)
+                return await work(Handlers(control, lambda: self._config))
+            finally:
+                await asyncio.gather(*(b.close() for b in backends.values()))
+                await archive.close()
+
+        return asyncio.run(main())
+
+    def submit(self, docs: list[JsonDict], *, atomic: bool = False) -> list[JsonDict]:
+        doc = {"tasks": docs, "atomic": atomic}
+        found: list[JsonDict] = self._run(lambda h: h.submit(doc, caller="local"))["tasks"]
+        return found
+
+    def tasks(self, **query: Any) -> JsonDict:
+        return self._run(lambda h: h.tasks(query))
+
+    def show(self, task_id: str) -> JsonDict:
+        return self._run(lambda h: h.show(task_id))
+
+    def result(self, task_id: str) -> JsonDict:
+        return self._run(lambda h: h.async_result(task_id))
+
+    def wait(self, task_id: str, timeout_s: float) -> JsonDict:
+        return self._run(lambda h: h.wait(task_id, timeout_s))
+
+    def follow(self, task_id: str) -> Iterator[JsonDict]:
+        async def all_of(handlers: Handlers) -> list[JsonDict]:
+            return [event async for event in handlers.follow(task_id)]
+
+        yield from self._run(all_of)
+
+    def cancel(self, task_id: str, *, running: bool = True) -> JsonDict:
+        return self._run(lambda h: h.cancel(task_id, running=running))
+
+    def retry(self, ids: list[str] | None = None, *, states: list[str] | None = None) -> JsonDict:
+        doc = {"ids": ids} if states is None else {"states": states}
+        return self._run(lambda h: h.retry(doc))
+
+    def prioritize(self, task_id: str, priority: int | str) -> JsonDict:
+        return self._run(lambda h: h.prioritize(task_id, {"priority": priority}))
+
+    def why(self, task_id: str) -> JsonDict:
+        return self._run(lambda h: h.why(task_id))
+
+    def status(self, *, probe: bool = True) -> JsonDict:
+        return self._run(lambda h: h.status(probe=probe), hosts=probe)

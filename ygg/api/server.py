@@ -1,0 +1,83 @@
+"""uvicorn inside our event loop, on a unix socket that we bind ourselves.
+
+Signals stay ours. A socket file on which nobody answers is stale and removed; one on which a daemon
+answers is an error. The socket's directory is 0755, the socket 0660 in group `ygg` where there is one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+
+from ygg.errors import Unavailable
+
+GROUP = "ygg"
+
+
+def bind(path: Path) -> socket.socket:
+    """A listening unix socket at `path`. Unavailable when a daemon answers there already, or when the
+    path cannot be used."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o755)
+        _remove_stale(path)
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        sock.bind(str(path))
+        path.chmod(0o660)
+    except OSError as error:
+        raise Unavailable(
+            f"the socket {path} cannot be made: {error.strerror or error}",
+            hint="check the directory's owner, or set XDG_RUNTIME_DIR",
+        ) from error
+    with contextlib.suppress(OSError, LookupError):
+        shutil.chown(path, group=GROUP)
+    sock.setblocking(False)
+    return sock
+
+
+def _remove_stale(path: Path) -> None:
+    if not path.exists() and not path.is_symlink():
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(1.0)
+        try:
+            probe.connect(str(path))
+        except ConnectionRefusedError:
+            _unlink(path)
+            return
+    raise Unavailable(f"another daemon answers on {path}", hint="ygg status shows it")
+
+
+@asynccontextmanager
+async def serve(app: Any, path: Path) -> AsyncIterator[None]:
+    """Serve `app` on the socket until the block ends; open streams are cut after a second."""
+    sock = bind(path)
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        ws="none",
+        date_header=False,
+        timeout_graceful_shutdown=1,
+        timeout_keep_alive=75,
+    )
+    config.load()
+    server = uvicorn.Server(config)
+    server.lifespan = config.lifespan_class(config)
+    await server.startup(sockets=[sock])
+    try:
+        yield  # uvicorn's main_loop only renews a Date header ten times a second: left out
+    finally:
+        await server.shutdown(sockets=[sock])
+        _unlink(path)
+
+
+def _unlink(path: Path) -> None:
+    path.unlink(missing_ok=True)

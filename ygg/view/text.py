@@ -1,0 +1,75 @@
+"""Foreign text made safe for a terminal, and short forms of numbers people read."""
+
+from __future__ import annotations
+
+import unicodedata
+from datetime import datetime
+
+
+def clean(text: str, *, keep_newlines: bool = False) -> str:
+    """Without control characters, escape codes, bidirectional overrides and lone surrogates.
+
+    Tabs and newlines become spaces unless `keep_newlines`.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(_safe(char, keep_newlines) for char in text)
+
+
+def _safe(char: str, keep_newlines: bool) -> str:
+    if char in "\n\t":
+        return char if keep_newlines else " "
+    kind = unicodedata.category(char)
+    if kind in ("Cc", "Cf", "Cs", "Co", "Zl", "Zp"):
+        return "" if kind == "Cf" else "�" if kind != "Cc" else ""
+    return char
+
+
+def width(text: str) -> int:
+    """Terminal columns of clean text: wide characters take two, combining ones none."""
+    if text.isascii():
+        return len(text)
+    return sum(
+        0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1
+        for c in text
+    )
+
+
+def fit(text: str, columns: int, *, right: bool = False) -> str:
+    """Exactly `columns` wide: padded, or cut with an ellipsis."""
+    text = clean(text)
+    if width(text) > columns:
+        text = _cut(text, columns - 1) + "…" if columns > 0 else ""
+    space = " " * (columns - width(text))
+    return space + text if right else text + space
+
+
+def _cut(text: str, columns: int) -> str:
+    used, kept = 0, ""
+    for char in text:
+        used += width(char)
+        if used > columns:
+            break
+        kept += char
+    return kept
+
+
+def duration(seconds: float | None) -> str:
+    """`0.4s`, `12s`, `3m05s`, `2h10m`, `4d3h`; `--` when not known."""
+    if seconds is None:
+        return "--"
+    if seconds < 10:
+        return f"{max(seconds, 0):.1f}s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole}s"
+    if whole < 3600:
+        return f"{whole // 60}m{whole % 60:02}s"
+    if whole < 86400:
+        return f"{whole // 3600}h{whole % 3600 // 60:02}m"
+    return f"{whole // 86400}d{whole % 86400 // 3600}h"
+
+
+def clock(at_ms: int) -> str:
+    """Local time of day."""
+    return datetime.fromtimestamp(at_ms / 1000).astimezone().strftime("%H:%M:%S")
