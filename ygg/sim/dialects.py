@@ -54,6 +54,8 @@ class Dialect(Protocol):
 
     stream_kind: str
     paths: frozenset[str]  #: where calls are posted
+    garbage: bytes  #: a line that is no JSON
+    no_object: bytes  #: a line that is JSON, but no object
 
     def read(self, path: str, body: JsonDict) -> Ask: ...
     def piece(self, ask: Ask, word: str) -> bytes: ...
@@ -93,6 +95,8 @@ class OllamaDialect:
 
     stream_kind = "application/x-ndjson"
     paths = frozenset({"/api/chat", "/api/generate"})
+    garbage = b"{]\n"
+    no_object = b'["no object"]\n'
 
     def read(self, path: str, body: JsonDict) -> Ask:
         chat = path == "/api/chat"
@@ -182,6 +186,8 @@ class VllmDialect:
 
     stream_kind = "text/event-stream; charset=utf-8"
     paths = frozenset({"/v1/chat/completions"})
+    garbage = b"data: {]\n\n"
+    no_object = b'data: ["no object"]\n\n'
 
     def read(self, path: str, body: JsonDict) -> Ask:
         limit = body.get("max_tokens") or body.get("max_completion_tokens")

@@ -16,44 +16,20 @@ import asyncio
 import json
 import sys
 import time
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ygg.sim.dialects import JSON, Answer, Ask, Inventory, dialect, dump
+from ygg.sim.answering import Answering, Arrival, Ended
+from ygg.sim.dialects import JSON, Inventory, dialect, dump
 from ygg.sim.faults import Fault, FaultPlan
-from ygg.sim.http import LAST_CHUNK, Connection, Request, chunk
+from ygg.sim.http import Connection, Request
 
 __all__ = ["Arrival", "Fault", "FaultPlan", "SimServer"]
 
-SENTENCE = "the loom keeps one thread for every branch of the old tree in hand "
-WORDS = [f"{word} " for word in SENTENCE.split()]
-OOM_TEXT = "llama runner process has terminated: cudaMalloc failed: out of memory"
-PAGE = b"<html><head><title>Welcome to nginx!</title></head><body>nginx</body></html>"
 PROMPT_KEPT = 200  #: characters of a prompt in a record
-OVERHEAD = "X-Sim: ygg"
-
-
-@dataclass(slots=True)
-class Arrival:
-    """One call as the server saw it. Times are time.monotonic() seconds.
-
-    `task` is the X-Ygg-Task header, `started` is when a slot was free, `how` is `running`, `done`,
-    `aborted` (the client went away) or `error`.
-    """
-
-    task: str
-    prompt: str
-    model: str
-    at: float
-    in_flight_at_arrival: int = 0  #: other calls that had arrived and not ended
-    started: float | None = None
-    ended: float | None = None
-    how: str = "running"
-    tokens: int = 0  #: sent
 
 
 class SimServer:
@@ -98,7 +74,7 @@ class SimServer:
 
     async def start(self) -> str:
         """Listen on loopback; the URL. A server that was stopped or killed comes back on its port."""
-        self._dialect = dialect(self.dialect_name)
+        self.protocol = dialect(self.dialect_name)
         self._free = asyncio.Semaphore(self.slots)
         self._loading = asyncio.Lock()
         self._server = await asyncio.get_running_loop().create_server(
@@ -133,14 +109,14 @@ class SimServer:
 
     async def _handle(self, request: Request, connection: Connection) -> None:
         if self.api_key and request.headers.get("authorization") != f"Bearer {self.api_key}":
-            connection.reply(401, self._dialect.error(401, "invalid API key"), JSON)
-        elif request.method == "POST" and request.path in self._dialect.paths:
+            connection.reply(401, self.protocol.error(401, "invalid API key"), JSON)
+        elif request.method == "POST" and request.path in self.protocol.paths:
             await self._call(request, connection)
         else:
             self._ask(request, connection)
 
     def _ask(self, request: Request, connection: Connection) -> None:
-        found = self._dialect.get(request.path, self._inventory)
+        found = self.protocol.get(request.path, self._inventory)
         if found is None:
             connection.reply(404, b"404 page not found", "text/plain")
         elif isinstance(found, bytes):
@@ -151,9 +127,9 @@ class SimServer:
 
     async def _call(self, request: Request, connection: Connection) -> None:
         try:
-            ask = self._dialect.read(request.path, json.loads(request.body))
+            ask = self.protocol.read(request.path, json.loads(request.body))
         except (ValueError, AttributeError):
-            connection.reply(400, self._dialect.error(400, "invalid JSON body"), JSON)
+            connection.reply(400, self.protocol.error(400, "invalid JSON body"), JSON)
             return
         record = Arrival(
             request.headers.get("x-ygg-task", ""),
@@ -167,8 +143,8 @@ class SimServer:
                 await self._judge(record)
                 async with self._free:
                     record.started = time.monotonic()
-                    await self._answer(ask, record, connection)
-        except _Ended:
+                    await Answering(self, ask, record, connection).run()
+        except Ended:
             pass
 
     @contextmanager
@@ -179,17 +155,12 @@ class SimServer:
         try:
             yield
         except asyncio.CancelledError:
-            self._close(record, "aborted")
+            if record.ended is None:
+                self.close(record, "aborted")
             raise
         finally:
             if record.ended is None:
-                self._close(record, "error")
-
-    def _close(self, record: Arrival, how: str) -> None:
-        """The call is over: its slot is free before its last byte leaves."""
-        record.how, record.ended = how, time.monotonic()
-        del self._running[id(record)]
-        self.changed.set()
+                self.close(record, "error")
 
     async def _judge(self, record: Arrival) -> None:
         """Count a violation, unless a client is just leaving: its close may be read after this call."""
@@ -200,76 +171,18 @@ class SimServer:
             self.violations += record.in_flight_at_arrival >= self.slots
         self.peak_in_flight = max(self.peak_in_flight, record.in_flight_at_arrival + 1)
 
-    # --- answers ------------------------------------------------------------------------------
+    # --- what a call asks of its server ---------------------------------------------------------
 
-    async def _answer(self, ask: Ask, record: Arrival, connection: Connection) -> None:
-        fault = self._deck.deal(ask.prompt)
-        self._refuse(fault, ask, record, connection)
-        load_s = await self._load(ask.model)
-        if fault is Fault.LOAD_FAILURE:
-            self._fail(
-                500, "llama runner process has terminated: exit status 2", record, connection
-            )
-        answer = self._words(ask, load_s)
-        if ask.stream:
-            await self._stream(ask, answer, fault, record, connection)
-        else:
-            await asyncio.sleep(self.latency_s)
-            answer.took_s = time.monotonic() - record.at
-            record.tokens = len(answer.words)
-            self._close(record, "done")
-            connection.reply(200, self._dialect.whole(ask, answer), JSON, OVERHEAD)
+    def fault_for(self, prompt: str) -> Fault | None:
+        return self._deck.deal(prompt)
 
-    def _refuse(
-        self, fault: Fault | None, ask: Ask, record: Arrival, connection: Connection
-    ) -> None:
-        """The answers that are no stream at all."""
-        if fault is Fault.NO_MODEL or ask.model not in self.models:
-            self._fail(404, self._dialect.no_model(ask.model), record, connection)
-        if fault in (Fault.HTML, Fault.GATEWAY):
-            self._close(record, "error")
-            connection.reply(200 if fault is Fault.HTML else 502, PAGE, "text/html")
-            raise _Ended
-        if fault is Fault.DROP:
-            self._close(record, "error")
-            connection.transport.close()
-            raise _Ended
-        status, message, *headers = self._status(fault)
-        if status:
-            self._fail(int(status), message, record, connection, *headers)
+    def close(self, record: Arrival, how: str) -> None:
+        """The call is over: its slot is free before its last byte leaves."""
+        record.how, record.ended = how, time.monotonic()
+        del self._running[id(record)]
+        self.changed.set()
 
-    def _status(self, fault: Fault | None) -> tuple[int, str] | tuple[int, str, str]:
-        later = f"Retry-After: {self.faults.retry_after}"
-        match fault:
-            case Fault.ERROR_500:
-                return (
-                    500,
-                    "model runner has unexpectedly stopped, this may be due to resource limits",
-                )
-            case Fault.OOM:
-                return 500, OOM_TEXT
-            case Fault.BUSY:
-                return 503, self._dialect.busy_error()
-            case Fault.BUSY_LATER:
-                return 503, self._dialect.busy_error(), later
-            case Fault.RATE_LIMITED:
-                return 429, "too many requests", later
-            case Fault.UNAUTHORIZED:
-                return 401, "unauthorized"
-            case Fault.BAD_REQUEST:
-                return 400, "invalid options: temperature"
-            case Fault.CONTEXT:
-                return 400, self._dialect.context_error()
-        return 0, ""
-
-    def _fail(
-        self, status: int, message: str, record: Arrival, connection: Connection, *headers: str
-    ) -> None:
-        self._close(record, "error")
-        connection.reply(status, self._dialect.error(status, message), JSON, *headers)
-        raise _Ended
-
-    async def _load(self, model: str) -> float:
+    async def load(self, model: str) -> float:
         """Silence while the model loads, as Ollama does; one load at a time. Seconds it took."""
         if model in self._inventory.loaded:
             return 0.0
@@ -279,83 +192,6 @@ class SimServer:
                 await asyncio.sleep(self.load_s)
             self._inventory.loaded[model] = time.monotonic()
         return time.monotonic() - before
-
-    def _words(self, ask: Ask, load_s: float) -> Answer:
-        wanted = self.tokens if ask.max_tokens is None or ask.max_tokens < 0 else ask.max_tokens
-        count = min(self.tokens, wanted)
-        start = zlib.crc32(ask.prompt.encode("utf-8", "replace"), self.seed)
-        words = [WORDS[(start + n) % len(WORDS)] for n in range(count)]
-        stop = "length" if wanted < self.tokens else "stop"
-        return Answer(words, stop, len(ask.prompt) // 4 + 1, load_s)
-
-    async def _stream(
-        self, ask: Ask, answer: Answer, fault: Fault | None, record: Arrival, connection: Connection
-    ) -> None:
-        pace = self.latency_s / max(1, len(answer.words))
-        pending = connection.begin(self._dialect.stream_kind)
-        if fault is Fault.STALL_BEFORE:
-            await asyncio.Event().wait()
-        started = time.monotonic()
-        for n, word in enumerate(answer.words):
-            if fault is not None and n == self.faults.after_tokens:
-                await self._break(fault, ask, pending, record, connection)
-            if pace:
-                await _sleep_until(started + pace * (n + 1))
-            pending += chunk(self._dialect.piece(ask, word))
-            record.tokens = n + 1
-            if pace:
-                connection.write(pending)
-                self.changed.set()
-                pending = b""
-        answer.took_s = time.monotonic() - record.at
-        self._close(record, "done")
-        connection.write(pending + chunk(self._dialect.end(ask, answer)) + LAST_CHUNK)
-
-    async def _break(
-        self, fault: Fault, ask: Ask, pending: bytes, record: Arrival, connection: Connection
-    ) -> None:
-        """Go wrong in mid-stream; returns when this fault is none of that kind."""
-        if fault is Fault.STALL_AFTER:
-            connection.write(pending)
-            self.changed.set()
-            await asyncio.Event().wait()
-        last = self._last_bytes(fault, ask)
-        if last is None:
-            return
-        self._close(record, "error")
-        connection.write(pending + last)
-        if fault is Fault.RESET:
-            connection.abort()
-        raise _Ended
-
-    def _last_bytes(self, fault: Fault, ask: Ask) -> bytes | None:
-        say = self._dialect.error_line
-        end = self._dialect.end(ask, Answer([], "stop", 1))
-        match fault:
-            case Fault.RESET:
-                return b""
-            case Fault.EOF:
-                return LAST_CHUNK
-            case Fault.ERROR_LINE:
-                return chunk(say("an error was encountered while running the model")) + LAST_CHUNK
-            case Fault.OOM_MIDSTREAM:
-                return chunk(say(OOM_TEXT)) + LAST_CHUNK
-            case Fault.DONE_AFTER_ERROR:
-                return chunk(say("EngineCore encountered an issue") + end) + LAST_CHUNK
-            case Fault.GARBAGE:
-                return chunk(b"data: {]\n\n") + chunk(end) + LAST_CHUNK
-            case Fault.NO_OBJECT:
-                text = b'["no object"]\n' if self.dialect_name == "ollama" else b'data: ["no"]\n\n'
-                return chunk(text) + chunk(end) + LAST_CHUNK
-        return None
-
-
-class _Ended(Exception):
-    """The call has been answered."""
-
-
-async def _sleep_until(at: float) -> None:
-    await asyncio.sleep(max(0.0, at - time.monotonic()))
 
 
 # --- standalone -----------------------------------------------------------------------------------
