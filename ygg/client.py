@@ -228,5 +228,10 @@ def _error(status: int, answer: Any) -> YggError:
                 f"task {answer.get('task_id')} has not ended: {answer.get('state')}"
             )
         return YggError(f"the daemon answered with status {status}")
+    return error_of(told)
+
+
+def error_of(told: JsonDict) -> YggError:
+    """An error body as the class it stands for."""
     kind = _BY_CODE.get(told.get("code", ""), YggError)
     return kind(told.get("message", "unknown error"), hint=told.get("hint", ""))

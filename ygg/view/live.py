@@ -12,7 +12,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Self, TextIO
 
 from ygg.model import Snapshot
 from ygg.view.render import Row, render
@@ -56,7 +56,7 @@ class LiveView:
         self._snapshot = snapshot
         self._last: tuple[tuple[int, int], list[Row]] | None = None
 
-    async def __aenter__(self) -> LiveView:
+    async def __aenter__(self) -> Self:
         from rich.console import Console
         from rich.live import Live
 
@@ -84,7 +84,7 @@ class LiveView:
     def _draw(self, view: Snapshot) -> None:
         size = self._console.size
         shape = (size.width, size.height)
-        rows = render(view, *shape, ascii=_ascii_only())
+        rows = render(view, *shape, plain=_ascii_only())
         if (shape, rows) != self._last:
             self._last = (shape, rows)
             self._live.update(_Rows(rows), refresh=True)

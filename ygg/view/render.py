@@ -38,9 +38,9 @@ ASCII = Glyphs("o", "x", "?", "#", ".", "-", "+", "x", "-")
 MIN_WIDTH, MIN_HEIGHT = 60, 16  #: below: header and hosts only
 
 
-def render(snapshot: Snapshot, width: int, height: int, *, ascii: bool = False) -> list[Row]:
-    """Exactly `height` rows of `width` columns."""
-    frame = _Frame(snapshot, width, ASCII if ascii else UNICODE)
+def render(snapshot: Snapshot, width: int, height: int, *, plain: bool = False) -> list[Row]:
+    """Exactly `height` rows of `width` columns; `plain` keeps to ASCII."""
+    frame = _Frame(snapshot, width, ASCII if plain else UNICODE)
     rows = [frame.header(), *frame.alerts(), *frame.hosts()]
     if width >= MIN_WIDTH and height >= MIN_HEIGHT:
         rows += frame.body(height - len(rows) - 1)

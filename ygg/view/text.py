@@ -20,9 +20,9 @@ def _safe(char: str, keep_newlines: bool) -> str:
     if char in "\n\t":
         return char if keep_newlines else " "
     kind = unicodedata.category(char)
-    if kind in ("Cc", "Cf", "Cs", "Co", "Zl", "Zp"):
-        return "" if kind == "Cf" else "�" if kind != "Cc" else ""
-    return char
+    if kind in ("Cc", "Cf"):
+        return ""
+    return "\N{REPLACEMENT CHARACTER}" if kind in ("Cs", "Co", "Zl", "Zp") else char
 
 
 def width(text: str) -> int:

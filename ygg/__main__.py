@@ -1,0 +1,57 @@
+"""`python -m ygg` and the `ygg` command: every error becomes one line, a hint and an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from ygg.errors import Interrupted, YggError
+
+
+def main() -> None:
+    """Run the command line and exit with its code."""
+    sys.exit(_run(sys.argv[1:]))
+
+
+def _run(args: list[str]) -> int:
+    if args == ["--version"]:  # the one answer that needs no command tree
+        from ygg import __version__
+
+        print(f"ygg {__version__}")
+        return 0
+    from ygg.cli.app import app
+
+    try:
+        app(args, standalone_mode=True, prog_name="ygg")
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else 1 if end.code else 0
+    except YggError as error:
+        return _tell(error)
+    except KeyboardInterrupt:
+        return _tell(Interrupted("interrupted"))
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as bug:
+        return _bug(bug)
+    return 0
+
+
+def _tell(error: YggError) -> int:
+    from ygg.cli.output import say_error
+
+    say_error(error)
+    return error.exit_code
+
+
+def _bug(bug: Exception) -> int:
+    from ygg.cli.app import debugging
+
+    if debugging():
+        raise bug
+    text = f"unexpected error: {type(bug).__name__}: {bug}"
+    return _tell(YggError(text, hint="run it again with --debug for the traceback, and report it"))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,84 @@
+"""The command tree and its global options."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from ygg.client import Desk
+
+app = typer.Typer(
+    name="ygg",
+    help="One durable, priority-sorted task queue for every GPU in the house.",
+    epilog=(
+        "Exit codes: 0 ok, 1 failed, 2 usage, 3 not found, 69 daemon or store unreachable,"
+        " 75 wait timed out, 78 bad configuration, 130 interrupted."
+    ),
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    add_completion=False,
+)
+
+
+class Globals:
+    """Options given before the verb."""
+
+    config: str | None = None
+    socket: str | None = None
+    debug: bool = False
+
+
+def debugging() -> bool:
+    return Globals.debug
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from ygg import __version__
+
+        typer.echo(f"ygg {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    config: Annotated[
+        str | None, typer.Option("--config", metavar="FILE", help="hosts.yaml to use.")
+    ] = None,
+    socket: Annotated[
+        str | None, typer.Option("--socket", metavar="PATH", help="Socket of the daemon.")
+    ] = None,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks of bugs.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    Globals.config, Globals.socket, Globals.debug = config, socket, debug
+
+
+@contextmanager
+def desk(*, write: bool) -> Iterator[Desk]:
+    """The running daemon, or with none the database itself."""
+    import os
+
+    from ygg.client import connect
+
+    found: Any = connect(Globals.socket, os.environ)
+    if found is None:
+        from ygg.wire import offline_desk
+
+        found = offline_desk(Globals.config, write=write)
+    try:
+        yield found
+    finally:
+        found.close()
+
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+from ygg.cli import change, config, read, run, submit  # noqa: E402, F401 - they add their commands

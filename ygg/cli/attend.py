@@ -1,0 +1,95 @@
+"""Waiting for tasks, and their answers."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from ygg.cli import output
+from ygg.errors import Interrupted, InvalidInput, TaskFailed, WaitTimeout
+
+if TYPE_CHECKING:
+    from ygg.client import Desk
+
+OVER = ("completed", "failed", "cancelled", "expired", "blocked")
+
+
+def wait(found: Desk, ids: Sequence[str], timeout: str | None) -> list[dict[str, Any]]:
+    """Until all have ended or are blocked. WaitTimeout, Interrupted: the tasks stay queued."""
+    limit = _seconds(timeout)
+    give_up = None if limit is None else time.monotonic() + limit
+    return [_wait_one(found, task_id, give_up) for task_id in ids]
+
+
+def _wait_one(found: Desk, task_id: str, give_up: float | None) -> dict[str, Any]:
+    try:
+        while True:
+            left = 30.0 if give_up is None else give_up - time.monotonic()
+            task = found.wait(task_id, max(0.0, min(30.0, left)))
+            if task["state"] in OVER:
+                return task
+            if left <= 0:
+                raise WaitTimeout(
+                    f"task {task['id']} is still {task['state']}", hint=f"ygg why {task['id']}"
+                )
+    except KeyboardInterrupt:
+        raise Interrupted(
+            f"stopped waiting; task {task_id} stays in the queue",
+            hint=f"ygg cancel {task_id} ends it",
+        ) from None
+
+
+def _seconds(text: str | None) -> float | None:
+    if text is None:
+        return None
+    from ygg.config.durations import seconds
+
+    try:
+        return seconds(float(text) if text.replace(".", "", 1).isdecimal() else text)
+    except ValueError:
+        raise InvalidInput(f"no duration: {text}", hint="90, 10m or 2h") from None
+
+
+def print_result(found: Desk, task_id: str, *, as_json: bool) -> None:
+    """The answer on stdout; TaskFailed when there is none."""
+    body = found.result(task_id)
+    if as_json:
+        output.as_json(body)
+    elif body["result"] is not None:
+        text = output.safe_for_terminal(body["result"]["content"])
+        sys.stdout.write(text if text.endswith("\n") else text + "\n")
+    if body["state"] != "completed":
+        raise failed(body)
+
+
+def failed(body: dict[str, Any]) -> TaskFailed:
+    task_id = body.get("task_id") or body.get("id")
+    detail = f": {body['error']}" if body.get("error") else ""
+    steps = "" if body["state"] == "cancelled" else f"ygg show {task_id}; ygg retry {task_id}"
+    return TaskFailed(f"task {task_id} is {body['state']} ({body['reason']}){detail}", hint=steps)
+
+
+def follow(found: Desk, task_id: str) -> None:
+    """Print pieces as they come. Another attempt starts on a new line, with a word on stderr."""
+    try:
+        for event in found.follow(task_id):
+            _show(event)
+            if event["event"] == "end" and event["state"] != "completed":
+                raise failed(event)
+    except KeyboardInterrupt:
+        raise Interrupted(
+            f"stopped following; task {task_id} goes on", hint=f"ygg cancel {task_id} ends it"
+        ) from None
+
+
+def _show(event: dict[str, Any]) -> None:
+    if event["event"] == "attempt" and event["attempt"] > 1:
+        sys.stdout.write("\n")
+        output.say(f"attempt {event['attempt']} on {event['host']}: the answer starts over")
+    elif event["event"] == "piece":
+        sys.stdout.write(output.safe_for_terminal(event["content"]))
+        sys.stdout.flush()
+    elif event["event"] == "end":
+        sys.stdout.write("\n")

@@ -1,0 +1,225 @@
+"""Commands that only look: list, show, result, wait, why, status."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ygg.cli import output
+from ygg.cli.app import Json, app, desk
+from ygg.errors import YggError
+
+TaskId = Annotated[str, typer.Argument(metavar="ID", help="A task id, or the end of one.")]
+
+
+@app.command("list")
+def list_(
+    state: Annotated[
+        list[str] | None, typer.Option("--state", help="Only these states; repeat for more.")
+    ] = None,
+    type_: Annotated[str | None, typer.Option("-t", "--type", help="Only this type.")] = None,
+    priority: Annotated[
+        str | None, typer.Option("-p", "--priority", help="Only this priority.")
+    ] = None,
+    host: Annotated[str | None, typer.Option("--host", help="Only what runs or ran there.")] = None,
+    label: Annotated[str | None, typer.Option("--label", help="Only with this label.")] = None,
+    limit: Annotated[int, typer.Option("-n", "--limit", min=1, help="At most so many.")] = 20,
+    queue: Annotated[
+        bool, typer.Option("--queue", help="Waiting tasks in the order they will run.")
+    ] = False,
+    json_: Json = False,
+) -> None:
+    """List tasks, newest first."""
+    order = "queue" if queue else "newest"
+    states = state or (["queued"] if queue else None)
+    with desk(write=False) as found:
+        body = found.tasks(
+            state=states,
+            type=type_,
+            priority=priority,
+            host=host,
+            label=label,
+            limit=limit,
+            order=order,
+        )
+    if json_:
+        output.as_json(body)
+    elif body["tasks"]:
+        output.table(("ID", "P", "STATE", "TYPE", "HOST", "AGE", "TITLE"), map(_row, body["tasks"]))
+    else:
+        output.say('no tasks; ygg submit "Explain WAL" queues one')
+
+
+def _row(task: dict[str, Any]) -> tuple[str, ...]:
+    where = task["host"] or "--"
+    note = task["title"] or task["error"] or ""
+    state = task["state"] if task["attempt"] < 2 else f"{task['state']}/{task['attempt']}"
+    return (
+        task["id"], str(task["priority"]), state, task["type"], where, output.age(task["created_at"]), note,
+    )  # fmt: skip
+
+
+@app.command()
+def show(task_id: TaskId, json_: Json = False) -> None:
+    """Show one task with its event log."""
+    with desk(write=False) as found:
+        body = found.show(task_id)
+    if json_:
+        output.as_json(body)
+        return
+    shown = ("id", "state", "type", "priority_name", "title", "labels", "host", "model", "attempt",
+             "errors", "deferrals", "crashes", "reason", "error", "created_at", "started_at",
+             "finished_at", "due_at", "deadline_at", "timeout_s")  # fmt: skip
+    for key in shown:
+        if body[key] not in (None, "", []):
+            output.data(output.safe_for_terminal(f"{key:<14} {_plain(body[key])}"))
+    for reason in body["reasons"]:
+        output.data(output.safe_for_terminal(f"{'why':<14} {reason['text']}"))
+    output.data("")
+    output.table(
+        ("AT", "TRY", "FROM", "TO", "REASON", "HOST", "DETAIL"), map(_log_row, body["log"])
+    )
+
+
+def _plain(value: Any) -> str:
+    return ", ".join(value) if isinstance(value, list) else str(value)
+
+
+def _log_row(row: dict[str, Any]) -> tuple[str, ...]:
+    cells = (
+        row["at"],
+        row["attempt"],
+        row["from"],
+        row["to"],
+        row["reason"],
+        row["host"],
+        row["detail"],
+    )
+    return tuple("" if c is None else str(c) for c in cells)
+
+
+@app.command()
+def result(
+    task_id: TaskId,
+    out: Annotated[
+        str | None,
+        typer.Option("-o", "--output", metavar="FILE", help="Write the answer to a file."),
+    ] = None,
+    json_: Json = False,
+) -> None:
+    """Print the answer of a completed task."""
+    from ygg.cli import attend
+
+    with desk(write=False) as found:
+        if out is None:
+            attend.print_result(found, task_id, as_json=json_)
+            return
+        body = found.result(task_id)
+    if body["result"] is None:
+        raise attend.failed(body)
+    _write(Path(out), body["result"]["content"])
+
+
+def _write(path: Path, text: str) -> None:
+    """Whole or not at all: a temporary file beside it, then a rename."""
+    partial = path.with_name(f".{path.name}.part")
+    try:
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(path)
+    except OSError as error:
+        raise YggError(
+            f"{path} cannot be written: {error.strerror}", hint="the answer is kept: ygg result"
+        ) from None
+
+
+@app.command()
+def wait(
+    task_ids: Annotated[list[str], typer.Argument(metavar="ID...", help="Task ids.")],
+    timeout: Annotated[
+        str | None, typer.Option("--timeout", help="Give up after: 90, 10m, 2h.")
+    ] = None,
+    json_: Json = False,
+) -> None:
+    """Wait until tasks have ended; exit 1 when one failed, 75 when time is up."""
+    from ygg.cli import attend
+
+    with desk(write=False) as found:
+        tasks = attend.wait(found, task_ids, timeout)
+    if json_:
+        output.as_json({"schema": "ygg.tasks/1", "tasks": tasks})
+    else:
+        for task in tasks:
+            output.data(f"{task['id']} {task['state']}")
+    bad = next((t for t in tasks if t["state"] != "completed"), None)
+    if bad is not None:
+        raise attend.failed(bad)
+
+
+@app.command()
+def why(task_id: TaskId, json_: Json = False) -> None:
+    """Say why a task waits, or went where it went."""
+    from ygg.view.text import duration
+
+    with desk(write=False) as found:
+        body = found.why(task_id)
+    if json_:
+        output.as_json(body)
+        return
+    place = ""
+    if body["position"]:
+        more = " or later" if body["position_is_bound"] else ""
+        place = f", place {body['position']}{more}"
+    if body["estimated_wait_ms"] is not None:
+        place += f", expected in {duration(body['estimated_wait_ms'] / 1000)}"
+    output.data(f"{body['id']} is {body['state']}{place}")
+    for reason in body["reasons"]:
+        until = f" (until {reason['until_at']})" if reason.get("until_at") else ""
+        output.data(output.safe_for_terminal(f"  {reason['code']}: {reason['text']}{until}"))
+
+
+@app.command()
+def status(json_: Json = False) -> None:
+    """Check every host and show the queue; exit 1 when a host is down."""
+    with desk(write=False) as found:
+        body, where = found.status(), found.where
+    if json_:
+        output.as_json(body)
+    else:
+        _print_status(body, where)
+    if any(h["reachable"] is False for h in body["hosts"]):
+        raise typer.Exit(1)
+
+
+def _print_status(body: dict[str, Any], where: str) -> None:
+    from ygg.view.text import duration
+
+    daemon = body["daemon"]
+    if daemon is None:
+        output.data(f"daemon   none: {where}; start it with ygg loop --async")
+    else:
+        notes = [w for w in ("paused", "draining") if daemon[w]]
+        notes += [f"store: {daemon['store_error']}"] if daemon["store_error"] else []
+        output.data(
+            f"daemon   ygg {daemon['version']}, up {duration(daemon['uptime_s'])}"
+            + "".join(f", {n}" for n in notes)
+        )
+    queue = body["queue"]
+    waiting = "  ".join(f"{name} {n}" for name, n in queue["by_priority"].items() if n) or "empty"
+    output.data(f"queue    {waiting}")
+    names = ("processing", "scheduled", "completed", "failed", "blocked")
+    output.data("tasks    " + "  ".join(f"{name} {queue[name]}" for name in names))
+    output.data("")
+    header = ("HOST", "STATE", "SLOTS", "LATENCY", "BACKEND", "MODELS")
+    output.table(header, map(_host_row, body["hosts"]))
+
+
+def _host_row(host: dict[str, Any]) -> tuple[str, ...]:
+    word = {True: "● up", False: f"✗ {host['health']}", None: "◌ unknown"}[host["reachable"]]
+    if host["drained"]:
+        word += ", drained"
+    latency = "--" if host["latency_ms"] is None else f"{host['latency_ms']:.0f} ms"
+    backend = f"{host['backend']} {host['version'] or ''}".rstrip()
+    last = host["message"] if host["reachable"] is False else ", ".join(host["models"])
+    return (host["name"], word, f"{host['in_flight']}/{host['limit']}", latency, backend, last)

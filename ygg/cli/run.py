@@ -1,0 +1,66 @@
+"""Commands that run something: loop and demo."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ygg.cli.app import Globals, Json, app
+
+
+@app.command()
+def loop(
+    async_: Annotated[
+        bool,
+        typer.Option(
+            "--async/--no-async", help="The dispatcher; --no-async is the legacy threaded loop."
+        ),
+    ] = True,
+    view: Annotated[
+        bool, typer.Option("--view/--no-view", help="The live view, when stdout is a terminal.")
+    ] = True,
+) -> None:
+    """Run the dispatcher until Ctrl-C or SIGTERM."""
+    if async_:
+        from ygg import daemon
+
+        raise typer.Exit(daemon.run(Globals.config, view=view))
+    from ygg import legacy
+
+    raise typer.Exit(legacy.run(Globals.config))
+
+
+@app.command()
+def demo(
+    tasks: Annotated[
+        int | None,
+        typer.Option(
+            "--tasks",
+            min=1,
+            max=1_000_000,
+            help="So many random tasks instead of the example file.",
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", help="Seed of the random tasks and faults.")] = 0,
+    latency: Annotated[
+        float,
+        typer.Option("--latency", min=0, metavar="MS", help="Time one task takes, milliseconds."),
+    ] = 400.0,
+    faults: Annotated[
+        bool, typer.Option("--faults", help="Let about one call in ten fail.")
+    ] = False,
+    keep: Annotated[
+        str | None, typer.Option("--keep", metavar="DIR", help="Leave the demo's database there.")
+    ] = None,
+    json_: Json = False,
+) -> None:
+    """Run the real loop against three simulated hosts."""
+    from ygg.sim.demo import Options, run
+
+    options = Options(
+        as_json=json_, tasks=tasks, seed=seed, latency_ms=latency, faults=faults,
+        keep=None if keep is None else Path(keep),
+    )  # fmt: skip
+    raise typer.Exit(run(options))

@@ -1,0 +1,243 @@
+"""ygg submit: one task, or a JSONL file of many."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ygg.cli import output
+from ygg.cli.app import Json, app, desk
+from ygg.errors import InvalidInput, NotFound, YggError
+
+if TYPE_CHECKING:
+    from ygg.client import Desk
+
+CHUNK = 500  #: documents per request of a bulk submit
+
+
+@app.command()
+def submit(
+    text: Annotated[str | None, typer.Argument(help="The prompt; - reads it from stdin.")] = None,
+    file: Annotated[
+        str | None, typer.Option("--file", metavar="FILE", help="Read the prompt from a file.")
+    ] = None,
+    jsonl: Annotated[
+        str | None,
+        typer.Option(
+            "--jsonl", metavar="FILE", help="Submit one task per line of JSON; - is stdin."
+        ),
+    ] = None,
+    atomic: Annotated[
+        bool, typer.Option("--atomic", help="With --jsonl: all lines or none.")
+    ] = False,
+    type_: Annotated[
+        str | None, typer.Option("-t", "--type", help="Task type; else found by label and title.")
+    ] = None,
+    priority: Annotated[
+        str,
+        typer.Option("-p", "--priority", help="0 CRITICAL, 1 HIGH, 2 NORMAL, 3 LOW, 4 BACKLOG."),
+    ] = "2",
+    title: Annotated[str | None, typer.Option("--title", help="A short name for lists.")] = None,
+    label: Annotated[
+        list[str] | None, typer.Option("--label", help="A label; repeat for more.")
+    ] = None,
+    model: Annotated[str | None, typer.Option("--model", help="Run with this model only.")] = None,
+    host: Annotated[str | None, typer.Option("--host", help="Run on this host only.")] = None,
+    system: Annotated[
+        str | None, typer.Option("--system", help="System prompt; replaces the type's.")
+    ] = None,
+    max_tokens: Annotated[
+        int | None, typer.Option("--max-tokens", help="Longest answer, in tokens.")
+    ] = None,
+    temperature: Annotated[
+        float | None, typer.Option("--temperature", help="Sampling temperature, 0 to 5.")
+    ] = None,
+    timeout: Annotated[
+        str | None, typer.Option("--timeout", help="Time for one attempt: 90, 10m, 2h.")
+    ] = None,
+    not_before: Annotated[
+        str | None, typer.Option("--not-before", help="Start no sooner: 2h, or 2026-01-31T18:00.")
+    ] = None,
+    deadline: Annotated[
+        str | None, typer.Option("--deadline", help="Expire when not done by then.")
+    ] = None,
+    idempotency_key: Annotated[
+        str | None, typer.Option("--idempotency-key", help="Same key and task: the same id again.")
+    ] = None,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Wait for the end and print the answer.")
+    ] = False,
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Print the answer as it is generated.")
+    ] = False,
+    wait_timeout: Annotated[
+        str | None, typer.Option("--wait-timeout", help="Wait no longer than this.")
+    ] = None,
+    json_: Json = False,
+) -> None:
+    """Queue a task and print its id."""
+    if jsonl is not None:
+        if text is not None or file is not None:
+            raise InvalidInput("--jsonl takes no prompt beside it", hint="ygg submit --jsonl FILE")
+        _bulk(jsonl, atomic=atomic, as_json=json_)
+        return
+    doc = {
+        "prompt": _prompt(text, file), "type": type_, "priority": priority, "title": title,
+        "labels": label or None, "model": model, "host": host, "system": system,
+        "max_tokens": max_tokens, "temperature": temperature, "timeout": timeout,
+        "not_before": not_before, "deadline": deadline, "idempotency_key": idempotency_key,
+    }  # fmt: skip
+    with desk(write=True) as found:
+        answer = _one(found, {k: v for k, v in doc.items() if v is not None})
+        if not (wait or follow):
+            output.as_json(answer) if json_ else output.data(answer["id"])
+            _next_steps(found, answer)
+            return
+        _attend(found, answer["id"], follow=follow, timeout=wait_timeout, as_json=json_)
+
+
+def _one(found: Desk, doc: dict[str, Any]) -> dict[str, Any]:
+    (answer,) = found.submit([doc])
+    if "error" in answer:
+        raise as_error(answer["error"])
+    return answer
+
+
+def as_error(told: dict[str, Any]) -> YggError:
+    """An error that came as part of an answer."""
+    from ygg.client import error_of
+
+    return error_of(told)
+
+
+def _next_steps(found: Desk, answer: dict[str, Any]) -> None:
+    if answer.get("existing"):
+        output.hint("this key was submitted before: nothing new was queued")
+    if not found.online:
+        output.say(
+            f"stored in {found.where.removesuffix(' (no daemon is running)')}; no daemon is running"
+        )
+        output.say("start it: ygg loop --async")
+    output.hint(f"ygg wait {answer['id']}")
+
+
+def _attend(found: Desk, task_id: str, *, follow: bool, timeout: str | None, as_json: bool) -> None:
+    from ygg.cli import attend
+
+    if not found.online:
+        output.say("no daemon is running: the task waits until one is started")
+    if follow and not as_json:
+        attend.follow(found, task_id)
+    else:
+        attend.wait(found, [task_id], timeout)
+        attend.print_result(found, task_id, as_json=as_json)
+
+
+def _prompt(text: str | None, file: str | None) -> str:
+    """The prompt from the argument, a file or stdin. Never waits for a terminal."""
+    if text is not None and file is not None:
+        raise InvalidInput("give a prompt or --file, not both")
+    if file is not None and file != "-":
+        try:
+            return Path(file).read_text(encoding="utf-8")
+        except OSError as error:
+            raise NotFound(f"{file} cannot be read: {error.strerror}") from None
+        except UnicodeDecodeError:
+            raise InvalidInput(f"{file} is not UTF-8 text") from None
+    if text is not None and text != "-":
+        return text
+    if sys.stdin is None or sys.stdin.isatty():
+        raise InvalidInput(
+            "there is no prompt", hint='ygg submit "Explain WAL", --file FILE, or pipe it in'
+        )
+    try:
+        return sys.stdin.buffer.read().decode("utf-8")
+    except UnicodeDecodeError:
+        raise InvalidInput("stdin is not UTF-8 text") from None
+
+
+# --- bulk -----------------------------------------------------------------------------------------
+
+
+def _bulk(name: str, *, atomic: bool, as_json: bool) -> None:
+    """Every line of the file; each bad one is reported with its number."""
+    bad = 0
+    try:
+        stream: IO[bytes] = sys.stdin.buffer if name == "-" else Path(name).open("rb")
+    except OSError as error:
+        raise NotFound(f"{name} cannot be read: {error.strerror}") from None
+    with stream, desk(write=True) as found:
+        for docs in _chunks(_documents(stream), None if atomic else CHUNK):
+            bad += _send(found, name, docs, atomic=atomic, as_json=as_json)
+    if bad:
+        raise InvalidInput(
+            f"{bad} bad lines; {'nothing was stored' if atomic else 'the others were stored'}",
+            hint="" if atomic else "submit the mended lines alone",
+        )
+
+
+Line = tuple[int, Any]  #: number and document, or the error
+
+
+def _documents(stream: IO[bytes]) -> Iterator[Line]:
+    for number, raw in enumerate(stream, 1):
+        if raw.strip():
+            yield number, _parsed(raw)
+
+
+def _parsed(raw: bytes) -> Any:
+    try:
+        return json.loads(raw.decode("utf-8"), parse_constant=_no_number)
+    except UnicodeDecodeError:
+        return InvalidInput("not UTF-8 text")
+    except RecursionError:
+        return InvalidInput("nested too deeply")
+    except ValueError as error:
+        return InvalidInput(f"no valid JSON: {error}")
+
+
+def _no_number(name: str) -> None:
+    raise ValueError(f"{name} is no JSON number")
+
+
+def _chunks(lines: Iterator[Line], size: int | None) -> Iterator[list[Line]]:
+    chunk: list[Line] = []
+    for line in lines:
+        chunk.append(line)
+        if size is not None and len(chunk) >= size:
+            yield chunk
+            chunk = []
+    if chunk:
+        yield chunk
+
+
+def _send(found: Desk, name: str, lines: list[Line], *, atomic: bool, as_json: bool) -> int:
+    """Submit the readable lines of a chunk; the number of bad ones, each reported."""
+    unread = [(n, doc) for n, doc in lines if isinstance(doc, YggError)]
+    for number, error in unread:
+        output.say(f"{name}:{number}: {error}")
+    good = [(n, doc) for n, doc in lines if not isinstance(doc, YggError)]
+    if not good or (atomic and unread):
+        return len(unread)
+    bad = len(unread)
+    for (number, _), answer in zip(
+        good, found.submit([d for _, d in good], atomic=atomic), strict=True
+    ):
+        if "error" in answer:
+            bad += _report(name, number, answer["error"])
+        else:
+            output.as_json(answer) if as_json else output.data(answer["id"])
+    return bad
+
+
+def _report(name: str, number: int, told: dict[str, Any]) -> int:
+    """1 for a bad line, 0 for a good one that an atomic submit left out."""
+    if told["message"].startswith("not stored: another task"):
+        return 0
+    output.say(f"{name}:{number}: {told['message']}")
+    return 1
