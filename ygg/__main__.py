@@ -17,7 +17,7 @@ def _run(args: list[str]) -> int:
     if args == ["--version"]:  # the one answer that needs no command tree
         from ygg import __version__
 
-        print(f"ygg {__version__}")
+        sys.stdout.write(f"ygg {__version__}\n")
         return 0
     from ygg.cli.app import app
 
@@ -32,7 +32,7 @@ def _run(args: list[str]) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except Exception as bug:
+    except Exception as bug:  # noqa: BLE001 - the last line of defence: no traceback reaches a user
         return _bug(bug)
     return 0
 

@@ -167,11 +167,7 @@ def _prompt(text: str | None, file: str | None) -> str:
 def _bulk(name: str, *, atomic: bool, as_json: bool) -> None:
     """Every line of the file; each bad one is reported with its number."""
     bad = 0
-    try:
-        stream: IO[bytes] = sys.stdin.buffer if name == "-" else Path(name).open("rb")
-    except OSError as error:
-        raise NotFound(f"{name} cannot be read: {error.strerror}") from None
-    with stream, desk(write=True) as found:
+    with _opened(name) as stream, desk(write=True) as found:
         for docs in _chunks(_documents(stream), None if atomic else CHUNK):
             bad += _send(found, name, docs, atomic=atomic, as_json=as_json)
     if bad:
@@ -179,6 +175,13 @@ def _bulk(name: str, *, atomic: bool, as_json: bool) -> None:
             f"{bad} bad lines; {'nothing was stored' if atomic else 'the others were stored'}",
             hint="" if atomic else "submit the mended lines alone",
         )
+
+
+def _opened(name: str) -> IO[bytes]:
+    try:
+        return sys.stdin.buffer if name == "-" else Path(name).open("rb")
+    except OSError as error:
+        raise NotFound(f"{name} cannot be read: {error.strerror}") from None
 
 
 Line = tuple[int, Any]  #: number and document, or the error

@@ -23,6 +23,7 @@ from ygg import wire
 from ygg.errors import NotFound
 from ygg.model import FINAL, JsonDict, NewTask, State, Submitted, Task
 from ygg.sim.audit import Ack, Visit, bound_s, inversions
+from ygg.sim.faults import Fault, FaultPlan
 
 if TYPE_CHECKING:
     from ygg.config import Config
@@ -42,7 +43,10 @@ TYPES = {
     "general": "surtr-reasoning",
 }
 EXAMPLE = "demo-tasks.jsonl"
-CANCEL, FAIL = "demo-cancel", "demo-fail"  #: labels of the two special tasks in the example file
+CANCEL = "demo-cancel"  #: label of the task in the example file that is cancelled
+ONCE = {
+    "this call fails once": (Fault.ERROR_500,)
+}  #: words in the prompt of the one that is retried
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,9 +129,9 @@ async def demo(options: Options) -> Report:
 
 @asynccontextmanager
 async def _servers(options: Options) -> AsyncIterator[list[SimServer]]:
-    from ygg.sim.servers import FaultPlan, SimServer
+    from ygg.sim.servers import SimServer
 
-    faults = FaultPlan.light(options.seed) if options.faults else FaultPlan()
+    faults = FaultPlan.light(options.seed) if options.faults else FaultPlan(by_prompt=ONCE)
     servers = [
         SimServer(
             name, slots=slots, models=(model,), latency_s=options.latency_ms / 1000,
