@@ -28,7 +28,7 @@ class Desk(Protocol):
     where: str
     online: bool
 
-    def submit(self, docs: list[JsonDict], *, atomic: bool = False) -> list[JsonDict]:
+    def submit(self, docs: list[Any], *, atomic: bool = False) -> list[JsonDict]:
         """In order, for each document its task with `existing`, or `{"error": …}`."""
         ...
 
@@ -150,7 +150,7 @@ class Remote:
 
     # --- verbs ---------------------------------------------------------------------------------
 
-    def submit(self, docs: list[JsonDict], *, atomic: bool = False) -> list[JsonDict]:
+    def submit(self, docs: list[Any], *, atomic: bool = False) -> list[JsonDict]:
         answer = self._call("POST", "/v1/tasks", {"tasks": docs, "atomic": atomic})
         return cast("list[JsonDict]", answer["tasks"])
 

@@ -86,6 +86,7 @@ class Dispatcher:
         self._waiters: dict[str, set[asyncio.Future[Task]]] = {}
         self._quiet = asyncio.Event()  # set when no call runs and no write is under way
         self._started_ms = wall_ms()
+        self._drained = False
         self._counts = Counts({})
         self._counted = float("-inf")
         self._snapshot: tuple[float, Snapshot] | None = None
@@ -134,7 +135,11 @@ class Dispatcher:
 
     async def drain(self, grace_s: float, hurry: asyncio.Event) -> None:
         """Stop claiming, wait for running calls until `grace_s` or `hurry`, cut the rest, write all
-        ends. Never raises for a failing store: what it could not write is recovered at the next start."""
+        ends. Never raises for a failing store: what it could not write is recovered at the next start.
+        Once it is over, draining again does nothing."""
+        if self._drained:
+            return
+        self._drained = True
         self.feed(ev.DrainAsked())
         await self._until_quiet(grace_s, hurry)
         self.feed(ev.CutAsked())

@@ -183,7 +183,7 @@ class OfflineDesk:
 
         return asyncio.run(main())
 
-    def submit(self, docs: list[JsonDict], *, atomic: bool = False) -> list[JsonDict]:
+    def submit(self, docs: list[Any], *, atomic: bool = False) -> list[JsonDict]:
         doc = {"tasks": docs, "atomic": atomic}
         found: list[JsonDict] = self._run(lambda h: h.submit(doc, caller="local"))["tasks"]
         return found

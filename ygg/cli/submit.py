@@ -103,9 +103,16 @@ def submit(
 
 def _one(found: Desk, doc: dict[str, Any]) -> dict[str, Any]:
     (answer,) = found.submit([doc])
-    if "error" in answer:
-        raise as_error(answer["error"])
+    refusal = _refusal(answer)
+    if refusal is not None:
+        raise as_error(refusal)
     return answer
+
+
+def _refusal(answer: dict[str, Any]) -> dict[str, Any] | None:
+    """The error of a document that was not stored; a stored task's `error` is text or null."""
+    told = answer.get("error")
+    return told if isinstance(told, dict) else None
 
 
 def as_error(told: dict[str, Any]) -> YggError:
@@ -171,7 +178,7 @@ def _bulk(name: str, *, atomic: bool, as_json: bool) -> None:
         for docs in _chunks(_documents(stream), None if atomic else CHUNK):
             bad += _send(found, name, docs, atomic=atomic, as_json=as_json)
     if bad:
-        raise InvalidInput(
+        raise YggError(
             f"{bad} bad lines; {'nothing was stored' if atomic else 'the others were stored'}",
             hint="" if atomic else "submit the mended lines alone",
         )
@@ -231,8 +238,9 @@ def _send(found: Desk, name: str, lines: list[Line], *, atomic: bool, as_json: b
     for (number, _), answer in zip(
         good, found.submit([d for _, d in good], atomic=atomic), strict=True
     ):
-        if "error" in answer:
-            bad += _report(name, number, answer["error"])
+        refusal = _refusal(answer)
+        if refusal is not None:
+            bad += _report(name, number, refusal)
         else:
             output.as_json(answer) if as_json else output.data(answer["id"])
     return bad

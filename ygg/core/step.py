@@ -297,6 +297,7 @@ def _finished(state: State, event: Finished, now: Now) -> list[Effect]:
 
 
 def _end_note(state: State, end: End, task: Task, now: Now) -> Note:
+    """Remember the end for rates and views, and tell it."""
     tokens = end.result.usage.output_tokens if end.result else None
     took = now.wall_ms - task.started_ms if task.started_ms is not None else None
     since = task.queued_ms if task.queued_ms is not None else task.created_ms
@@ -304,10 +305,19 @@ def _end_note(state: State, end: End, task: Task, now: Now) -> Note:
     view = EndView(task.id, now.wall_ms, task.state, end.reason, task.host, took, wait, tokens)
     state.recent.append(view)
     calm = task.state in (S.COMPLETED, S.CANCELLED)
-    text = f"{task.state}: {end.reason}" + (f" ({end.detail})" if end.detail else "")
-    return Note(
-        Reason(end.reason, text, view.host), task.id, end.attempt, "INFO" if calm else "WARNING"
-    )
+    reason = Reason(end.reason, _end_text(end, view), view.host)
+    return Note(reason, task.id, end.attempt, "INFO" if calm else "WARNING")
+
+
+def _end_text(end: End, view: EndView) -> str:
+    text = f"{view.state} on {view.host}"
+    if view.took_ms is not None:
+        text += f" after {view.took_ms / 1000:.2f} s"
+    if view.output_tokens is not None:
+        text += f", {view.output_tokens} tokens"
+    if view.state is not S.COMPLETED and end.reason.value != view.state.value:
+        text += f": {end.reason}"
+    return f"{text} ({end.detail})" if end.detail else text
 
 
 def _store_failed(state: State, event: StoreFailed, now: Now) -> list[Effect]:

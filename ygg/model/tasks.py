@@ -1,0 +1,238 @@
+"""Tasks and what the store takes and gives."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from ygg.model.places import Candidate
+from ygg.model.words import GpuNeed, JsonDict, Operation, OutcomeKind, Priority, ReasonCode, State
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """All tasks with the same placement needs. The store keeps it as an opaque key.
+
+    `refused` are candidate keys that can never run these tasks, `avoid` are ones to use only when no
+    other candidate is up (the task has just failed there).
+    """
+
+    type: str
+    host: str | None = None
+    model: str | None = None
+    gpu: GpuNeed = GpuNeed.PREFERRED
+    caller: str = "local"
+    refused: tuple[str, ...] = ()
+    avoid: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> str:
+        return json.dumps(
+            [self.type, self.host, self.model, self.gpu, self.caller, self.refused, self.avoid],
+            separators=(",", ":"),
+        )
+
+    @classmethod
+    def parse(cls, key: str) -> Lane:
+        kind, host, model, gpu, caller, refused, avoid = json.loads(key)
+        return cls(kind, host, model, GpuNeed(gpu), caller, tuple(refused), tuple(avoid))
+
+
+@dataclass(frozen=True, slots=True)
+class NewTask:
+    """What a caller submits, validated. `request` holds `messages` or `prompt` and sampling fields.
+
+    Fields of `request`: messages [{role, content}] (chat) or prompt (generate), system, max_tokens,
+    temperature, options (passed to the server as they are).
+    """
+
+    id: str
+    lane: Lane
+    request: JsonDict
+    priority: Priority = Priority.NORMAL
+    operation: Operation = Operation.CHAT
+    title: str = ""
+    labels: tuple[str, ...] = ()
+    timeout_s: float | None = None
+    not_before_ms: int | None = None
+    deadline_ms: int | None = None
+    retention_s: float | None = None
+    idempotency_key: str | None = None
+    body_hash: str = ""  #: of the caller's body: same key and hash is the same submit
+    batch: str | None = None
+    content_type: str | None = None
+    attached: bool = False  #: a client hangs on the line (gateway, later)
+    source: str | None = None
+    source_ref: str | None = None
+    source_version: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What the scheduler knows of a queued task. `version` changes with every write to the row."""
+
+    id: str
+    seq: int
+    version: int
+    lane: Lane
+    priority: Priority
+    created_ms: int
+    deadline_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One stored task, without its result and event log."""
+
+    id: str
+    seq: int
+    version: int
+    lane: Lane
+    priority: Priority
+    state: State
+    operation: Operation
+    request: JsonDict
+    title: str = ""
+    labels: tuple[str, ...] = ()
+    timeout_s: float | None = None
+    due_ms: int | None = None  #: scheduled tasks: when they become queued
+    deadline_ms: int | None = None
+    retention_s: float | None = None
+    idempotency_key: str | None = None
+    batch: str | None = None
+    content_type: str | None = None
+    attached: bool = False
+    source: str | None = None
+    source_ref: str | None = None
+    source_version: str | None = None
+    attempt: int = 0
+    errors: int = 0
+    deferrals: int = 0
+    crashes: int = 0
+    epoch: int | None = None
+    host: str | None = None
+    endpoint: str | None = None
+    model: str | None = None
+    cancel_requested: bool = False
+    reason: str | None = None  #: ReasonCode of the last transition
+    error: str | None = None  #: last error text
+    created_ms: int = 0
+    queued_ms: int | None = None
+    started_ms: int | None = None
+    finished_ms: int | None = None
+
+    @property
+    def head(self) -> Head:
+        return Head(
+            self.id,
+            self.seq,
+            self.version,
+            self.lane,
+            self.priority,
+            self.created_ms,
+            self.deadline_ms,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class LogRow:
+    """One row of a task's event log: a transition, or a note when `before` equals `after`."""
+
+    at_ms: int
+    attempt: int
+    before: State | None
+    after: State
+    reason: str
+    host: str | None = None
+    detail: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Token counts and durations of one call, as the server reported them."""
+
+    prompt_tokens: int | None = None
+    cached_tokens: int | None = None
+    output_tokens: int | None = None
+    load_ms: float | None = None
+    prompt_ms: float | None = None
+    eval_ms: float | None = None
+    first_token_ms: float | None = None  #: measured here, from the request's start
+    total_ms: float | None = None  #: measured here
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a completed task brought. `model` is what the server says it used."""
+
+    content: str
+    stop_reason: str
+    model: str
+    backend: str
+    usage: Usage = Usage()
+    thinking: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How one attempt ended. `result` is set exactly when kind is COMPLETED."""
+
+    kind: OutcomeKind
+    message: str = ""
+    retry_after_s: float | None = None
+    result: Result | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """The acknowledgement of one submit: on disk. `existing`: the idempotency key was seen before."""
+
+    task: Task
+    existing: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Take `task_id` at `version` for `candidate`; refused when the row has changed since."""
+
+    task_id: str
+    version: int
+    candidate: Candidate
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """The fenced write that ends an attempt: valid only for `attempt` of a processing row.
+
+    `add_*` are added to the row's counters; `lane` replaces the row's lane when set; `due_ms` is set
+    exactly when state is SCHEDULED.
+    """
+
+    task_id: str
+    attempt: int
+    state: State
+    reason: ReasonCode
+    detail: str | None = None
+    result: Result | None = None
+    lane: Lane | None = None
+    due_ms: int | None = None
+    add_errors: int = 0
+    add_deferrals: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Promoted:
+    """What a pass over due times changed, and when to look next (None: nothing is due ever)."""
+
+    queued: tuple[Head, ...]
+    expired: tuple[str, ...]
+    next_due_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Recovery:
+    """What the last owner of the store left behind when it died."""
+
+    requeued: int
+    poisoned: int
+    cancelled: int = 0

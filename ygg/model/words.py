@@ -1,0 +1,163 @@
+"""Enums, the table of legal state changes, reasons and instants."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum, StrEnum
+from typing import Any, NamedTuple
+
+JsonDict = dict[str, Any]
+
+
+class State(StrEnum):
+    """Where a task is in its life. The last four are final until a person retries the task."""
+
+    SCHEDULED = "scheduled"
+    QUEUED = "queued"
+    PROCESSING = "processing"
+    BLOCKED = "blocked"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+
+
+FINAL = frozenset({State.COMPLETED, State.FAILED, State.CANCELLED, State.EXPIRED})
+
+#: Every legal state change; None is "not stored yet". Anything else is an IllegalTransition.
+TRANSITIONS: frozenset[tuple[State | None, State]] = frozenset(
+    {
+        (None, State.SCHEDULED),
+        (None, State.QUEUED),
+        (State.SCHEDULED, State.QUEUED),
+        (State.SCHEDULED, State.CANCELLED),
+        (State.SCHEDULED, State.EXPIRED),
+        (State.QUEUED, State.PROCESSING),
+        (State.QUEUED, State.CANCELLED),
+        (State.QUEUED, State.EXPIRED),
+        (State.PROCESSING, State.QUEUED),
+        (State.PROCESSING, State.SCHEDULED),
+        (State.PROCESSING, State.BLOCKED),
+        (State.PROCESSING, State.COMPLETED),
+        (State.PROCESSING, State.FAILED),
+        (State.PROCESSING, State.CANCELLED),
+        (State.PROCESSING, State.EXPIRED),
+        (State.BLOCKED, State.QUEUED),
+        (State.BLOCKED, State.CANCELLED),
+        (State.FAILED, State.QUEUED),
+        (State.CANCELLED, State.QUEUED),
+        (State.EXPIRED, State.QUEUED),
+    }
+)
+
+
+class Priority(IntEnum):
+    """Smaller runs first."""
+
+    CRITICAL = 0
+    HIGH = 1
+    NORMAL = 2
+    LOW = 3
+    BACKLOG = 4
+
+
+class Operation(StrEnum):
+    """What the model is asked to do."""
+
+    CHAT = "chat"
+    COMPLETE = "complete"
+    GENERATE = "generate"
+    EMBED = "embed"
+
+
+class GpuNeed(StrEnum):
+    """Whether a task wants a GPU host."""
+
+    REQUIRED = "required"
+    PREFERRED = "preferred"
+    NEVER = "never"
+
+
+class OutcomeKind(StrEnum):
+    """How an attempt ended. `core/retrying.py` says what follows each."""
+
+    COMPLETED = "completed"
+    BAD_REQUEST = "bad_request"  #: no server would take it
+    REFUSED = "refused"  #: this candidate cannot: unknown model, context too long
+    ERROR = "error"  #: 5xx, malformed or unfinished answer from a healthy host
+    TIMEOUT = "timeout"  #: the attempt's time is up
+    UNREACHABLE = "unreachable"  #: no connection, or the host fails its health check
+    UNAUTHORIZED = "unauthorized"  #: 401 or 403: the config's credentials are wrong
+    BUSY = "busy"  #: 429 or 503
+    OUT_OF_MEMORY = "out_of_memory"
+    WITHDRAWN = "withdrawn"  #: taken back by us (drain, pause, pre-emption): keeps its place
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"  #: the task's deadline passed while it ran
+    INTERRUPTED = "interrupted"  #: cut off by shutdown
+
+
+class ReasonCode(StrEnum):
+    """Why a task waits, went where it went, or ended as it did."""
+
+    CHOSEN = "chosen"
+    NEXT = "next"  #: will start as soon as the dispatcher turns
+    BEHIND = "behind"  #: better-ranked tasks take the free slots first
+    HOST_FULL = "host_full"
+    HOST_DOWN = "host_down"
+    HOST_UNAUTHORIZED = "host_unauthorized"
+    HOST_BUSY = "host_busy"  #: told us to come back later (429, 503, out of memory)
+    HOST_DRAINED = "host_drained"
+    NO_HOST = "no_host"  #: no host of the config serves this task
+    CANDIDATE_REFUSED = "candidate_refused"
+    CANDIDATE_AVOIDED = "candidate_avoided"
+    PAUSED = "paused"
+    DRAINING = "draining"
+    NO_DISPATCHER = "no_dispatcher"
+    NOT_BEFORE = "not_before"
+    BACKING_OFF = "backing_off"
+    SUBMITTED = "submitted"
+    DUE = "due"
+    RETRIED = "retried"  #: by a person
+    RECOVERED = "recovered"  #: the dispatcher died while it ran
+    POISON = "poison"  #: too many dispatcher crashes while it ran
+    DEFERRED = "deferred"
+    ELSEWHERE = "elsewhere"
+    ERROR_BUDGET = "error_budget"
+    DEFERRAL_BUDGET = "deferral_budget"
+    ALL_REFUSED = "all_refused"
+    BAD_REQUEST = "bad_request"
+    TIMEOUT = "timeout"
+    DEADLINE = "deadline"
+    CANCELLED = "cancelled"
+    INTERRUPTED = "interrupted"
+    WITHDRAWN = "withdrawn"
+    COMPLETED = "completed"
+
+
+class HostHealth(StrEnum):
+    """What the breaker believes of a host."""
+
+    UNKNOWN = "unknown"  #: not checked yet; calls are allowed
+    UP = "up"
+    DOWN = "down"
+    UNAUTHORIZED = "unauthorized"
+
+
+class Now(NamedTuple):
+    """The instant a decision is made for: monotonic seconds and wall-clock milliseconds."""
+
+    mono: float
+    wall_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """A reason as a value: a code, whom it concerns, and one sentence for a person."""
+
+    code: ReasonCode
+    text: str = ""
+    host: str | None = None
+    until_ms: int | None = None
+
+    def as_dict(self) -> JsonDict:
+        return {"code": self.code, "text": self.text, "host": self.host, "until_ms": self.until_ms}
