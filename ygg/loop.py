@@ -101,11 +101,12 @@ class Dispatcher:
         backends: Backends,
     ) -> None:
         """Recover what a dead owner left, then take the first step. Waits for no host."""
+        began = time.perf_counter()
         found = await self.queue.recover(self._wall_ms(), policy.max_crashes)
         if found.requeued or found.poisoned or found.cancelled:
             log.warning(
-                "recovered from a crash: %d tasks back in the queue, %d blocked, %d cancelled",
-                found.requeued, found.poisoned, found.cancelled,
+                "recovered from a crash in %.3f s: %d tasks back in the queue, %d blocked, %d cancelled",
+                time.perf_counter() - began, found.requeued, found.poisoned, found.cancelled,
             )  # fmt: skip
         self._counts = await self.archive.counts()
         self.own(hosts, types, policy, backends)

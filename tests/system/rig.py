@@ -1,0 +1,167 @@
+"""A daemon as a process, against simulated servers in another: started, signalled, killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from ygg.client import Remote, connect
+from ygg.errors import Unavailable
+
+YGG = [sys.executable, "-m", "ygg"]
+
+
+def until(condition: Callable[[], Any], limit_s: float = 20.0, what: str = "") -> Any:
+    """The first true answer of `condition`, asked often; AssertionError after `limit_s`."""
+    give_up = time.monotonic() + limit_s
+    while True:
+        answer = condition()
+        if answer:
+            return answer
+        assert time.monotonic() < give_up, f"never happened: {what or condition}"
+        time.sleep(0.01)
+
+
+@contextmanager
+def sim_servers(
+    folder: Path, latency_s: float, slots: dict[str, int], **more: Any
+) -> Iterator[dict[str, str]]:
+    """URLs by host name."""
+    specs = [
+        {
+            "name": n, "slots": s, "models": ["m"], "latency_s": latency_s,
+            "records": str(folder / f"{n}.json"), **more,
+        }
+        for n, s in slots.items()
+    ]  # fmt: skip
+    process = subprocess.Popen(
+        [sys.executable, "-m", "ygg.sim.servers", json.dumps(specs)],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert process.stdin is not None
+    assert process.stdout is not None
+    try:
+        lines = [json.loads(process.stdout.readline()) for _ in specs]
+        yield {line["name"]: line["url"] for line in lines}
+    finally:
+        process.stdin.close()
+        process.wait(20)
+        process.stdout.close()
+
+
+def hosts_yaml(path: Path, urls: dict[str, str], slots: dict[str, int], policies: str = "") -> Path:
+    hosts = "\n".join(
+        f"  {n}: {{slots: {slots[n]}, backend: ollama, url: {url}, models: [m]}}"
+        for n, url in urls.items()
+    )
+    names = list(urls)
+    routes = "\n".join(f"  on-{n}: {{route: [{n}]}}" for n in names)
+    path.write_text(
+        f"hosts:\n{hosts}\ntask_types:\n  general: {{route: [{names[0]}]}}\n{routes}\n{policies}"
+    )
+    return path
+
+
+class Daemon:
+    """`ygg loop` over one state directory."""
+
+    def __init__(self, folder: Path, config: Path, *args: str) -> None:
+        self.folder, self.config, self.args = folder, config, args
+        self.state = folder / "state"
+        self.output = folder / "daemon.out"
+        self.env = {
+            **{k: v for k, v in os.environ.items() if not k.startswith("YGG_")},
+            "YGG_STATE": str(self.state),
+            "XDG_RUNTIME_DIR": str(folder / "run"),
+            "YGG_CONFIG": str(config),
+            # the machine may forbid byte code beside the sources; twenty restarts want it somewhere
+            "PYTHONDONTWRITEBYTECODE": "",
+            "PYTHONPYCACHEPREFIX": str(folder.parent / "pycache"),
+        }
+        self.process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def database(self) -> Path:
+        return self.state / "ygg.db"
+
+    def spawn(self) -> subprocess.Popen[bytes]:
+        (self.folder / "run").mkdir(exist_ok=True)
+        with self.output.open("ab") as out:
+            self.process = subprocess.Popen(
+                [*YGG, "loop", *self.args], env=self.env, stdout=out, stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+            )  # fmt: skip
+        return self.process
+
+    def start(self) -> None:
+        process = self.spawn()
+        until(lambda: self.answers() or process.poll() is not None, 30, "the socket answers")
+        assert process.poll() is None, self.text()
+
+    def client(self) -> Remote | None:
+        try:
+            return connect(None, self.env)
+        except Unavailable:
+            return None
+
+    def answers(self) -> bool:
+        client = self.client()
+        if client is not None:
+            client.close()
+        return client is not None
+
+    def remote(self) -> Remote:
+        client = self.client()
+        assert client is not None
+        return client
+
+    def text(self) -> str:
+        return self.output.read_text()
+
+    def kill(self) -> None:
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait(20)
+
+    def signal(self, number: signal.Signals) -> None:
+        assert self.process is not None
+        self.process.send_signal(number)
+
+    def wait(self, limit_s: float = 30) -> int:
+        assert self.process is not None
+        return self.process.wait(limit_s)
+
+    def stop(self) -> int:
+        if self.process is None or self.process.poll() is not None:
+            return 0
+        self.signal(signal.SIGTERM)
+        self.signal(signal.SIGTERM)
+        return self.wait()
+
+    def ygg(self, *args: str, stdin: bytes | None = None) -> subprocess.CompletedProcess[str]:
+        """One command of the CLI in the daemon's environment."""
+        done = subprocess.run(
+            [*YGG, *args], env=self.env, input=stdin, capture_output=True, timeout=60
+        )
+        return subprocess.CompletedProcess(
+            done.args, done.returncode, done.stdout.decode(), done.stderr.decode()
+        )
+
+
+@contextmanager
+def daemon(folder: Path, config: Path, *args: str) -> Iterator[Daemon]:
+    """A started daemon, ended whatever happens."""
+    running = Daemon(folder, config, *args)
+    running.start()
+    try:
+        yield running
+    finally:
+        running.stop()
