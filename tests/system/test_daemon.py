@@ -1,0 +1,226 @@
+"""The daemon as a process: signals, reload, one owner, its socket, and who may reach it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.system.rig import Daemon, daemon, hosts_yaml, sim_servers, until
+from ygg.stores.sqlite import open_store
+
+SLOTS = {"a": 2, "b": 1}
+pytestmark = pytest.mark.xdist_group("daemon")
+
+
+@pytest.fixture(scope="module")
+def urls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    with sim_servers(tmp_path_factory.mktemp("sims"), 1.0, SLOTS) as found:
+        yield found
+
+
+@pytest.fixture
+def config(tmp_path: Path, urls: dict[str, str]) -> Path:
+    return hosts_yaml(tmp_path / "hosts.yaml", urls, SLOTS)
+
+
+def submitted(target: Daemon, *args: str) -> str:
+    done = target.ygg("submit", *args)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def running(target: Daemon, task_id: str) -> bool:
+    client = target.remote()
+    try:
+        return bool(client.show(task_id)["state"] == "processing")
+    finally:
+        client.close()
+
+
+def test_sigterm_waits_for_running_calls_then_exits_0_and_cleans_up(
+    tmp_path: Path, config: Path
+) -> None:
+    with daemon(tmp_path, config) as target:
+        task = submitted(target, "work")
+        until(lambda: running(target, task))
+        target.signal(signal.SIGTERM)
+        assert target.wait() == 0
+        assert not (tmp_path / "run/ygg/ygg.sock").exists()
+        assert not target.database.with_name("ygg.db-wal").exists()
+        shown = json.loads(target.ygg("show", task, "--json").stdout)
+        assert shown["state"] == "completed"
+        assert "draining, 1 running" in target.text()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_second_signal_cuts_running_calls_and_blocks_their_tasks(
+    tmp_path: Path, config: Path, number: signal.Signals
+) -> None:
+    with daemon(tmp_path, config) as target:
+        task = submitted(target, "work")
+        until(lambda: running(target, task))
+        began = time.monotonic()
+        target.signal(number)
+        until(lambda: "draining" in target.text())
+        target.signal(number)
+        assert target.wait() == 0
+        assert time.monotonic() - began < 20
+        shown = json.loads(target.ygg("show", task, "--json").stdout)
+        assert shown["state"] in ("blocked", "completed")  # the call may have ended in between
+        assert shown["reason"] in ("interrupted", "completed")
+
+
+def test_submits_are_refused_while_draining(tmp_path: Path, config: Path) -> None:
+    with daemon(tmp_path, config) as target:
+        task = submitted(target, "work")
+        until(lambda: running(target, task))
+        target.signal(signal.SIGTERM)
+        until(lambda: "draining" in target.text())
+        refused = target.ygg("submit", "too late")
+        assert refused.returncode == 69
+        assert "shutting down" in refused.stderr
+        target.wait()
+        assert "too late" not in target.ygg("list", "--json").stdout
+
+
+def test_sighup_takes_a_good_edit_and_refuses_a_broken_one(
+    tmp_path: Path, config: Path, urls: dict[str, str]
+) -> None:
+    with daemon(tmp_path, config) as target:
+        config.write_text("hosts: [broken\n")
+        target.signal(signal.SIGHUP)
+        until(lambda: "not reloaded, the old configuration stays" in target.text())
+        assert submitted(target, "still works", "--wait")
+        hosts_yaml(config, urls, {"a": 4, "b": 1})
+        target.signal(signal.SIGHUP)
+        until(lambda: "hosts.yaml reloaded" in target.text())
+        client = target.remote()
+        slots = {h["name"]: h["slots"] for h in client.status(probe=False)["hosts"]}
+        client.close()
+        assert slots == {"a": 4, "b": 1}
+
+
+def test_a_second_daemon_is_refused_and_told_why(tmp_path: Path, config: Path) -> None:
+    with daemon(tmp_path, config) as target:
+        second = target.ygg("loop")
+        assert second.returncode == 69
+        assert "in use by another ygg" in second.stderr
+        assert "Traceback" not in second.stderr
+        assert submitted(target, "the first goes on", "--wait")
+
+
+def test_offline_commands_wait_for_no_lock_but_refuse_to_write_beside_an_owner(
+    tmp_path: Path, config: Path
+) -> None:
+    target = Daemon(tmp_path, config)
+    first = target.ygg("submit", "before any daemon")
+    assert first.returncode == 0
+    assert "no daemon is running" in first.stderr
+    owner = open_store(target.database)  # a daemon whose socket is out of reach
+    try:
+        refused = target.ygg("submit", "beside it")
+        assert refused.returncode == 69
+        assert "in use by another ygg" in refused.stderr
+        assert target.ygg("list").returncode == 0
+    finally:
+        owner._writer.close()
+        owner._writer.join()
+        owner._db.close()
+        os.close(owner._lock)
+
+
+def test_a_stale_socket_file_does_not_stop_a_start(tmp_path: Path, config: Path) -> None:
+    path = tmp_path / "run/ygg/ygg.sock"
+    path.parent.mkdir(parents=True)
+    stale = socket.socket(socket.AF_UNIX)
+    stale.bind(str(path))
+    stale.close()
+    target = Daemon(tmp_path, config)
+    assert target.ygg("submit", "nobody answers there").returncode == 0
+    with daemon(tmp_path, config) as started:
+        assert started.ygg("list", "--json").returncode == 0
+        assert path.stat().st_mode & 0o777 == 0o660
+
+
+@pytest.mark.parametrize("content", ["hosts: 3\n", "", "hosts:\n\t- x\n"])
+def test_a_bad_configuration_exits_78_before_anything_is_opened(
+    tmp_path: Path, content: str
+) -> None:
+    config = tmp_path / "hosts.yaml"
+    config.write_text(content)
+    target = Daemon(tmp_path, config)
+    done = target.ygg("loop")
+    assert done.returncode == 78
+    assert done.stderr.startswith("error: ")
+    assert "Traceback" not in done.stderr
+    assert not target.database.exists()
+
+
+def test_a_damaged_database_stops_the_start_and_stays_as_it_is(
+    tmp_path: Path, config: Path
+) -> None:
+    target = Daemon(tmp_path, config)
+    target.state.mkdir()
+    target.database.write_bytes(b"not a database " * 500)
+    done = target.ygg("loop")
+    assert done.returncode == 69
+    assert "not a healthy ygg database" in done.stderr
+    assert target.database.read_bytes() == b"not a database " * 500
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs to become another user")
+def test_another_user_without_the_group_is_told_the_way_out(tmp_path: Path, config: Path) -> None:
+    """The task must not land in a database of their own that nobody looks at."""
+    code = (
+        "import os, sys\n"
+        "from ygg.__main__ import _run\n"
+        "import ygg.cli.app, ygg.client\n"
+        "os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
+        "sys.exit(_run(['submit', 'hello']))"
+    )
+    for folder in (tmp_path, *tmp_path.parents):
+        if folder.stat().st_mode & 0o005 != 0o005 and str(folder).startswith("/tmp/"):
+            folder.chmod(0o755)
+    with daemon(tmp_path, config) as target:
+        env = target.env | {"YGG_STATE": str(tmp_path / "theirs")}
+        done = subprocess.run(
+            [sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=60
+        )
+        assert done.returncode == 69, done.stderr
+        assert "usermod -aG ygg" in done.stderr
+        assert not (tmp_path / "theirs").exists()
+
+
+def test_the_log_file_names_the_task_in_each_line_about_one(tmp_path: Path, config: Path) -> None:
+    with daemon(tmp_path, config) as target:
+        task = submitted(target, "work", "--wait-timeout", "30")
+        target.ygg("wait", task)
+        lines = [x for x in (target.state / "logs/ygg.log").read_text().splitlines() if task in x]
+        assert len(lines) == 2
+        assert "first choice" in lines[0]
+        assert "completed on a" in lines[1]
+
+
+def test_the_legacy_loop_serves_the_same_queue(tmp_path: Path, config: Path) -> None:
+    target = Daemon(tmp_path, config, "--no-async")
+    tasks = [submitted(target, f"task {n}", "-p", str(4 - n)) for n in range(3)]
+    target.spawn()
+
+    def states() -> list[str]:
+        rows = json.loads(target.ygg("list", "--json").stdout)["tasks"]
+        return [r["state"] for r in rows]
+
+    until(lambda: states() == ["completed"] * 3, 30)
+    target.signal(signal.SIGTERM)
+    assert target.wait() == 0
+    shown = [json.loads(target.ygg("show", t, "--json").stdout)["started_at"] for t in tasks]
+    assert shown == sorted(shown), "first in, first out, whatever the priority"
