@@ -33,7 +33,21 @@ OBJECTS: Any = st.recursive(
     lambda v: st.lists(v, max_size=2) | st.dictionaries(st.sampled_from(sorted(KEYS)), v),
     max_leaves=12,
 )
-LINES = st.binary(max_size=40) | OBJECTS.map(lambda v: json.dumps(v).encode())
+ODD = st.sampled_from([10**400, -1, 2**63, 1e308, "\ud800", "a\x00b"]) | SCALARS
+OLLAMA = st.fixed_dictionaries(
+    {"message": st.fixed_dictionaries({"content": ODD, "thinking": ODD})},
+    optional=dict.fromkeys(("model", "done_reason", "eval_count", "eval_duration", "error"), ODD),
+)
+DELTA = st.fixed_dictionaries({"content": ODD, "reasoning": ODD})
+OPENAI = st.fixed_dictionaries(
+    {"choices": st.tuples(st.fixed_dictionaries({"delta": DELTA, "finish_reason": ODD}))},
+    optional={
+        "model": ODD,
+        "timings": st.fixed_dictionaries({"predicted_ms": ODD, "cache_n": ODD}),
+        "usage": st.fixed_dictionaries({"completion_tokens": ODD, "prompt_tokens_details": ODD}),
+    },
+)
+LINES = st.binary(max_size=40) | (OBJECTS | OLLAMA | OPENAI).map(lambda v: json.dumps(v).encode())
 
 
 def storable(item: Piece | Done | None) -> None:
@@ -64,7 +78,9 @@ def test_any_events_from_an_openai_server(lines: list[bytes], wanted: str) -> No
     storable(answer.done(call()))
 
 
-@given(st.integers(100, 599), LINES | OBJECTS.map(lambda v: json.dumps({"error": v}).encode()))
+@given(
+    st.integers(100, 599), LINES | (OBJECTS | ODD).map(lambda v: json.dumps({"error": v}).encode())
+)
 def test_any_error_body(status: int, body: bytes) -> None:
     failed = failures.from_status(status, {}, body)
     failed.message.encode()
