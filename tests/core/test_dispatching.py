@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.core.world import START_MS, World, host, kind
+from tests.core.world import COMPLETED, START_MS, World, host, kind
 from ygg.core import effects as fx
 from ygg.core import events as ev
 from ygg.core.ranking import rank
@@ -111,6 +111,26 @@ def test_the_window_is_refilled_before_it_runs_dry() -> None:
     for _ in ids:
         world.end(world.started[-1])
     assert world.started == ids
+
+
+def test_heads_that_come_in_during_a_peek_do_not_overtake_what_it_has_not_shown() -> None:
+    world = one_host()
+    world.feed(ev.DispatchPaused(True))
+    ids = [world.submit() for _ in range(200)]
+    world.feed(ev.DispatchPaused(False))
+    while not any(isinstance(e, fx.Peek) for e in world.todo):
+        task = world.started[-1]
+        call = world.calls.pop(task)
+        world.feed(ev.CallEnded(task, call.call.task.attempt, COMPLETED), settle=False)
+        while world.todo and not isinstance(world.todo[0], fx.Peek):
+            world.perform(world.todo.popleft())
+    peek = world.todo.popleft()
+    late = [world.submit() for _ in range(40)]  # told to the core before the store has answered
+    world.perform(peek)
+    world.settle()
+    while world.calls:
+        world.end(next(iter(world.calls)))
+    assert world.started == [*ids, *late]
 
 
 def test_a_refused_claim_gives_its_slot_back_and_looks_again() -> None:

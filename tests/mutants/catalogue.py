@@ -44,6 +44,13 @@ MUTANTS: list[Mutant] = [
         (DISPATCHING,),
     ),
     Mutant(
+        "heads beyond a peek are kept",
+        CORE + "step.py",
+        "    if not event.complete:\n        last",
+        "    if False:\n        last",
+        (DISPATCHING,),
+    ),
+    Mutant(
         "a refused claim keeps its slot",
         CORE + "step.py",
         "    _free_slot(state, claiming.claim.candidate.host, head.id)\n",

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ygg.api import bodies
@@ -22,35 +25,58 @@ from ygg.errors import InvalidInput, YggError
 
 log = logging.getLogger("ygg.api")
 
-MAX_BODY = 64 * 1024 * 1024  #: bytes; a bulk submit of long prompts fits
+MAX_BODY = 16 * 1024 * 1024  #: bytes; the longest prompt of a sane person fits many times
+MAX_BULK = 64 * 1024 * 1024  #: bytes of POST /v1/tasks: an atomic submit cannot come in parts
 LOCAL = "local"  #: the caller on the unix socket
 
 
-class TooLarge(YggError):
+class TooLarge(InvalidInput):
     """The body is larger than the API takes."""
 
     code = "too_large"
     http_status = 413
 
 
-class _LimitBody:
-    """Refuse bodies over MAX_BODY while they arrive, also without a Content-Length."""
+class _Guard:
+    """The outermost layer: bounds bodies while they arrive, and makes of a bug one log entry and one
+    answer without its text."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        size = 0
+        started = False
 
-        async def limited() -> Message:
-            nonlocal size
-            message = await receive()
-            size += len(message.get("body", b""))
-            if size > MAX_BODY:
-                raise TooLarge(f"the body is larger than {MAX_BODY} bytes", hint="submit in parts")
-            return message
+        async def noted(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
 
-        await self.app(scope, limited, send)
+        try:
+            await self.app(scope, _limited(scope, receive), noted)
+        except ClientDisconnect:
+            log.debug("the client left during %s %s", scope["method"], scope["path"])
+        except Exception:  # the border: whatever it is, the daemon goes on
+            log.exception("unexpected error in %s %s", scope["method"], scope["path"])
+            if not started:
+                await _failed(_BUG)(scope, receive, send)
+
+
+def _limited(scope: Scope, receive: Receive) -> Receive:
+    """`receive` that raises TooLarge, at once where the length is declared."""
+    most = MAX_BULK if scope["path"] == "/v1/tasks" else MAX_BODY
+    size = max((int(v) for k, v in scope["headers"] if k == b"content-length"), default=0)
+    size = size if size > most else 0
+
+    async def limited() -> Message:
+        nonlocal size
+        message = await receive() if size <= most else {}
+        size += len(message.get("body", b""))
+        if size > most:
+            raise TooLarge(f"the body is larger than {most} bytes", hint="submit in parts")
+        return message
+
+    return limited
 
 
 async def _document(request: Request) -> Any:
@@ -75,10 +101,14 @@ def _failed(error: YggError) -> Response:
     return JSONResponse(body, error.http_status, headers)
 
 
+_BUG = YggError("unexpected error", hint="see the daemon's log")
+
+
 def build_app(handlers: Handlers) -> FastAPI:
     """The API over these handlers."""
     app = FastAPI(title="ygg", docs_url=None, redoc_url=None, openapi_url=None)
-    app.add_middleware(_LimitBody)
+    app.router.redirect_slashes = False  # a redirect would be an answer that is no JSON
+    app.add_middleware(_Guard)
     _errors(app)
     _async_routes(app, handlers)
     _task_routes(app, handlers)
@@ -96,12 +126,7 @@ def _errors(app: FastAPI) -> None:
         code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "http_error")
         message = f"{request.method} {request.url.path}: {error.detail}"
         body = {"error": {"code": code, "message": message, "hint": ""}}
-        return JSONResponse(body, error.status_code)
-
-    @app.exception_handler(Exception)
-    async def bug(request: Request, error: Exception) -> Response:
-        log.error("unexpected error in %s %s", request.method, request.url.path, exc_info=error)
-        return _failed(YggError("unexpected error, see the daemon's log", hint="ygg list works on"))
+        return JSONResponse(body, error.status_code, error.headers)
 
 
 def _async_routes(app: FastAPI, handlers: Handlers) -> None:
@@ -123,7 +148,7 @@ def _async_routes(app: FastAPI, handlers: Handlers) -> None:
 
     @app.delete("/v1/async/cancel/{task_id}")
     async def cancel(task_id: str, request: Request) -> Response:
-        running = request.query_params.get("running", "true").lower() not in ("false", "0", "no")
+        running = _flag(request, "running", default=True)
         return JSONResponse(await handlers.async_cancel(task_id, running=running))
 
     @app.get("/v1/async/stats")
@@ -141,7 +166,7 @@ def _task_routes(app: FastAPI, handlers: Handlers) -> None:
     @app.get("/v1/tasks")
     async def tasks(request: Request) -> Response:
         query: dict[str, Any] = dict(request.query_params)
-        query["state"] = request.query_params.getlist("state") or None
+        query["state"] = request.query_params.getlist("state")
         return JSONResponse(await handlers.tasks(query))
 
     @app.post("/v1/tasks/retry")
@@ -162,9 +187,8 @@ def _task_routes(app: FastAPI, handlers: Handlers) -> None:
 
     @app.get("/v1/tasks/{task_id}/follow")
     async def follow(task_id: str) -> Response:
-        events = handlers.follow(task_id)
-        first = await anext(events)  # a missing task is a 404, not a broken stream
-        return StreamingResponse(_sse(first, events), media_type="text/event-stream")
+        events = await handlers.follow(task_id)
+        return StreamingResponse(_sse(events), media_type="text/event-stream")
 
     @app.get("/v1/tasks/{task_id}/why")
     async def why(task_id: str) -> Response:
@@ -172,7 +196,7 @@ def _task_routes(app: FastAPI, handlers: Handlers) -> None:
 
     @app.post("/v1/tasks/{task_id}/cancel")
     async def cancel(task_id: str, request: Request) -> Response:
-        running = request.query_params.get("running", "true").lower() not in ("false", "0", "no")
+        running = _flag(request, "running", default=True)
         return JSONResponse(await handlers.cancel(task_id, running=running))
 
     @app.post("/v1/tasks/{task_id}/priority")
@@ -185,8 +209,7 @@ def _daemon_routes(app: FastAPI, handlers: Handlers) -> None:
 
     @app.get("/v1/status")
     async def status(request: Request) -> Response:
-        probe = request.query_params.get("probe", "false").lower() in ("true", "1", "yes")
-        return JSONResponse(await handlers.status(probe=probe))
+        return JSONResponse(await handlers.status(probe=_flag(request, "probe", default=False)))
 
     @app.post("/v1/queue/{verb}")
     async def queue(verb: str) -> Response:
@@ -203,14 +226,25 @@ def _one_of(verb: str, yes: str, no: str) -> bool:
     return verb == yes
 
 
+def _flag(request: Request, name: str, *, default: bool) -> bool:
+    text = request.query_params.get(name, str(default)).lower()
+    if text not in ("true", "false", "1", "0", "yes", "no"):
+        raise InvalidInput(f"{name}: expected true or false, got {text!r:.60}")
+    return text in ("true", "1", "yes")
+
+
 def _seconds(request: Request) -> float:
+    text = request.query_params.get("timeout", "30")
     try:
-        return float(request.query_params.get("timeout", "30"))
+        found = float(text)
     except ValueError:
-        raise InvalidInput("timeout: expected seconds") from None
+        found = math.nan
+    if not 0 <= found < math.inf:
+        raise InvalidInput(f"timeout: expected seconds, got {text!r:.60}")
+    return found
 
 
-async def _sse(first: dict[str, Any], rest: AsyncIterator[dict[str, Any]]) -> AsyncIterator[bytes]:
-    yield b"data: " + json.dumps(first).encode() + b"\n\n"
-    async for event in rest:
-        yield b"data: " + json.dumps(event).encode() + b"\n\n"
+async def _sse(events: AsyncIterator[dict[str, Any]]) -> AsyncIterator[bytes]:
+    async with aclosing(events) as open_events:  # type: ignore[type-var]
+        async for event in open_events:
+            yield b"data: " + json.dumps(event).encode() + b"\n\n"

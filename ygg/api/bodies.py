@@ -187,6 +187,7 @@ def host_body(host: HostView) -> JsonDict:
         "backend": host.backend,
         "version": host.version,
         "models": list(host.models),
+        "loaded": None,
         "slots": host.slots,
         "limit": host.limit,
         "in_flight": len(host.running),

@@ -6,13 +6,19 @@ command says the same with a daemon and without one.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ygg import __version__
 from ygg.api import bodies
 from ygg.api.intake import async_task, new_task
-from ygg.api.schemas import BulkSubmit, NewPriority, Retry, parse
+from ygg.api.queries import filter_of
+from ygg.api.schemas import MAX_TASKS, BulkSubmit, NewPriority, Retry, parse
 from ygg.errors import Conflict, InvalidInput, YggError
 from ygg.model import FINAL, JsonDict, NewTask, Priority, RunningView, State, Submitted, Task
 from ygg.ports import AttemptStarted, Control, Filter, Piece
@@ -22,9 +28,8 @@ if TYPE_CHECKING:
 
 EXACT = 1000  #: positions in the queue are counted to here, then given as a bound
 WAIT_MAX_S = 60.0  #: one long poll
-RETRY_PAGE = 10_000
-
-_WAITING = (State.QUEUED, State.SCHEDULED)
+PAGE = 10_000  #: tasks read at once for a retry by state
+BREATH = 100  #: documents checked before the event loop gets a turn
 
 
 class Handlers:
@@ -33,6 +38,7 @@ class Handlers:
     def __init__(
         self, control: Control, config: Callable[[], Config], *, about: JsonDict | None = None
     ) -> None:
+        """`about`: what the daemon tells of itself in the status (`store`, `socket`)."""
         self._control, self._config = control, config
         self._about = about or {}
 
@@ -62,15 +68,24 @@ class Handlers:
         """POST /v1/tasks: many documents; an answer or an error for each, in order."""
         bulk = parse(BulkSubmit, {**_object(doc), "tasks": []})
         docs = _object(doc).get("tasks")
-        if not isinstance(docs, list) or len(docs) > RETRY_PAGE:
-            raise InvalidInput(f"tasks: expected a list of at most {RETRY_PAGE} documents")
-        checked = [self._checked(d, caller) for d in docs]
+        if not isinstance(docs, list) or len(docs) > MAX_TASKS:
+            raise InvalidInput(f"tasks: expected a list of at most {MAX_TASKS} documents")
+        checked = await self._all_checked(docs, caller)
         good = [c for c in checked if isinstance(c, NewTask)]
         if bulk.atomic and len(good) < len(checked):
             return {"tasks": [_refused(c) for c in checked]}
         stored = iter(await self._control.submit(good, atomic=bulk.atomic) if good else ())
         answers = [next(stored) if isinstance(c, NewTask) else c for c in checked]
         return {"tasks": [_submitted(a) for a in answers]}
+
+    async def _all_checked(self, docs: list[object], caller: str) -> list[NewTask | YggError]:
+        """Each document's task or error; the dispatcher gets its turns in between."""
+        checked = []
+        for n, doc in enumerate(docs, 1):
+            checked.append(self._checked(doc, caller))
+            if n % BREATH == 0:
+                await asyncio.sleep(0)
+        return checked
 
     def _checked(self, doc: object, caller: str) -> NewTask | YggError:
         try:
@@ -90,7 +105,7 @@ class Handlers:
         return body | await self._place(task)
 
     async def async_result(self, task_id: str) -> JsonDict:
-        """GET /v1/async/result/{id}; EndMissing (409) with the status body before the end."""
+        """GET /v1/async/result/{id}; NotEnded (409) with the status body before the end."""
         task = await self._control.archive.get(task_id)
         if task.state not in FINAL and task.state is not State.BLOCKED:
             raise NotEnded(task.id, await self.async_status(task.id))
@@ -139,16 +154,18 @@ class Handlers:
         )
 
     async def follow(self, task_id: str) -> AsyncIterator[JsonDict]:
-        """GET /v1/tasks/{id}/follow: what is streamed, then the ended task."""
+        """GET /v1/tasks/{id}/follow: what is streamed, then the ended task. NotFound comes before the
+        first event, a later error is the last one."""
         task = await self._control.archive.get(task_id)
-        async for item in self._control.follow(task.id):
-            match item:
-                case AttemptStarted(attempt, host, model):
-                    yield {"event": "attempt", "attempt": attempt, "host": host, "model": model}
-                case Piece(content, thinking):
-                    yield {"event": "piece", "content": content, "thinking": thinking}
-                case Task():
-                    yield {"event": "end", **bodies.task_body(item)}
+        return self._events(task.id)
+
+    async def _events(self, task_id: str) -> AsyncIterator[JsonDict]:
+        try:
+            async with aclosing(self._control.follow(task_id)) as items:
+                async for item in items:
+                    yield _event(item)
+        except YggError as error:
+            yield {"event": "error", **bodies.error_body(error)}
 
     async def why(self, task_id: str) -> JsonDict:
         """GET /v1/tasks/{id}/why."""
@@ -173,7 +190,7 @@ class Handlers:
 
     async def tasks(self, query: Mapping[str, Any]) -> JsonDict:
         """GET /v1/tasks: newest first, or in queue order."""
-        found = await self._control.archive.find(_filter(query))
+        found = await self._control.archive.find(filter_of(query))
         return {"schema": "ygg.tasks/1", "tasks": [bodies.task_body(t) for t in found]}
 
     async def retry(self, doc: object) -> JsonDict:
@@ -194,9 +211,7 @@ class Handlers:
 
     async def _retry_ids(self, wanted: Retry, errors: list[JsonDict]) -> list[str]:
         if wanted.states is not None:
-            states = tuple(State(s) for s in wanted.states)
-            found = await self._control.archive.find(Filter(states=states, limit=RETRY_PAGE))
-            return [t.id for t in reversed(found)]
+            return await self._ids_in(tuple(State(s) for s in wanted.states))
         ids = []
         for given in wanted.ids or ():
             try:
@@ -204,6 +219,15 @@ class Handlers:
             except YggError as error:
                 errors.append({"id": given, **bodies.error_body(error)})
         return ids
+
+    async def _ids_in(self, states: Sequence[State]) -> list[str]:
+        """Every task in these states, the oldest first. A page at a time: there is no upper bound."""
+        ids: list[str] = []
+        which = Filter(states=tuple(states), limit=PAGE)
+        while found := await self._control.archive.find(which):
+            ids += [t.id for t in found]
+            which = replace(which, before_seq=found[-1].seq)
+        return ids[::-1]
 
     # --- the whole -----------------------------------------------------------------------------
 
@@ -215,7 +239,7 @@ class Handlers:
         by_priority = bodies.queue_body(counts)["by_priority"]
         hosts = view.hosts if view else ()
         return {
-            "timestamp": bodies.iso(view.at_ms) if view else None,
+            "timestamp": bodies.iso(view.at_ms if view else time.time_ns() // 1_000_000),
             "queue": {**queue, "by_priority": by_priority},
             "performance": bodies.performance_body(view),
             "cache": {
@@ -236,12 +260,15 @@ class Handlers:
         if view is not None and view.epoch:
             daemon = {
                 "version": __version__,
+                "pid": os.getpid(),
                 "uptime_s": (view.at_ms - view.started_ms) // 1000,
                 "epoch": view.epoch,
                 "paused": view.paused,
                 "draining": view.draining,
                 "stale_ends": view.stale_ends,
                 "store_error": view.store_error,
+                "store": None,
+                "socket": None,
                 **self._about,
             }
         return {
@@ -312,37 +339,18 @@ def _refused(checked: NewTask | YggError) -> JsonDict:
     return bodies.error_body(Conflict("not stored: another task of this submit was refused"))
 
 
+def _event(item: AttemptStarted | Piece | Task) -> JsonDict:
+    match item:
+        case AttemptStarted(attempt, host, model):
+            return {"event": "attempt", "attempt": attempt, "host": host, "model": model}
+        case Piece(content, thinking):
+            return {"event": "piece", "content": content, "thinking": thinking}
+        case Task():
+            return {"event": "end", **bodies.task_body(item)}
+
+
 def _progress(running: RunningView | None) -> int | None:
     """Pieces streamed of the most allowed; null when no limit was asked for."""
     if running is None or running.max_tokens is None:
         return None
     return min(99, running.tokens * 100 // running.max_tokens)
-
-
-def _filter(query: Mapping[str, Any]) -> Filter:
-    try:
-        states = tuple(State(s) for s in _listed(query.get("state")))
-        priority = query.get("priority")
-        limit = int(query.get("limit") or 50)
-        return Filter(
-            states=states,
-            type=query.get("type"),
-            priority=None if priority is None else _priority(priority),
-            host=query.get("host"),
-            label=query.get("label"),
-            batch=query.get("batch"),
-            limit=max(1, min(limit, RETRY_PAGE)),
-            queue_order=query.get("order") == "queue",
-        )
-    except ValueError as error:
-        raise InvalidInput(str(error), hint=f"states: {', '.join(State)}") from None
-
-
-def _listed(value: str | list[str] | None) -> list[str]:
-    if value is None:
-        return []
-    return [value] if isinstance(value, str) else value
-
-
-def _priority(value: object) -> Priority:
-    return Priority(parse(NewPriority, {"priority": value}).priority)

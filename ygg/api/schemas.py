@@ -34,7 +34,7 @@ def _priority(value: object) -> object:
         named = Priority.__members__.get(value.upper())
         if named is not None:
             return int(named)
-        if value.isdigit():
+        if value.isascii() and value.isdecimal():
             return int(value)
         raise ValueError(f"expected 0 to 4 or one of {', '.join(Priority.__members__)}")
     if isinstance(value, bool):
@@ -42,8 +42,22 @@ def _priority(value: object) -> object:
     return value
 
 
+def _time(value: object) -> object:
+    """Text or seconds; `intake` reads it. One message instead of one per accepted kind."""
+    if value is None or (isinstance(value, str | int | float) and not isinstance(value, bool)):
+        return value
+    raise ValueError("expected a time or a duration such as 10m")
+
+
+def _content(value: object) -> object:
+    if isinstance(value, str | list):
+        return value
+    raise ValueError("expected text or a list of parts")
+
+
 PriorityField = Annotated[int, BeforeValidator(_priority), Field(ge=0, le=4)]
 Label = Annotated[str, Field(min_length=1, max_length=64)]
+Time = Annotated[str | float | int | None, BeforeValidator(_time)]
 Seconds = Annotated[float, Field(gt=0, le=MAX_TIMEOUT_S, allow_inf_nan=False)]
 
 
@@ -58,7 +72,13 @@ class Message(BaseModel):
 
     model_config = ConfigDict(extra="allow", strict=True)
     role: Annotated[str, Field(min_length=1, max_length=64)]
-    content: str | list[Any] = ""
+    content: Annotated[str | list[Any], BeforeValidator(_content)] = ""
+
+    @property
+    def blank(self) -> bool:
+        """It says nothing, and nothing else is attached to it."""
+        text = self.content.strip() if isinstance(self.content, str) else self.content
+        return not text and not self.model_extra
 
 
 class _Work(Document):
@@ -74,17 +94,24 @@ class _Work(Document):
     max_tokens: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
     temperature: Annotated[float, Field(ge=0, le=5)] | None = None
     options: dict[str, Any] | None = None
-    not_before: str | float | int | None = None
-    deadline: str | float | int | None = None
+    not_before: Time = None
+    deadline: Time = None
     idempotency_key: Annotated[str, Field(min_length=1, max_length=200)] | None = None
-    retention: str | float | int | None = None
+    retention: Time = None
     gpu: Literal["required", "preferred", "never"] = "preferred"
     content_type: Annotated[str, Field(max_length=100)] | None = None
 
     @field_validator("system", "title")
     @classmethod
-    def _not_blank(cls, text: str | None) -> str | None:
+    def _stripped(cls, text: str | None) -> str | None:
         return text.strip() if text is not None else None
+
+    @field_validator("messages")
+    @classmethod
+    def _say_something(cls, messages: list[Message] | None) -> list[Message] | None:
+        if messages is not None and all(m.blank for m in messages):
+            raise ValueError("every message is empty")
+        return messages
 
 
 class TaskDocument(_Work):
@@ -93,7 +120,7 @@ class TaskDocument(_Work):
     prompt: Annotated[str, Field(min_length=1)] | None = None
     type: Annotated[str, Field(min_length=1, max_length=64)] | None = None
     operation: Literal["chat", "generate"] | None = None
-    timeout: str | float | int | None = None
+    timeout: Time = None
 
     @model_validator(mode="after")
     def _one_kind_of_work(self) -> TaskDocument:
@@ -141,11 +168,14 @@ def parse(kind: type[M], data: object) -> M:
     """Validate a document. InvalidInput has one line per problem, each with its path."""
     if not isinstance(data, dict):
         raise InvalidInput(f"expected a JSON object, got {_named(data)}")
-    _check_text(data, "")
+    check_text(data, "")
     try:
         return kind.model_validate(data)
     except ValidationError as error:
-        lines = [_line(kind, problem) for problem in error.errors(include_url=False)[:20]]
+        lines = [
+            _line(kind, problem)
+            for problem in error.errors(include_url=False, include_input=False)[:20]
+        ]
         raise InvalidInput("; ".join(dict.fromkeys(lines))) from None
 
 
@@ -153,6 +183,7 @@ def _named(value: object) -> str:
     names = {
         list: "a list",
         str: "a string",
+        bool: "true or false",
         int: "a number",
         float: "a number",
         type(None): "null",
@@ -160,8 +191,8 @@ def _named(value: object) -> str:
     return names.get(type(value), "something else")
 
 
-def _check_text(value: object, path: str, depth: int = 0) -> None:
-    """Refuse strings no database or server should see, and nesting no one needs."""
+def check_text(value: object, path: str, depth: int = 0) -> None:
+    """InvalidInput for strings no database or server should see, and nesting no one needs."""
     if depth > 64:
         raise InvalidInput(f"{path[:80]}…: nested deeper than 64 levels")
     if isinstance(value, str):
@@ -169,10 +200,10 @@ def _check_text(value: object, path: str, depth: int = 0) -> None:
     elif isinstance(value, dict):
         for key, item in value.items():
             _check_string(key, path)
-            _check_text(item, f"{path}.{key}" if path else key, depth + 1)
+            check_text(item, f"{path}.{key:.60}" if path else key[:60], depth + 1)
     elif isinstance(value, list):
         for place, item in enumerate(value):
-            _check_text(item, f"{path}[{place}]", depth + 1)
+            check_text(item, f"{path}[{place}]", depth + 1)
     elif isinstance(value, float) and not math.isfinite(value):
         raise InvalidInput(f"{path}: {value} is no number JSON knows")
     elif isinstance(value, int) and not -(2**63) <= value < 2**63:
@@ -195,6 +226,7 @@ def _line(kind: type[BaseModel], problem: Any) -> str:
     path = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in problem["loc"]).lstrip(".")
     message = str(problem["msg"]).removeprefix("Value error, ")
     if problem["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(str(problem["loc"][-1]), kind.model_fields, n=1)
+        key = str(problem["loc"][-1])[:40]  # comparing a megabyte would hold up the daemon
+        near = difflib.get_close_matches(key, kind.model_fields, n=1)
         message = "unknown key" + (f", did you mean {near[0]}?" if near else "")
-    return f"{path}: {message}" if path else message
+    return f"{path:.200}: {message}" if path else message

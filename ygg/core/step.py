@@ -174,10 +174,17 @@ def _lanes_seen(state: State, event: LanesSeen) -> list[Effect]:
 
 
 def _heads_seen(state: State, event: HeadsSeen) -> list[Effect]:
+    """Take over what the store showed. Heads that came in meanwhile and lie beyond it are dropped: the
+    store still holds others between, which they must not overtake."""
     window = state.window(event.lane, event.priority)
+    window.peeking, window.complete = True, False
     for head in event.heads:
         if head.id not in state.finishing:
             state.insert(head)
+    if not event.complete:
+        last = event.heads[-1].seq
+        for head in [h for h in window.heads if h.seq > last]:
+            state.remove(head.id)
     window.peeking, window.complete = False, event.complete
     return []
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import random
 import sys
 import tempfile
@@ -98,6 +99,7 @@ class Report:
 
 def run(options: Options) -> int:
     """Run the demo; 0 when every task ended as it should and nothing was off."""
+    logging.getLogger("ygg").addHandler(logging.NullHandler())  # the last resort would be stderr
     report = asyncio.run(demo(options))
     if options.as_json:
         print(json.dumps(report.as_dict()))

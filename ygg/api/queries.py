@@ -1,0 +1,74 @@
+"""The query of GET /v1/tasks -> a Filter. Every wrong value is an InvalidInput that names its key."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeVar
+
+from ygg.api.schemas import NewPriority, check_text, parse
+from ygg.errors import InvalidInput
+from ygg.model import Priority, State
+from ygg.ports import Filter
+
+T = TypeVar("T")
+MAX_LIMIT = 10_000  #: tasks in one listing
+DEFAULT_LIMIT = 50
+_KEYS = frozenset(
+    {"state", "type", "priority", "host", "label", "caller", "batch", "before", "limit", "order"}
+)
+
+
+def filter_of(query: Mapping[str, Any]) -> Filter:
+    """Raises InvalidInput for unknown keys and values out of range."""
+    given = {k: v for k, v in query.items() if v is not None and v != []}
+    _only(given, _KEYS)
+    check_text(given, "")
+    order = given.get("order", "newest")
+    if order not in ("newest", "queue"):
+        raise InvalidInput(f"order: expected newest or queue, got {order!r:.60}")
+    return Filter(
+        states=states(given.get("state", ())),
+        type=given.get("type"),
+        priority=_given(given, "priority", _priority),
+        host=given.get("host"),
+        label=given.get("label"),
+        caller=given.get("caller"),
+        batch=given.get("batch"),
+        before_seq=_given(given, "before", lambda v: whole("before", v, 1, 2**63 - 1)),
+        limit=whole("limit", given.get("limit", DEFAULT_LIMIT), 1, MAX_LIMIT),
+        queue_order=order == "queue",
+    )
+
+
+def states(value: str | Iterable[str]) -> tuple[State, ...]:
+    """State words; one alone or several."""
+    words = [value] if isinstance(value, str) else list(value)
+    unknown = [w for w in words if w not in set(State)]
+    if unknown:
+        raise InvalidInput(f"state: no state {unknown[0]!r:.60}", hint=f"one of {', '.join(State)}")
+    return tuple(State(w) for w in words)
+
+
+def whole(name: str, value: object, least: int, most: int) -> int:
+    """A whole number within bounds, as text or number."""
+    text = str(value)
+    if not (text.isascii() and text.isdecimal() and len(text) < 20 and least <= int(text) <= most):
+        raise InvalidInput(f"{name}: expected {least} to {most}, got {text:.60}")
+    return int(text)
+
+
+def _given(query: Mapping[str, Any], key: str, read: Callable[[Any], T]) -> T | None:
+    return read(query[key]) if key in query else None
+
+
+def _priority(value: object) -> Priority:
+    return Priority(parse(NewPriority, {"priority": value}).priority)
+
+
+def _only(query: Mapping[str, Any], keys: frozenset[str]) -> None:
+    for key in query:
+        if key not in keys:
+            near = difflib.get_close_matches(key[:40], keys, n=1)
+            more = f", did you mean {near[0]}?" if near else ""
+            raise InvalidInput(f"{key:.60}: unknown key{more}")
