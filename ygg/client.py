@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import http.client
 import json
+import select
 import socket
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol, cast
 from urllib.parse import quote, urlencode
@@ -20,6 +22,9 @@ JsonDict = dict[str, Any]
 CONNECT_S = 5.0
 LONG_POLL_S = 30.0
 EPILOGUE_S = 30.0  #: how much longer than a long poll an answer may take
+PART = 10_000  #: documents of one submit request: as many as the API takes
+PART_BYTES = 8 * 1024 * 1024  #: about; the API takes 64 MiB
+OVER = ("completed", "failed", "cancelled", "expired", "blocked")
 
 
 class Desk(Protocol):
@@ -32,11 +37,24 @@ class Desk(Protocol):
         """In order, for each document its task with `existing`, or `{"error": …}`."""
         ...
 
-    def tasks(self, **query: Any) -> JsonDict: ...
+    def tasks(self, **query: Any) -> JsonDict:
+        """state (list), type, priority, host, label, caller, batch, limit, order (newest, queue)."""
+        ...
+
     def show(self, task_id: str) -> JsonDict: ...
-    def result(self, task_id: str) -> JsonDict: ...
-    def wait(self, task_id: str, timeout_s: float) -> JsonDict: ...
-    def follow(self, task_id: str) -> Iterator[JsonDict]: ...
+
+    def result(self, task_id: str) -> JsonDict:
+        """Of an ended or blocked task; Conflict before that."""
+        ...
+
+    def wait(self, task_id: str, timeout_s: float) -> JsonDict:
+        """The task once it has ended or is blocked, else as it is after `timeout_s`."""
+        ...
+
+    def follow(self, task_id: str) -> Iterator[JsonDict]:
+        """Events `attempt`, `piece` and at last `end`, which is the task."""
+        ...
+
     def cancel(self, task_id: str, *, running: bool = True) -> JsonDict: ...
     def retry(
         self, ids: list[str] | None = None, *, states: list[str] | None = None
@@ -45,6 +63,57 @@ class Desk(Protocol):
     def why(self, task_id: str) -> JsonDict: ...
     def status(self, *, probe: bool = True) -> JsonDict: ...
     def close(self) -> None: ...
+
+
+def waited(once: Callable[[float], JsonDict], timeout_s: float) -> JsonDict:
+    """Poll `once(seconds)` until the task is over or `timeout_s` has passed."""
+    give_up = time.monotonic() + timeout_s
+    while True:
+        left = max(0.0, give_up - time.monotonic())
+        task = once(min(left, LONG_POLL_S))
+        if task["state"] in OVER or left <= LONG_POLL_S:
+            return task
+
+
+def in_parts(
+    send: Callable[[list[Any]], list[JsonDict]], docs: list[Any], *, atomic: bool
+) -> list[JsonDict]:
+    """Submit in requests the API takes; an atomic submit is always one.
+
+    An error of a later request stands in the places of its documents and of all after it: what was
+    acknowledged before must not be lost to the caller.
+    """
+    if atomic:
+        return send(docs)
+    answers: list[JsonDict] = []
+    for part in _parts(docs):
+        try:
+            answers += send(part)
+        except YggError as error:
+            if not answers:
+                raise
+            told = {"code": error.code, "message": error.message, "hint": error.hint}
+            return answers + [{"error": told}] * (len(docs) - len(answers))
+    return answers
+
+
+def _parts(docs: list[Any]) -> Iterator[list[Any]]:
+    part: list[Any] = []
+    size = 0
+    for doc in docs:
+        part.append(doc)
+        size += len(repr(doc))
+        if len(part) >= PART or size >= PART_BYTES:
+            yield part
+            part, size = [], 0
+    if part or not docs:
+        yield part
+
+
+def raise_told(event: JsonDict) -> None:
+    """Raise what an `error` event of a stream tells."""
+    if event.get("event") == "error":
+        raise error_of(event["error"])
 
 
 def connect(explicit: str | None, env: Mapping[str, str]) -> Remote | None:
@@ -99,6 +168,18 @@ class _Connection(http.client.HTTPConnection):
             raise
         self.sock.settimeout(self.timeout)
 
+    def renew(self) -> None:
+        """Drop a connection that the daemon has closed since: an idle one is readable only then."""
+        if self.sock is None:
+            return
+        idle = select.poll()
+        idle.register(self.sock, select.POLLIN)
+        if idle.poll(0):
+            self.close()
+
+
+_CUT = (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError)
+
 
 class Remote:
     """A Desk over the daemon's socket, on one connection that is renewed once when it broke."""
@@ -118,41 +199,52 @@ class Remote:
 
     def _call(self, method: str, url: str, doc: JsonDict | None = None) -> Any:
         body = None if doc is None else json.dumps(doc, allow_nan=False).encode()
-        status, raw = self._exchange(method, url, body)
+        status, raw, retry_after = self._exchange(method, url, body)
         try:
             answer = json.loads(raw)
         except ValueError:
             raise Unavailable(f"{self.where} answered no JSON (status {status})") from None
         if status >= 400:
-            raise _error(status, answer)
+            raise _error(status, answer, retry_after)
         return answer
 
-    def _exchange(self, method: str, url: str, body: bytes | None) -> tuple[int, bytes]:
-        headers = {"Content-Type": "application/json"} if body is not None else {}
-        for last in (False, True):
-            try:
-                self._connection.request(method, url, body, headers)
-                response = self._connection.getresponse()
-                return response.status, response.read()
-            except (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError) as error:
-                self._connection.close()
-                # A request that may have been taken is not sent twice, unless it only reads.
-                if last or method != "GET":
-                    raise Unavailable(
-                        f"{self.where} closed the connection", hint="ygg list shows what was stored"
-                    ) from error
-            except (TimeoutError, OSError) as error:
-                self._connection.close()
+    def _exchange(self, method: str, url: str, body: bytes | None) -> tuple[int, bytes, str | None]:
+        """Status, body and Retry-After of one request. Unavailable when there is no answer."""
+        self._connection.renew()
+        try:
+            return self._ask(method, url, body)
+        except _CUT as error:
+            self._connection.close()
+            # A request that may have been taken is not sent twice, unless it only reads.
+            if method != "GET":
                 raise Unavailable(
-                    f"{self.where} does not answer: {error}", hint="ygg status"
+                    f"{self.where} closed the connection", hint="ygg list shows what was stored"
                 ) from error
-        raise AssertionError("unreachable")
+        except (OSError, http.client.HTTPException) as error:
+            raise self._silent(error) from error
+        try:
+            return self._ask(method, url, body)
+        except (OSError, http.client.HTTPException) as error:
+            raise self._silent(error) from error
+
+    def _ask(self, method: str, url: str, body: bytes | None) -> tuple[int, bytes, str | None]:
+        headers = {"Content-Type": "application/json"} if body is not None else {}
+        self._connection.request(method, url, body, headers)
+        response = self._connection.getresponse()
+        return response.status, response.read(), response.headers.get("Retry-After")
+
+    def _silent(self, error: Exception) -> Unavailable:
+        self._connection.close()
+        return Unavailable(f"{self.where} does not answer: {error}", hint="ygg status")
 
     # --- verbs ---------------------------------------------------------------------------------
 
     def submit(self, docs: list[Any], *, atomic: bool = False) -> list[JsonDict]:
-        answer = self._call("POST", "/v1/tasks", {"tasks": docs, "atomic": atomic})
-        return cast("list[JsonDict]", answer["tasks"])
+        def part(docs: list[Any]) -> list[JsonDict]:
+            answer = self._call("POST", "/v1/tasks", {"tasks": docs, "atomic": atomic})
+            return cast("list[JsonDict]", answer["tasks"])
+
+        return in_parts(part, docs, atomic=atomic)
 
     def tasks(self, **query: Any) -> JsonDict:
         given = {k: v for k, v in query.items() if v is not None}
@@ -165,7 +257,7 @@ class Remote:
         return self._task(task_id, "/result")
 
     def wait(self, task_id: str, timeout_s: float) -> JsonDict:
-        return self._task(task_id, f"/wait?timeout={min(timeout_s, LONG_POLL_S):g}")
+        return waited(lambda left: self._task(task_id, f"/wait?timeout={left:.3f}"), timeout_s)
 
     def why(self, task_id: str) -> JsonDict:
         return self._task(task_id, "/why")
@@ -199,7 +291,12 @@ class Remote:
                 raise _error(response.status, json.loads(response.read()))
             for line in response:
                 if line.startswith(b"data: "):
-                    yield json.loads(line[6:])
+                    event = json.loads(line[6:])
+                    raise_told(event)
+                    yield event
+                    if event["event"] == "end":
+                        return
+            raise Unavailable(f"{self.where} ended the stream", hint=f"ygg wait {task_id}")
         except (OSError, http.client.HTTPException) as error:
             raise Unavailable(
                 f"{self.where} closed the stream", hint=f"ygg wait {task_id}"
@@ -216,10 +313,10 @@ _BY_CODE = {
     kind.code: kind
     for kind in vars(errors).values()
     if isinstance(kind, type) and issubclass(kind, YggError)
-}
+} | {"too_large": errors.InvalidInput, "method_not_allowed": errors.InvalidInput}
 
 
-def _error(status: int, answer: Any) -> YggError:
+def _error(status: int, answer: Any, retry_after: str | None = None) -> YggError:
     """The daemon's error as the same class it was there."""
     told = answer.get("error") if isinstance(answer, dict) else None
     if not isinstance(told, dict):
@@ -228,7 +325,10 @@ def _error(status: int, answer: Any) -> YggError:
                 f"task {answer.get('task_id')} has not ended: {answer.get('state')}"
             )
         return YggError(f"the daemon answered with status {status}")
-    return error_of(told)
+    error = error_of(told)
+    if retry_after is not None and retry_after.isdecimal():
+        error.retry_after_s = float(retry_after)
+    return error
 
 
 def error_of(told: JsonDict) -> YggError:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import math
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from typing import Any
 
@@ -244,7 +244,7 @@ def _seconds(request: Request) -> float:
     return found
 
 
-async def _sse(events: AsyncIterator[dict[str, Any]]) -> AsyncIterator[bytes]:
-    async with aclosing(events) as open_events:  # type: ignore[type-var]
-        async for event in open_events:
+async def _sse(events: AsyncGenerator[dict[str, Any], None]) -> AsyncIterator[bytes]:
+    async with aclosing(events):
+        async for event in events:
             yield b"data: " + json.dumps(event).encode() + b"\n\n"

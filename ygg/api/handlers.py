@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -153,15 +153,16 @@ class Handlers:
             await self._control.wait_end(task.id, min(max(timeout_s, 0.0), WAIT_MAX_S))
         )
 
-    async def follow(self, task_id: str) -> AsyncIterator[JsonDict]:
+    async def follow(self, task_id: str) -> AsyncGenerator[JsonDict, None]:
         """GET /v1/tasks/{id}/follow: what is streamed, then the ended task. NotFound comes before the
         first event, a later error is the last one."""
         task = await self._control.archive.get(task_id)
         return self._events(task.id)
 
-    async def _events(self, task_id: str) -> AsyncIterator[JsonDict]:
+    async def _events(self, task_id: str) -> AsyncGenerator[JsonDict, None]:
         try:
-            async with aclosing(self._control.follow(task_id)) as items:
+            # the port says iterator; both controls are generators, whose reader must be given back
+            async with aclosing(self._control.follow(task_id)) as items:  # type: ignore[type-var]
                 async for item in items:
                     yield _event(item)
         except YggError as error:

@@ -13,7 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from ygg.api.handlers import Handlers
+from ygg.client import in_parts, raise_told, waited
+from ygg.core import explain as explaining
 from ygg.core.state import HostState, Server
+from ygg.core.state import State as SchedulingState
 from ygg.errors import Unavailable, YggError
 from ygg.model import (
     FINAL,
@@ -23,6 +26,7 @@ from ygg.model import (
     JsonDict,
     Lane,
     NewTask,
+    Now,
     Priority,
     Reason,
     ReasonCode,
@@ -70,9 +74,19 @@ class OfflineControl:
         return None
 
     def explain(self, task: Task) -> tuple[Reason, ...]:
-        if task.state in FINAL or task.state is State.BLOCKED:
-            return (Reason(ReasonCode.COMPLETED, task.error or f"{task.state}: {task.reason}"),)
-        return (Reason(ReasonCode.NO_DISPATCHER, "no daemon is running: ygg loop --async"),)
+        nobody = Reason(ReasonCode.NO_DISPATCHER, "no daemon is running: ygg loop --async")
+        match task.state:
+            case State.QUEUED:
+                return (nobody,)
+            case State.PROCESSING:
+                text = (
+                    f"it ran on {task.host} when the daemon stopped; the next start queues it again"
+                )
+                return (nobody, Reason(ReasonCode.NO_DISPATCHER, text, task.host))
+            case State.SCHEDULED:
+                return (nobody, *_of_itself(task))
+            case _:
+                return _of_itself(task)
 
     def rivals(self, lane: Lane) -> tuple[Lane, ...]:
         return (lane,)
@@ -136,9 +150,13 @@ class OfflineControl:
         raise Unavailable("no daemon is running: nothing to drain", hint="ygg loop --async")
 
 
+def _of_itself(task: Task) -> tuple[Reason, ...]:
+    """The reasons that need no dispatcher to be known."""
+    return explaining.explain(SchedulingState(), task, Now(0.0, _now_ms()))
+
+
 def _view(config: Config, name: str, found: Mapping[str, Health]) -> HostView:
     from ygg.core.snapshotting import host_view
-    from ygg.model import Now
 
     host = config.hosts[name]
     servers = {
@@ -173,8 +191,9 @@ class OfflineDesk:
     def _run(self, work: Callable[[Handlers], Coroutine[Any, Any, T]], *, hosts: bool = False) -> T:
         async def main() -> T:
             queue, archive = self._open()
-            backends = self._backends() if hosts else {}
+            backends: Backends = {}
             try:
+                backends = self._backends() if hosts else {}
                 control = OfflineControl(queue, archive, self._config, backends)
                 return await work(Handlers(control, lambda: self._config))
             finally:
@@ -184,9 +203,12 @@ class OfflineDesk:
         return asyncio.run(main())
 
     def submit(self, docs: list[Any], *, atomic: bool = False) -> list[JsonDict]:
-        doc = {"tasks": docs, "atomic": atomic}
-        found: list[JsonDict] = self._run(lambda h: h.submit(doc, caller="local"))["tasks"]
-        return found
+        def part(docs: list[Any]) -> list[JsonDict]:
+            doc = {"tasks": docs, "atomic": atomic}
+            found: list[JsonDict] = self._run(lambda h: h.submit(doc, caller="local"))["tasks"]
+            return found
+
+        return in_parts(part, docs, atomic=atomic)
 
     def tasks(self, **query: Any) -> JsonDict:
         return self._run(lambda h: h.tasks(query))
@@ -198,13 +220,15 @@ class OfflineDesk:
         return self._run(lambda h: h.async_result(task_id))
 
     def wait(self, task_id: str, timeout_s: float) -> JsonDict:
-        return self._run(lambda h: h.wait(task_id, timeout_s))
+        return waited(lambda left: self._run(lambda h: h.wait(task_id, left)), timeout_s)
 
     def follow(self, task_id: str) -> Iterator[JsonDict]:
         async def all_of(handlers: Handlers) -> list[JsonDict]:
-            return [event async for event in handlers.follow(task_id)]
+            return [event async for event in await handlers.follow(task_id)]
 
-        yield from self._run(all_of)
+        for event in self._run(all_of):
+            raise_told(event)
+            yield event
 
     def cancel(self, task_id: str, *, running: bool = True) -> JsonDict:
         return self._run(lambda h: h.cancel(task_id, running=running))

@@ -7,6 +7,7 @@ answers is an error. The socket's directory is 0755, the socket 0660 in group `y
 from __future__ import annotations
 
 import contextlib
+import logging
 import shutil
 import socket
 from collections.abc import AsyncIterator
@@ -27,9 +28,7 @@ def bind(path: Path) -> socket.socket:
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o755)
         _remove_stale(path)
-        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        sock.bind(str(path))
-        path.chmod(0o660)
+        sock = _bound(path)
     except OSError as error:
         raise Unavailable(
             f"the socket {path} cannot be made: {error.strerror or error}",
@@ -41,9 +40,23 @@ def bind(path: Path) -> socket.socket:
     return sock
 
 
+def _bound(path: Path) -> socket.socket:
+    """Not listening yet: nobody can connect before the mode is right."""
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        sock.bind(str(path))
+        path.chmod(0o660)
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
 def _remove_stale(path: Path) -> None:
     if not path.exists() and not path.is_symlink():
         return
+    if not path.is_socket():
+        raise Unavailable(f"{path} is there and is no socket", hint="move it out of the way")
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.settimeout(1.0)
         try:
@@ -69,6 +82,7 @@ async def serve(app: Any, path: Path) -> AsyncIterator[None]:
         timeout_keep_alive=75,
     )
     config.load()
+    _log_with_ours()
     server = uvicorn.Server(config)
     server.lifespan = config.lifespan_class(config)
     await server.startup(sockets=[sock])
@@ -77,6 +91,13 @@ async def serve(app: Any, path: Path) -> AsyncIterator[None]:
     finally:
         await server.shutdown(sockets=[sock])
         _unlink(path)
+
+
+def _log_with_ours() -> None:
+    """What uvicorn warns of goes where ygg's own lines go, never across the live view."""
+    theirs = logging.getLogger("uvicorn.error")
+    theirs.parent = logging.getLogger("ygg.api")
+    theirs.setLevel(logging.WARNING)
 
 
 def _unlink(path: Path) -> None:
