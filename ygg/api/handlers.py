@@ -6,92 +6,27 @@ command says the same with a daemon and without one.
 
 from __future__ import annotations
 
-import asyncio
 import os
-import time
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ygg import __version__
 from ygg.api import bodies
-from ygg.api.intake import async_task, new_task
 from ygg.api.queries import filter_of
-from ygg.api.schemas import MAX_TASKS, BulkSubmit, NewPriority, Retry, parse
+from ygg.api.schemas import NewPriority, Retry, parse
+from ygg.api.submits import Submits
 from ygg.errors import Conflict, InvalidInput, YggError
-from ygg.model import FINAL, JsonDict, NewTask, Priority, RunningView, State, Submitted, Task
-from ygg.ports import AttemptStarted, Control, Filter, Piece
+from ygg.model import FINAL, JsonDict, Priority, RunningView, State, Task
+from ygg.ports import AttemptStarted, Filter, Piece
 
-if TYPE_CHECKING:
-    from ygg.config import Config
-
-EXACT = 1000  #: positions in the queue are counted to here, then given as a bound
 WAIT_MAX_S = 60.0  #: one long poll
 PAGE = 10_000  #: tasks read at once for a retry by state
-BREATH = 100  #: documents checked before the event loop gets a turn
 
 
-class Handlers:
-    """The verbs over one Control. `config` is asked anew each time: it may be reloaded."""
-
-    def __init__(
-        self, control: Control, config: Callable[[], Config], *, about: JsonDict | None = None
-    ) -> None:
-        """`about`: what the daemon tells of itself in the status (`store`, `socket`)."""
-        self._control, self._config = control, config
-        self._about = about or {}
-
-    # --- submit --------------------------------------------------------------------------------
-
-    async def async_submit(self, doc: object, *, caller: str, key: str | None = None) -> JsonDict:
-        """POST /v1/async/submit: one task, within the queue's capacity."""
-        if key is not None and isinstance(doc, dict):
-            doc = {**doc, "idempotency_key": key}
-        config = self._config()
-        new = async_task(_object(doc), config, caller=caller)
-        (answer,) = await self._control.submit([new], capacity=config.policy.capacity)
-        if isinstance(answer, YggError):
-            raise answer
-        task = answer.task
-        counts = await self._control.archive.counts()
-        return {
-            "status": bodies.STATUS[task.state],
-            "state": task.state,
-            "task_id": task.id,
-            "priority": task.priority.name,
-            **await self._place(task),
-            "queue_stats": bodies.counts_body(counts),
-        }
-
-    async def submit(self, doc: object, *, caller: str) -> JsonDict:
-        """POST /v1/tasks: many documents; an answer or an error for each, in order."""
-        bulk = parse(BulkSubmit, {**_object(doc), "tasks": []})
-        docs = _object(doc).get("tasks")
-        if not isinstance(docs, list) or len(docs) > MAX_TASKS:
-            raise InvalidInput(f"tasks: expected a list of at most {MAX_TASKS} documents")
-        checked = await self._all_checked(docs, caller)
-        good = [c for c in checked if isinstance(c, NewTask)]
-        if bulk.atomic and len(good) < len(checked):
-            return {"tasks": [_refused(c) for c in checked]}
-        stored = iter(await self._control.submit(good, atomic=bulk.atomic) if good else ())
-        answers = [next(stored) if isinstance(c, NewTask) else c for c in checked]
-        return {"tasks": [_submitted(a) for a in answers]}
-
-    async def _all_checked(self, docs: list[object], caller: str) -> list[NewTask | YggError]:
-        """Each document's task or error; the dispatcher gets its turns in between."""
-        checked = []
-        for n, doc in enumerate(docs, 1):
-            checked.append(self._checked(doc, caller))
-            if n % BREATH == 0:
-                await asyncio.sleep(0)
-        return checked
-
-    def _checked(self, doc: object, caller: str) -> NewTask | YggError:
-        try:
-            return new_task(_object(doc), self._config(), caller=caller)
-        except YggError as error:
-            return error
+class Handlers(Submits):
+    """The verbs over one Control."""
 
     # --- one task ------------------------------------------------------------------------------
 
@@ -240,7 +175,7 @@ class Handlers:
         by_priority = bodies.queue_body(counts)["by_priority"]
         hosts = view.hosts if view else ()
         return {
-            "timestamp": bodies.iso(view.at_ms if view else time.time_ns() // 1_000_000),
+            "timestamp": bodies.iso(self._wall_ms()),
             "queue": {**queue, "by_priority": by_priority},
             "performance": bodies.performance_body(view),
             "cache": {
@@ -299,18 +234,6 @@ class Handlers:
         view = self._control.snapshot() if task.state is State.PROCESSING else None
         return next((r for r in view.running if r.task_id == task.id), None) if view else None
 
-    async def _place(self, task: Task) -> JsonDict:
-        """position_in_queue and estimated_wait_ms; 0 and null when the task does not wait."""
-        if task.state is not State.QUEUED:
-            return {"position_in_queue": 0, "position_is_bound": False, "estimated_wait_ms": None}
-        lanes = self._control.rivals(task.lane)
-        ahead = await self._control.archive.ahead(task, lanes, EXACT)
-        return {
-            "position_in_queue": min(ahead + 1, EXACT),
-            "position_is_bound": ahead >= EXACT,
-            "estimated_wait_ms": self._control.wait_estimate_ms(task, ahead),
-        }
-
 
 class NotEnded(Conflict):
     """The result was asked for before the end; `body` is the status instead."""
@@ -320,24 +243,6 @@ class NotEnded(Conflict):
             f"task {task_id} has not ended: {body['state']}", hint=f"ygg wait {task_id}"
         )
         self.body = body
-
-
-def _object(doc: object) -> JsonDict:
-    if not isinstance(doc, dict):
-        raise InvalidInput("expected a JSON object")
-    return doc
-
-
-def _submitted(answer: Submitted | YggError) -> JsonDict:
-    if isinstance(answer, YggError):
-        return bodies.error_body(answer)
-    return {**bodies.task_body(answer.task), "existing": answer.existing}
-
-
-def _refused(checked: NewTask | YggError) -> JsonDict:
-    if isinstance(checked, YggError):
-        return bodies.error_body(checked)
-    return bodies.error_body(Conflict("not stored: another task of this submit was refused"))
 
 
 def _event(item: AttemptStarted | Piece | Task) -> JsonDict:

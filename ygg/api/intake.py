@@ -58,7 +58,7 @@ def new_task(
 ) -> NewTask:
     """Check one submit document and make it a task. Raises InvalidInput."""
     checked = parse(TaskDocument, doc)
-    return _task(checked, checked.type, checked.timeout, doc, config, caller, now_ms)
+    return _task(checked, checked.type, checked.timeout, doc, config, caller, _now(now_ms))
 
 
 def async_task(
@@ -67,7 +67,11 @@ def async_task(
     """The same for POST /v1/async/submit, whose tasks get `api_timeout` unless they say otherwise."""
     checked = parse(AsyncSubmit, doc)
     timeout = checked.timeout_seconds or config.policy.api_timeout_s
-    return _task(checked, checked.agent_type, timeout, doc, config, caller, now_ms)
+    return _task(checked, checked.agent_type, timeout, doc, config, caller, _now(now_ms))
+
+
+def _now(given_ms: int | None) -> int:
+    return time.time_ns() // 1_000_000 if given_ms is None else given_ms
 
 
 def _task(
@@ -77,9 +81,8 @@ def _task(
     doc: Mapping[str, Any],
     config: Config,
     caller: str,
-    now_ms: int | None,
+    now: int,
 ) -> NewTask:
-    now = time.time_ns() // 1_000_000 if now_ms is None else now_ms
     kind = kind or config.detect_type(checked.labels, checked.title)
     _known_host(checked.host, config)
     lane = Lane(kind, checked.host, checked.model, GpuNeed(checked.gpu), caller)

@@ -1,0 +1,120 @@
+"""Taking tasks in: one by the mission's endpoint, many by ygg's own."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from ygg.api import bodies
+from ygg.api.intake import async_task, new_task
+from ygg.api.schemas import MAX_TASKS, BulkSubmit, parse
+from ygg.errors import Conflict, InvalidInput, YggError
+from ygg.model import JsonDict, NewTask, State, Submitted, Task
+from ygg.ports import Control
+
+if TYPE_CHECKING:
+    from ygg.config import Config
+
+EXACT = 1000  #: positions in the queue are counted to here, then given as a bound
+BREATH = 100  #: documents checked before the event loop gets a turn
+
+
+def wall_clock_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+class Submits:
+    """The verbs that store new tasks. `config` is asked anew each time: it may be reloaded."""
+
+    def __init__(
+        self,
+        control: Control,
+        config: Callable[[], Config],
+        *,
+        about: JsonDict | None = None,
+        wall_ms: Callable[[], int] = wall_clock_ms,
+    ) -> None:
+        """`about`: what the daemon tells of itself in the status (`store`, `socket`)."""
+        self._control, self._config = control, config
+        self._about, self._wall_ms = about or {}, wall_ms
+
+    async def async_submit(self, doc: object, *, caller: str, key: str | None = None) -> JsonDict:
+        """POST /v1/async/submit: one task, within the queue's capacity."""
+        if key is not None and isinstance(doc, dict):
+            doc = {**doc, "idempotency_key": key}
+        config = self._config()
+        new = async_task(_object(doc), config, caller=caller, now_ms=self._wall_ms())
+        (answer,) = await self._control.submit([new], capacity=config.policy.capacity)
+        if isinstance(answer, YggError):
+            raise answer
+        task = answer.task
+        counts = await self._control.archive.counts()
+        return {
+            "status": bodies.STATUS[task.state],
+            "state": task.state,
+            "task_id": task.id,
+            "priority": task.priority.name,
+            **await self._place(task),
+            "queue_stats": bodies.counts_body(counts),
+        }
+
+    async def submit(self, doc: object, *, caller: str) -> JsonDict:
+        """POST /v1/tasks: many documents; an answer or an error for each, in order."""
+        bulk = parse(BulkSubmit, {**_object(doc), "tasks": []})
+        docs = _object(doc).get("tasks")
+        if not isinstance(docs, list) or len(docs) > MAX_TASKS:
+            raise InvalidInput(f"tasks: expected a list of at most {MAX_TASKS} documents")
+        checked = await self._all_checked(docs, caller)
+        good = [c for c in checked if isinstance(c, NewTask)]
+        if bulk.atomic and len(good) < len(checked):
+            return {"tasks": [_refused(c) for c in checked]}
+        stored = iter(await self._control.submit(good, atomic=bulk.atomic) if good else ())
+        answers = [next(stored) if isinstance(c, NewTask) else c for c in checked]
+        return {"tasks": [_submitted(a) for a in answers]}
+
+    async def _all_checked(self, docs: list[object], caller: str) -> list[NewTask | YggError]:
+        """Each document's task or error; the dispatcher gets its turns in between."""
+        checked = []
+        for n, doc in enumerate(docs, 1):
+            checked.append(self._checked(doc, caller))
+            if n % BREATH == 0:
+                await asyncio.sleep(0)
+        return checked
+
+    def _checked(self, doc: object, caller: str) -> NewTask | YggError:
+        try:
+            return new_task(_object(doc), self._config(), caller=caller, now_ms=self._wall_ms())
+        except YggError as error:
+            return error
+
+    async def _place(self, task: Task) -> JsonDict:
+        """position_in_queue and estimated_wait_ms; 0 and null when the task does not wait."""
+        if task.state is not State.QUEUED:
+            return {"position_in_queue": 0, "position_is_bound": False, "estimated_wait_ms": None}
+        lanes = self._control.rivals(task.lane)
+        ahead = await self._control.archive.ahead(task, lanes, EXACT)
+        return {
+            "position_in_queue": min(ahead + 1, EXACT),
+            "position_is_bound": ahead >= EXACT,
+            "estimated_wait_ms": self._control.wait_estimate_ms(task, ahead),
+        }
+
+
+def _object(doc: object) -> JsonDict:
+    if not isinstance(doc, dict):
+        raise InvalidInput("expected a JSON object")
+    return doc
+
+
+def _submitted(answer: Submitted | YggError) -> JsonDict:
+    if isinstance(answer, YggError):
+        return bodies.error_body(answer)
+    return {**bodies.task_body(answer.task), "existing": answer.existing}
+
+
+def _refused(checked: NewTask | YggError) -> JsonDict:
+    if isinstance(checked, YggError):
+        return bodies.error_body(checked)
+    return bodies.error_body(Conflict("not stored: another task of this submit was refused"))
