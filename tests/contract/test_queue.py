@@ -9,7 +9,15 @@ import pytest
 
 from tests.builders import ANSWER, PLACE, claim_of, end_of, new_task
 from tests.contract.conftest import Store
-from ygg.errors import Conflict, InvalidInput, NotFound, QueueFull, StoreError, YggError
+from ygg.errors import (
+    Conflict,
+    IllegalTransition,
+    InvalidInput,
+    NotFound,
+    QueueFull,
+    StoreError,
+    YggError,
+)
 from ygg.model import GpuNeed, Lane, Priority, ReasonCode, State, Submitted, Task
 from ygg.ports import Filter
 
@@ -190,6 +198,16 @@ async def test_a_second_end_and_an_end_of_an_old_attempt_change_nothing(store: S
     assert await store.finish([end_of(second, State.FAILED)], NOW) == [None]
     assert (await store.get(first.id)).state is State.COMPLETED
     assert len(await store.log(first.id)) == 5
+
+
+async def test_a_change_outside_the_table_is_a_store_error_and_changes_nothing(
+    store: Store,
+) -> None:
+    claimed = await run(store)
+    with pytest.raises(IllegalTransition):
+        await store.finish([end_of(claimed, State.PROCESSING, reason=ReasonCode.CHOSEN)], NOW)
+    assert await store.get(claimed.id) == claimed
+    assert len(await store.log(claimed.id)) == 2
 
 
 async def test_an_end_may_change_lane_due_time_and_counters(store: Store) -> None:

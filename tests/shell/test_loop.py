@@ -101,6 +101,7 @@ def test_waiting_gives_the_row_as_it_is_when_time_is_up() -> None:
             task = await home.submit()
             assert (await home.end(task, 5)).state is State.PROCESSING
             assert (await home.end(task, 100)).state is State.COMPLETED
+            assert asyncio.get_running_loop().time() < 1060, "told at the end, not when time was up"
 
     run_virtual(main())
 

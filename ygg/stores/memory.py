@@ -82,9 +82,16 @@ class MemoryStore:
         return self._rows[task_id]
 
     def _log(
-        self, task: Task, at_ms: int, before: State | None, reason: str, detail: str | None = None
+        self,
+        task: Task,
+        at_ms: int,
+        before: State | None,
+        reason: str,
+        detail: str | None = None,
+        *,
+        note: bool = False,
     ) -> None:
-        if before is not task.state and (before, task.state) not in TRANSITIONS:
+        if not note and (before, task.state) not in TRANSITIONS:
             raise IllegalTransition(f"task {task.id}: {before} -> {task.state} is no legal change")
         row = LogRow(at_ms, task.attempt, before, task.state, reason, task.host, detail)
         self._logs.setdefault(task.id, []).append(row)
@@ -254,7 +261,9 @@ class MemoryStore:
         if not running:
             raise Conflict(f"task {task_id} is processing", hint="cancel it without running=false")
         task = replace(task, cancel_requested=True, version=task.version + 1)
-        self._log(task, now_ms, State.PROCESSING, ReasonCode.CANCELLED, "cancel requested")
+        self._log(
+            task, now_ms, State.PROCESSING, ReasonCode.CANCELLED, "cancel requested", note=True
+        )
         self._rows[task_id] = task
         return task
 
@@ -307,7 +316,7 @@ class MemoryStore:
             raise Conflict(f"task {task_id} has already ended: {task.state}")
         detail = f"priority {int(task.priority)} -> {int(priority)}"
         task = replace(task, priority=priority, version=task.version + 1)
-        self._log(task, now_ms, task.state, ReasonCode.RETRIED, detail)
+        self._log(task, now_ms, task.state, ReasonCode.RETRIED, detail, note=True)
         self._rows[task_id] = task
         return task
 

@@ -132,10 +132,13 @@ class Ledger:
         reason: str,
         host: str | None = None,
         detail: str | None = None,
+        *,
+        note: bool = False,
     ) -> None:
-        """One row of the event log, after checking that the change is legal."""
+        """One row of the event log. Unless it is a note, which changes no state, the change is legal
+        or an IllegalTransition."""
         before, after = change
-        if before is not after and change not in TRANSITIONS:
+        if not note and change not in TRANSITIONS:
             raise IllegalTransition(f"task {task}: {before} -> {after} is no legal change")
         self._db.execute(_LOG, (task, at_ms, attempt, before, after, reason, host, detail))
 

@@ -214,7 +214,14 @@ class Verbs:
         change = (State.PROCESSING, State.PROCESSING)
         detail = "cancel requested"
         self._ledger.log(
-            task.seq, now_ms, task.attempt, change, ReasonCode.CANCELLED, task.host, detail
+            task.seq,
+            now_ms,
+            task.attempt,
+            change,
+            ReasonCode.CANCELLED,
+            task.host,
+            detail,
+            note=True,
         )
         return self._get(task_id)
 
@@ -244,7 +251,9 @@ class Verbs:
         self._ledger.entered(lane, priority, task.state, task.batch)
         detail = f"priority {int(task.priority)} -> {int(priority)}"
         change = (task.state, task.state)
-        self._ledger.log(task.seq, now_ms, task.attempt, change, ReasonCode.RETRIED, None, detail)
+        self._ledger.log(
+            task.seq, now_ms, task.attempt, change, ReasonCode.RETRIED, None, detail, note=True
+        )
         return to_task(row, task.lane)
 
     # --- time ----------------------------------------------------------------------------------

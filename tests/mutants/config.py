@@ -1,0 +1,67 @@
+"""Planted bugs in the configuration."""
+
+from __future__ import annotations
+
+from tests.mutants.mutant import Mutant
+
+MUTANTS: list[Mutant] = [
+    Mutant(
+        "a duplicate key is taken",
+        "ygg/config/tree.py",
+        "elif key.value in own:",
+        "elif False:",
+        (
+            "tests/test_config.py::test_one_mistake_is_told_once_with_line_path_and_suggestion[host twice]",
+        ),
+    ),
+    Mutant(
+        "a route to a model nobody has is taken",
+        "ygg/config/build.py",
+        "or next((e for e in endpoints if not e.models), None)",
+        "or endpoints[0]",
+        (
+            "tests/test_config.py::test_one_mistake_is_told_once_with_line_path_and_suggestion[route to an unknown model]",
+        ),
+    ),
+    Mutant(
+        "general may be missing",
+        "ygg/config/build.py",
+        "if GENERAL not in named:",
+        "if not named:",
+        (
+            "tests/test_config.py::test_one_mistake_is_told_once_with_line_path_and_suggestion[no general]",
+        ),
+    ),
+    Mutant(
+        "a host may have no slot",
+        "ygg/config/values.py",
+        "Field(ge=1, le=256)",
+        "Field(ge=0, le=256)",
+        (
+            "tests/test_config.py::test_one_mistake_is_told_once_with_line_path_and_suggestion[no slot]",
+        ),
+    ),
+    Mutant(
+        "an error shows a password",
+        "ygg/config/problems.py",
+        're.sub(r"//[^/@]*@", "//***@", value)',
+        "value",
+        (
+            "tests/test_config.py::test_one_mistake_is_told_once_with_line_path_and_suggestion[password in a url]",
+        ),
+    ),
+    Mutant(
+        "secrets are shown",
+        "ygg/config/show.py",
+        "HIDDEN if _secret(k, v) else _hide(v)",
+        "_hide(v)",
+        ("tests/config/test_show.py",),
+    ),
+    Mutant(
+        "the first place wins, there or not",
+        "ygg/config/__init__.py",
+        "next((place for place in places if _there(place)), None)",
+        "places[0]",
+        ("tests/config/test_find.py",),
+    ),
+]

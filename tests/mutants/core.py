@@ -1,0 +1,112 @@
+"""Planted bugs in the decisions."""
+
+from __future__ import annotations
+
+from tests.mutants.mutant import Mutant
+
+CORE = "ygg/core/"
+DISPATCHING = "tests/core/test_dispatching.py"
+RETRYING = "tests/core/test_retrying.py"
+GATES = "tests/core/test_gates.py"
+TIMING = "tests/core/test_timing.py"
+
+MUTANTS: list[Mutant] = [
+    Mutant(
+        "a full gate lets one more through",
+        CORE + "gates.py",
+        "max(0, limit(host) - len(host.busy))",
+        "max(0, limit(host) + 1 - len(host.busy))",
+        (DISPATCHING,),
+    ),
+    Mutant(
+        "priorities are ignored",
+        CORE + "ranking.py",
+        "return (head.priority, head.seq)",
+        "return (0, head.seq)",
+        (DISPATCHING,),
+    ),
+    Mutant(
+        "unseen windows do not hold their hosts",
+        CORE + "dispatching.py",
+        "self.held |= {c.host for c in routing.candidates(self.state, lane)}",
+        "self.held |= set()",
+        (DISPATCHING,),
+    ),
+    Mutant(
+        "heads beyond a peek are kept",
+        CORE + "step.py",
+        "    if not event.complete:\n        last",
+        "    if False:\n        last",
+        (DISPATCHING,),
+    ),
+    Mutant(
+        "a refused claim keeps its slot",
+        CORE + "step.py",
+        "    _free_slot(state, claiming.claim.candidate.host, head.id)\n",
+        "",
+        (DISPATCHING,),
+    ),
+    Mutant(
+        "a dead host charges its tasks",
+        CORE + "retrying.py",
+        "OutcomeKind.UNREACHABLE: (S.QUEUED, ReasonCode.HOST_DOWN)",
+        "OutcomeKind.UNREACHABLE: (S.FAILED, ReasonCode.HOST_DOWN)",
+        (RETRYING,),
+    ),
+    Mutant(
+        "errors have no budget",
+        CORE + "retrying.py",
+        "    if errors >= budget:\n",
+        "    if errors >= 10**9:\n",
+        (RETRYING,),
+    ),
+    Mutant(
+        "the breaker never opens",
+        CORE + "gates.py",
+        "    if server.open:\n        return _down_reason(name, server, now)",
+        "    if False:\n        return _down_reason(name, server, now)",
+        (RETRYING, GATES),
+    ),
+    Mutant(
+        "probes of a dead host do not slow down",
+        CORE + "gates.py",
+        "max(policy.probe_min_s, 2 * server.probe_s)",
+        "policy.probe_min_s",
+        (GATES,),
+    ),
+    Mutant(
+        "Retry-After is ignored",
+        CORE + "gates.py",
+        "    pause = outcome.retry_after_s\n",
+        "    pause = 0.0\n",
+        (GATES,),
+    ),
+    Mutant(
+        "out of memory lowers no limit",
+        CORE + "gates.py",
+        "    host.limit -= 1\n",
+        "    host.limit -= 0\n",
+        (GATES,),
+    ),
+    Mutant(
+        "ageing forgets the priority",
+        CORE + "ranking.py",
+        "head.created_ms + head.priority * policy.ageing_s * 1000",
+        "head.created_ms - head.priority * policy.ageing_s * 1000",
+        (DISPATCHING,),
+    ),
+    Mutant(
+        "an end the store refused for lack of space is forgotten",
+        CORE + "step.py",
+        "    state.unwritten.update((end.task_id, end) for end in event.ends)\n",
+        "",
+        (TIMING,),
+    ),
+    Mutant(
+        "due times wait for the poll",
+        CORE + "timing.py",
+        "return min(state.poll_at, now.mono + (state.next_due_ms - now.wall_ms) / 1000)",
+        "return state.poll_at",
+        (TIMING,),
+    ),
+]
