@@ -8,7 +8,7 @@ from tests.shell.virtual import START_MS, until
 from tests.surface.world import HELLO, Api, play
 from ygg.api import bodies, submits
 from ygg.api.bodies import iso
-from ygg.model import OutcomeKind, Result, State, Usage
+from ygg.model import Lane, Operation, OutcomeKind, Priority, Result, State, Task, Usage
 
 SUBMIT = {
     "status", "state", "task_id", "priority", "position_in_queue", "position_is_bound",
@@ -326,16 +326,8 @@ def test_submits_get_the_short_timeout_unless_they_say_otherwise() -> None:
 
 
 def test_what_is_not_known_is_null_never_zero() -> None:
-    result = Result("text", "stop", "m", "ollama", Usage())
-    body = bodies.result_body(_stored(), result)
-    assert [body[k] for k in ("inference_time_ms", "tokens_generated", "queue_wait_time_ms")] == [
-        None, None, None,
-    ]  # fmt: skip
-
-
-def _stored():  # type: ignore[no-untyped-def]
-    from ygg.model import Lane, Operation, Priority, Task
-
-    return Task(
-        "t", 1, 1, Lane("general"), Priority.NORMAL, State.COMPLETED, Operation.CHAT, {"prompt": ""}
-    )
+    lane, words = Lane("general"), {"prompt": ""}
+    task = Task("t", 1, 1, lane, Priority.NORMAL, State.COMPLETED, Operation.GENERATE, words)
+    body = bodies.result_body(task, Result("text", "stop", "m", "ollama", Usage()))
+    unknown = ("inference_time_ms", "tokens_generated", "queue_wait_time_ms", "total_time_ms")
+    assert [body[k] for k in unknown] == [None] * 4
