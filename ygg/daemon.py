@@ -42,6 +42,15 @@ class CleanFormatter(logging.Formatter):
         return super().formatMessage(record)
 
 
+class RotatingLog(logging.handlers.RotatingFileHandler):
+    """Rotates by size without formatting each line twice and asking the file system about it."""
+
+    def shouldRollover(self, record: logging.LogRecord) -> bool:
+        if self.stream is None:
+            self.stream = self._open()
+        return self.stream.tell() >= self.maxBytes
+
+
 def set_up_logging(state: Path, *, console: bool) -> Path:
     """Log to `<state>/logs/ygg.log`, rotated, and to stdout when `console`."""
     folder = state / "logs"
@@ -51,7 +60,7 @@ def set_up_logging(state: Path, *, console: bool) -> Path:
     root.setLevel(logging.INFO)
     root.propagate = False
     handlers: list[logging.Handler] = [
-        logging.handlers.RotatingFileHandler(
+        RotatingLog(
             path, maxBytes=LOG_BYTES, backupCount=LOG_FILES, encoding="utf-8", errors="replace"
         )
     ]

@@ -6,6 +6,7 @@ answers is an error. The socket's directory is 0755, the socket 0660 in group `y
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import shutil
@@ -89,8 +90,18 @@ async def serve(app: Any, path: Path) -> AsyncIterator[None]:
     try:
         yield  # uvicorn's main_loop only renews a Date header ten times a second: left out
     finally:
-        await server.shutdown(sockets=[sock])
+        await _stop(server, sock)
         _unlink(path)
+
+
+async def _stop(server: uvicorn.Server, sock: socket.socket) -> None:
+    """uvicorn's shutdown, and what it leaves: cancelled tasks, connections accepted in the meantime."""
+    await server.shutdown(sockets=[sock])
+    await asyncio.gather(*server.server_state.tasks, return_exceptions=True)
+    for connection in list(server.server_state.connections):
+        if connection.transport is not None:
+            connection.transport.close()
+    await asyncio.sleep(0)
 
 
 def _log_with_ours() -> None:
