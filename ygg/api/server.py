@@ -21,6 +21,7 @@ import uvicorn
 from ygg.errors import Unavailable
 
 GROUP = "ygg"
+ACCEPT_STEPS = 3  #: turns of the loop from accept() to the protocol's connection_made
 
 
 def bind(path: Path) -> socket.socket:
@@ -95,13 +96,13 @@ async def serve(app: Any, path: Path) -> AsyncIterator[None]:
 
 
 async def _stop(server: uvicorn.Server, sock: socket.socket) -> None:
-    """uvicorn's shutdown, and what it leaves: cancelled tasks, connections accepted in the meantime."""
+    """Accept no more, then uvicorn's shutdown, then the streams it cancelled."""
+    # asyncio forgets, open, a connection whose accept is under way while its server closes
+    asyncio.get_running_loop().remove_reader(sock)
+    for _ in range(ACCEPT_STEPS):
+        await asyncio.sleep(0)
     await server.shutdown(sockets=[sock])
     await asyncio.gather(*server.server_state.tasks, return_exceptions=True)
-    for connection in list(server.server_state.connections):
-        if connection.transport is not None:
-            connection.transport.close()
-    await asyncio.sleep(0)
 
 
 def _log_with_ours() -> None:
