@@ -81,6 +81,22 @@ def test_the_wait_is_estimated_from_what_was_measured() -> None:
     play(scene)
 
 
+def test_nothing_is_estimated_while_the_queue_does_not_move() -> None:
+    async def scene(api: Api) -> None:
+        done = await api.submit()
+        await api.ended(done["task_id"])
+        await api.post("/v1/queue/pause")
+        paused = await api.submit()
+        assert (paused["position_in_queue"], paused["estimated_wait_ms"]) == (1, None)
+        await api.post("/v1/queue/resume")
+        await api.ended(paused["task_id"])
+        api.surtr.down()
+        await api.get("/v1/status", probe="true")
+        assert (await api.submit())["estimated_wait_ms"] is None
+
+    play(scene)
+
+
 def test_status_follows_a_task_from_waiting_to_its_end() -> None:
     async def scene(api: Api) -> None:
         blocker, task = await api.submit(), await api.submit(max_tokens=4)

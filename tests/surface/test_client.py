@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -132,7 +133,7 @@ def scripted(path: Path, answers: list[bytes]) -> Iterator[list[bytes]]:
         for answer in answers:
             peer, _ = listener.accept()
             with peer:
-                asked.append(peer.recv(65536))
+                asked.append(_request(peer))
                 peer.sendall(answer)
 
     thread = threading.Thread(target=run)
@@ -143,6 +144,14 @@ def scripted(path: Path, answers: list[bytes]) -> Iterator[list[bytes]]:
         assert not thread.is_alive(), "an answer was not asked for"
     finally:
         listener.close()
+
+
+def _request(peer: socket.socket) -> bytes:
+    """All of one request: closing with some of it unread would reset the connection."""
+    with peer.makefile("rb") as lines:
+        head = b"".join(iter(lines.readline, b"\r\n"))
+        length = re.search(rb"(?i)content-length: *(\d+)", head)
+        return head + (lines.read(int(length[1])) if length else b"")
 
 
 def _http(body: bytes, status: str = "200 OK", more: str = "") -> bytes:

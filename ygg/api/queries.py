@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, TypeVar
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from ygg.api.schemas import NewPriority, check_text, parse
 from ygg.errors import InvalidInput
 from ygg.model import Priority, State
 from ygg.ports import Filter
 
-T = TypeVar("T")
 MAX_LIMIT = 10_000  #: tasks in one listing
 DEFAULT_LIMIT = 50
 _KEYS = frozenset(
-    {"state", "type", "priority", "host", "label", "caller", "batch", "before", "limit", "order"}
+    {"state", "type", "priority", "host", "label", "caller", "batch", "limit", "order"}
 )
 
 
@@ -30,12 +29,11 @@ def filter_of(query: Mapping[str, Any]) -> Filter:
     return Filter(
         states=states(given.get("state", ())),
         type=given.get("type"),
-        priority=_given(given, "priority", _priority),
+        priority=_priority(given["priority"]) if "priority" in given else None,
         host=given.get("host"),
         label=given.get("label"),
         caller=given.get("caller"),
         batch=given.get("batch"),
-        before_seq=_given(given, "before", lambda v: whole("before", v, 1, 2**63 - 1)),
         limit=whole("limit", given.get("limit", DEFAULT_LIMIT), 1, MAX_LIMIT),
         queue_order=order == "queue",
     )
@@ -56,10 +54,6 @@ def whole(name: str, value: object, least: int, most: int) -> int:
     if not (text.isascii() and text.isdecimal() and len(text) < 20 and least <= int(text) <= most):
         raise InvalidInput(f"{name}: expected {least} to {most}, got {text:.60}")
     return int(text)
-
-
-def _given(query: Mapping[str, Any], key: str, read: Callable[[Any], T]) -> T | None:
-    return read(query[key]) if key in query else None
 
 
 def _priority(value: object) -> Priority:

@@ -11,13 +11,14 @@ from ygg.api import bodies
 from ygg.api.intake import async_task, new_task
 from ygg.api.schemas import MAX_TASKS, BulkSubmit, parse
 from ygg.errors import Conflict, InvalidInput, YggError
-from ygg.model import JsonDict, NewTask, State, Submitted, Task
+from ygg.model import JsonDict, NewTask, ReasonCode, State, Submitted, Task
 from ygg.ports import Control
 
 if TYPE_CHECKING:
     from ygg.config import Config
 
 EXACT = 1000  #: positions in the queue are counted to here, then given as a bound
+_FLOWING = frozenset({ReasonCode.NEXT, ReasonCode.BEHIND, ReasonCode.HOST_FULL})
 BREATH = 100  #: documents checked before the event loop gets a turn
 
 
@@ -98,8 +99,14 @@ class Submits:
         return {
             "position_in_queue": min(ahead + 1, EXACT),
             "position_is_bound": ahead >= EXACT,
-            "estimated_wait_ms": self._control.wait_estimate_ms(task, ahead),
+            "estimated_wait_ms": self._estimate_ms(task, ahead),
         }
+
+    def _estimate_ms(self, task: Task, ahead: int) -> int | None:
+        """Measured rates say nothing of a pause, or of when a host that is down comes back."""
+        best = next(iter(self._control.explain(task)), None)
+        flows = best is not None and best.code in _FLOWING
+        return self._control.wait_estimate_ms(task, ahead) if flows else None
 
 
 def _object(doc: object) -> JsonDict:

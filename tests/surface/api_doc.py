@@ -1,0 +1,235 @@
+"""Writes docs/api.md: `python -m tests.surface.api_doc > docs/api.md`.
+
+Every example is a real exchange with the app over the real run loop, in virtual time and with counted
+ids, so that the page is the same every time; a test compares it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+from unittest.mock import patch
+
+import httpx
+
+from tests.shell.virtual import run_virtual, until
+from tests.surface.world import Api, api
+from ygg import __version__
+from ygg.api import intake
+from ygg.model import OutcomeKind
+
+INTRO = """\
+# HTTP API
+
+The daemon serves it on its unix socket (`$RUNTIME_DIRECTORY/ygg.sock`, else `$XDG_RUNTIME_DIR/ygg/ygg.sock`);
+whoever may open the socket may use it. All bodies are JSON.
+
+```
+curl --unix-socket /run/ygg/ygg.sock http://ygg/v1/async/stats
+```
+
+Rules that hold everywhere:
+
+- What is not known is `null`, never zero. Times are ISO 8601 in UTC, durations are in the unit their name ends with.
+- An id may be shortened to its last 4 or more characters as long as they fit one task alone.
+- `status` is one of `queued`, `processing`, `completed`, `failed`, `cancelled` (`batching` is reserved); `state` is ygg's
+  own word: `scheduled`, `queued`, `processing`, `blocked`, `completed`, `failed`, `cancelled`, `expired`.
+- An error is `{"error": {"code", "message", "hint"}}`. Codes and statuses: `invalid_input` 422, `not_found` 404,
+  `method_not_allowed` 405, `conflict` 409, `too_large` 413, `queue_full`, `draining`, `unavailable`, `store_error`,
+  `store_locked` 503, `store_full` 507, `internal` 500. `Retry-After` is set where the time is known.
+- Unknown keys are errors. Text with NUL bytes or lone surrogates, NaN and infinities are refused. A body may have 16 MiB,
+  that of `POST /v1/tasks` 64 MiB.
+
+This page is written by `python -m tests.surface.api_doc`; every example was run.
+"""
+
+FIELDS = """\
+## A task document
+
+One object per task, in `POST /v1/tasks` and as a line of `ygg submit --jsonl`.
+
+| key | value |
+|---|---|
+| `prompt` | text; or `messages` |
+| `messages` | list of `{"role", "content"}`; further keys of a message go to the server as they are |
+| `type` | task type; else found by `labels` and `title` |
+| `system` | system prompt; replaces the type's |
+| `priority` | 0 to 4, or `CRITICAL`, `HIGH`, `NORMAL` (default), `LOW`, `BACKLOG` |
+| `title` | up to 500 characters |
+| `labels` | up to 32 of up to 64 characters |
+| `model`, `host` | run with this model, on this host only |
+| `gpu` | `required`, `preferred` (default), `never` |
+| `max_tokens` | 1 to 1,000,000 |
+| `temperature` | 0 to 5 |
+| `options` | object, passed to the server as it is |
+| `operation` | `chat` (default) or `generate` |
+| `timeout` | time of one attempt: seconds or `10m`, 7 days at most |
+| `not_before`, `deadline` | ISO time (UTC without a zone), or a duration from now |
+| `idempotency_key` | up to 200 characters; same key and document: the same task again; another document: 409 |
+| `retention` | how long the ended task is kept |
+| `content_type` | a note for the reader of the result |
+
+`POST /v1/async/submit` takes the same keys but these: `agent_type` (required) for `type`, `timeout_seconds` (a number,
+default 60) for `timeout`, no `prompt` and no `operation`; the key may also come as header `Idempotency-Key`.
+"""
+
+
+class _Counted:
+    """Ids that are the same in every run."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def new(self, now_ms: int) -> str:
+        self.count += 1
+        return intake.new_id(now_ms, 7919 * self.count)
+
+
+class _Page:
+    def __init__(self, found: Api) -> None:
+        self.api, self.parts = found, [INTRO]
+
+    def text(self, text: str) -> None:
+        self.parts.append(text)
+
+    async def show(self, title: str, about: str, url: str = "", doc: Any = None) -> httpx.Response:
+        """Run one request and write it down. `title` is method and route."""
+        method, route = title.split()
+        response = await self.api.http.request(method, url or route, json=doc)
+        shown = url or route
+        request = [f"{method} {shown}"] + ([_pretty(doc)] if doc is not None else [])
+        answer = [f"{response.status_code}", *_body(response)]
+        block = "\n".join([*request, "", *answer])
+        self.parts.append(f"### `{method} {route}`\n\n{about}\n\n```\n{block}\n```\n")
+        return response
+
+
+def _pretty(doc: Any) -> str:
+    """Indented, with short lists and objects on one line."""
+    text = json.dumps(doc, indent=2, ensure_ascii=False)
+    return re.sub(
+        r"[\[{][^\[\]{}]*[\]}]",
+        lambda m: flat if len(flat := " ".join(m[0].split())) < 90 else m[0],
+        text,
+    )
+
+
+def _body(response: httpx.Response) -> list[str]:
+    if response.headers["content-type"].startswith("text/event-stream"):
+        lines = [line for line in response.text.splitlines() if line]
+        return [line if len(line) < 120 else f"{line[:117]}..." for line in lines]
+    return [_pretty(response.json())]
+
+
+async def _mission(page: _Page) -> str:
+    page.text("## Asynchronous tasks\n")
+    hello = {"role": "user", "content": "What are the symptoms of diabetes?"}
+    doc = {
+        "agent_type": "general", "messages": [hello], "priority": "NORMAL", "timeout_seconds": 60,
+        "max_tokens": 4, "temperature": 0.7,
+    }  # fmt: skip
+    await page.api.running((await page.api.submit())["task_id"])
+    about = (
+        "Stores one task; when the answer comes it is on disk. 503 `queue_full` when `policies.capacity` tasks wait. "
+        "`position_in_queue` is exact to 1,000, then a bound (`position_is_bound`). `estimated_wait_ms` comes from "
+        "measured times."
+    )
+    made = await page.show("POST /v1/async/submit", about, doc=doc)
+    task_id: str = made.json()["task_id"]
+    about = "409 with the status body as long as the task has not ended; then, whatever became of it, 200 (below)."
+    await page.show("GET /v1/async/result/{id}", about, f"/v1/async/result/{task_id}")
+    await page.api.running(task_id)
+    dispatcher = page.api.house.dispatcher
+    await until(lambda: any(r.tokens for r in dispatcher.snapshot().running))
+    about = "`progress_percent` counts streamed pieces of `max_tokens`; null without that limit, 100 when completed."
+    await page.show("GET /v1/async/status/{id}", about, f"/v1/async/status/{task_id}")
+    await page.api.ended(task_id)
+    about = (
+        "A task that failed, expired, was cancelled or is blocked has `result` null and `error`, `reason` instead. "
+        "The first read starts the shorter retention (300 s)."
+    )
+    await page.show("GET /v1/async/result/{id}", about, f"/v1/async/result/{task_id}")
+    about = "Means over what has ended lately; the four numbers at the end are for dashboards."
+    await page.show("GET /v1/async/stats", about)
+    victim = (await page.api.submit(priority="LOW"))["task_id"]
+    about = (
+        "Also stops a processing task: its stream is closed, the server stops generating. With `?running=false` "
+        "that is refused with 409."
+    )
+    await page.show("DELETE /v1/async/cancel/{id}", about, f"/v1/async/cancel/{victim}")
+    return victim
+
+
+async def _tasks(page: _Page, cancelled: str) -> None:
+    page.text("## Tasks\n\nWhat the command line uses.\n")
+    about = (
+        "Up to 10,000 documents; an answer or an error for each, in order. With `atomic` one error stores nothing. "
+        "Not bounded by `policies.capacity`."
+    )
+    docs = [
+        {"prompt": "Explain WAL", "priority": "HIGH", "title": "wal"},
+        {"prompt": "Say hello", "promt": "?"},
+    ]
+    made = await page.show("POST /v1/tasks", about, doc={"tasks": docs, "atomic": False})
+    task_id = made.json()["tasks"][0]["id"]
+    url = f"/v1/tasks/{task_id}"
+    about = (
+        "Query: `state` (repeat for several), `type`, `priority`, `host`, `label`, `caller`, `batch`, "
+        "`limit` (50; at most 10,000), `order` (`newest`, `queue`)."
+    )
+    await page.show("GET /v1/tasks", about, "/v1/tasks?state=cancelled&limit=1")
+    about = "Attempts, pieces as they are generated, and the ended task (`error` when the stream had to stop)."
+    await page.show("GET /v1/tasks/{id}/follow", about, f"{url}/follow")
+    await page.show("GET /v1/tasks/{id}", "The task with its request, log and reasons.", url)
+    about = "As `/v1/async/result`, but reading it here does not shorten how long it is kept."
+    await page.show("GET /v1/tasks/{id}/result", about, f"{url}/result")
+    about = "Put failed, blocked, cancelled or expired tasks back: by `ids`, or all in `states`."
+    doc: dict[str, Any] = {"ids": [cancelled, task_id]}
+    await page.show("POST /v1/tasks/retry", about, doc=doc)
+    await page.api.ended(cancelled)
+    await page.api.post("/v1/queue/pause")
+    waiting = (await page.api.submit(title="waits"))["task_id"]
+    url = f"/v1/tasks/{waiting}"
+    about = "Why the task is where it is: the best reason first, then one for each candidate."
+    await page.show("GET /v1/tasks/{id}/why", about, f"{url}/why")
+    about = "It keeps its place among tasks of the new priority by age."
+    await page.show("POST /v1/tasks/{id}/priority", about, f"{url}/priority", {"priority": "LOW"})
+    about = "Long poll: the task once it has ended or is blocked, or as it is after `timeout` seconds (30; at most 60)."
+    await page.show("GET /v1/tasks/{id}/wait", about, f"{url}/wait?timeout=0.5")
+    about = "As `DELETE /v1/async/cancel`, with the task as the answer."
+    await page.show("POST /v1/tasks/{id}/cancel", about, f"{url}/cancel")
+    await page.api.post("/v1/queue/resume")
+
+
+async def _daemon(page: _Page) -> None:
+    page.text("## Queue and hosts\n")
+    page.api.house.places["fenrir"].down(OutcomeKind.UNREACHABLE)
+    about = "`probe=true` asks every host first, all at once, for 3 s at most; else what was known is told."
+    await page.show("GET /v1/status", about, "/v1/status?probe=true")
+    about = "No task starts until `resume`; running ones go on."
+    await page.show("POST /v1/queue/pause", about)
+    await page.show("POST /v1/queue/resume", "Ends the pause.")
+    about = "Nothing new is sent to the host."
+    await page.show("POST /v1/hosts/{name}/drain", about, "/v1/hosts/surtr/drain")
+    await page.show("POST /v1/hosts/{name}/resume", "Ends it.", "/v1/hosts/surtr/resume")
+
+
+async def _write() -> str:
+    async with api() as found:
+        page = _Page(found)
+        cancelled = await _mission(page)
+        await _tasks(page, cancelled)
+        await _daemon(page)
+        page.text(FIELDS)
+        return "\n".join(page.parts).replace(f'"{__version__}"', '"…"')
+
+
+def written() -> str:
+    """The page."""
+    with patch.object(intake, "_ids", _Counted()):
+        return run_virtual(_write())
+
+
+if __name__ == "__main__":
+    print(written(), end="")
