@@ -132,4 +132,8 @@ async def main(name: str, spec: dict[str, Any]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(asyncio.run(main(sys.argv[1], json.loads(sys.argv[2])))))
+    from ygg import wire
+
+    # the yardstick runs on plain asyncio; ygg on the loop its daemon uses
+    run = wire.run if sys.argv[1] == "ygg" else asyncio.run
+    print(json.dumps(run(main(sys.argv[1], json.loads(sys.argv[2])))))

@@ -14,6 +14,7 @@ import logging.handlers
 import os
 import signal
 import sys
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -35,11 +36,26 @@ _CONTROLS = dict.fromkeys((*range(9), *range(10, 32), *range(127, 160)), "�")
 class CleanFormatter(logging.Formatter):
     """Time, level, text on one line, with no control character of foreign text left in it."""
 
-    default_msec_format = "%s.%03d"
+    def __init__(self) -> None:
+        super().__init__()
+        self._second, self._stamp = 0, ""
 
-    def formatMessage(self, record: logging.LogRecord) -> str:
-        record.message = record.message.translate(_CONTROLS)
-        return super().formatMessage(record)
+    def format(self, record: logging.LogRecord) -> str:
+        text = record.getMessage()
+        if not text.isprintable():
+            text = text.translate(_CONTROLS)
+        line = f"{self._time(record)} {record.levelname:<7} {text}"
+        if record.exc_info:
+            line += "\n" + self.formatException(record.exc_info)
+        return line
+
+    def _time(self, record: logging.LogRecord) -> str:
+        """Local time with milliseconds; the calendar is consulted once a second."""
+        second = int(record.created)
+        if second != self._second:
+            self._second = second
+            self._stamp = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(second))
+        return f"{self._stamp}.{int(record.msecs):03}"
 
 
 class RotatingLog(logging.handlers.RotatingFileHandler):
@@ -67,7 +83,7 @@ def set_up_logging(state: Path, *, console: bool) -> Path:
     if console:
         handlers.append(logging.StreamHandler(sys.stdout))
     for handler in handlers:
-        handler.setFormatter(CleanFormatter("%(asctime)s %(levelname)-7s %(message)s"))
+        handler.setFormatter(CleanFormatter())
         root.addHandler(handler)
     return path
 
@@ -80,7 +96,7 @@ def run(config_path: str | None, *, view: bool = True) -> int:
     state = paths.state_dir(os.environ)
     show = view and _view_wanted()
     set_up_logging(state, console=not show)
-    return asyncio.run(_Daemon(config, config_path, state, show).main())
+    return wire.run(_Daemon(config, config_path, state, show).main())
 
 
 def _view_wanted() -> bool:

@@ -214,6 +214,7 @@ class Dispatcher:
                     self.queue.finish(ends, self._wall_ms()),
                     lambda tasks: ev.Finished(ends, tuple(tasks)),
                     lambda why: ev.StoreFailed(ends=ends, message=why),
+                    patient=True,
                 )
             case fx.Note(reason, task_id, attempt, level):
                 self._log(level, reason, task_id, attempt)
@@ -251,8 +252,11 @@ class Dispatcher:
         answer: Awaitable[T],
         ok: Callable[[T], ev.Event],
         failed: Callable[[str], ev.Event],
+        *,
+        patient: bool = False,
     ) -> None:
-        """Feed the event that comes of a store verb."""
+        """Feed the event that comes of a store verb. A `patient` one lets the calls that the same
+        commit started reach their servers first."""
         future: asyncio.Future[T] = asyncio.ensure_future(answer)
 
         def done(future: asyncio.Future[T]) -> None:
@@ -260,7 +264,9 @@ class Dispatcher:
             if future.cancelled():
                 return
             error = future.exception()
-            if error is None:
+            if error is None and patient:
+                self._loop.call_soon(self.feed, ok(future.result()))
+            elif error is None:
                 self.feed(ok(future.result()))
             else:
                 if not isinstance(error, YggError):
@@ -277,7 +283,7 @@ class Dispatcher:
         who = f"{task_id}.{attempt}" if attempt else task_id
         line = f"{who} {reason.text}" if who else reason.text
         self.log_tail.append(line)
-        log.log(number, "%s", line, extra={"task_id": task_id, "host": reason.host})
+        log.handle(logging.LogRecord(log.name, number, "", 0, line, None, None))
 
     # --- calls and checks ----------------------------------------------------------------------
 

@@ -135,6 +135,7 @@ def scripted(path: Path, answers: list[bytes]) -> Iterator[list[bytes]]:
             with peer:
                 asked.append(_request(peer))
                 peer.sendall(answer)
+        listener.close()  # one more is refused, it does not hang
 
     thread = threading.Thread(target=run)
     thread.start()

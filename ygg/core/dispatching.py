@@ -40,6 +40,7 @@ class _Round:
         self.held: set[str] = set()
         self.claims: list[ClaimItem] = []
         self.effects: list[Effect] = []
+        self.notes: list[Effect] = []
         self.order = 0
         self.offers: list[Offer] = []
 
@@ -52,9 +53,8 @@ class _Round:
                 self._hold_for_unseen(lane, priority)
             else:
                 self._place(lane, priority, head)
-        if self.claims:
-            self.effects.append(Claim(tuple(self.claims)))
-        return self.effects
+        claim: list[Effect] = [Claim(tuple(self.claims))] if self.claims else []
+        return [*claim, *self.effects, *self.notes]
 
     def _offer(self, lane: Lane) -> None:
         best = min(_offers(self.state, lane), default=None, key=lambda o: o[0])
@@ -69,7 +69,7 @@ class _Round:
     def _place(self, lane: Lane, priority: Priority, head: Head) -> None:
         if head.deadline_ms is not None and head.deadline_ms <= self.now.wall_ms:
             self.state.remove(head.id)  # the store will expire it
-            self.state.next_due_ms = self.now.wall_ms
+            self.state.next_due_ms, self.state.retime = self.now.wall_ms, True
             self._offer(lane)
             return
         choice = routing.choose(self.state, lane, self.now, self.held)
@@ -81,7 +81,7 @@ class _Round:
         self.state.claiming[head.id] = Claiming(claim, head)
         self.state.hosts[choice.host].busy.add(head.id)
         self.claims.append(claim)
-        self.effects.append(Note(reason, head.id))
+        self.notes.append(Note(reason, head.id))
         self.effects += refill(self.state, lane, priority)
         self._offer(lane)
 

@@ -30,8 +30,10 @@ _DOWN = {
 
 def limit(host: HostState) -> int:
     """Slots the host has now."""
-    probing = any(s.busy_times for s in host.servers.values())
-    return min(host.limit, 1) if probing else host.limit
+    for server in host.servers.values():
+        if server.busy_times:
+            return min(host.limit, 1)
+    return host.limit
 
 
 def free(host: HostState) -> int:
@@ -89,6 +91,7 @@ def settle(state: State, candidate: Candidate, outcome: Outcome, now: Now) -> Re
     if host is None or server is None:
         return None
     kind = outcome.kind
+    state.retime |= kind is not OutcomeKind.COMPLETED
     if kind in _DOWN:
         return _open(server, _DOWN[kind], outcome.message, candidate.host, state.policy, now)
     if kind in (OutcomeKind.BUSY, OutcomeKind.OUT_OF_MEMORY):
@@ -105,7 +108,7 @@ def checked(state: State, name: str, endpoint: str, health: Health, now: Now) ->
     server = host.servers.get(endpoint) if host else None
     if server is None:
         return None
-    server.checking = False
+    server.checking, state.retime = False, True
     if health.health is not HostHealth.UP:
         return _open(server, health.health, health.message, name, state.policy, now)
     was = server.health

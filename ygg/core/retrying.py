@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass, replace
+from typing import Any
 
 from ygg.core import gates, routing
 from ygg.core.state import State
@@ -32,9 +33,9 @@ class Case:
     outcome: Outcome
     now: Now
 
-    def end(self, state: S, reason: ReasonCode, **fields: object) -> End:
-        base = End(self.task.id, self.task.attempt, state, reason, self.outcome.message or None)
-        return replace(base, **fields)  # type: ignore[arg-type]
+    def end(self, state: S, reason: ReasonCode, **fields: Any) -> End:
+        detail = self.outcome.message or None
+        return End(self.task.id, self.task.attempt, state, reason, detail, **fields)
 
     def due(self, seconds: float) -> int:
         factor = jitter(self.task.id, self.task.attempt, self.state.policy.jitter)

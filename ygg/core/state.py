@@ -120,6 +120,7 @@ class State:
     store_retry_at: float | None = None
     store_error: str | None = None
     wake_at: float | None = None
+    retime: bool = True  #: something may be due sooner than `wake_at`
     stale_ends: int = 0
     recent: deque[EndView] = field(default_factory=lambda: deque(maxlen=RECENT))
 

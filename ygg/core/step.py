@@ -60,10 +60,14 @@ STORE_RETRY_S = 1.0  #: pause before a failed store write is tried again
 
 def step(state: State, event: Event, now: Now) -> list[Effect]:
     """Take in one event; what is to be done follows, in order."""
-    effects = _handle(state, event, now)
-    effects += dispatching.dispatch(state, now)
-    effects += timing.due(state, now)
-    effects += timing.wake(state, now)
+    handled = _handle(state, event, now)
+    effects = dispatching.dispatch(
+        state, now
+    )  # first: a free slot costs the house, an end can wait
+    effects += handled
+    if state.retime or state.wake_at is None or state.wake_at <= now.mono:
+        effects += timing.due(state, now)
+        effects += timing.wake(state, now)
     return effects
 
 
@@ -130,7 +134,7 @@ def _word(paused: bool) -> str:
 
 def _hosts_owned(state: State, event: HostsOwned, now: Now) -> list[Effect]:
     """Take over a configuration; hosts that stay keep their gate, health and running tasks."""
-    state.policy, state.types = event.policy, event.types
+    state.policy, state.types, state.retime = event.policy, event.types, True
     state.routes.clear()
     before = state.hosts
     state.hosts = {h.name: _merge(before.get(h.name), h, now) for h in event.hosts}
@@ -198,11 +202,11 @@ def _tasks_queued(state: State, event: TasksQueued) -> list[Effect]:
 
 def _learn_due(state: State, due_ms: int | None) -> None:
     if due_ms is not None and (state.next_due_ms is None or due_ms < state.next_due_ms):
-        state.next_due_ms = due_ms
+        state.next_due_ms, state.retime = due_ms, True
 
 
 def _promoted(state: State, event: Promoted) -> list[Effect]:
-    state.promoting = False
+    state.promoting, state.retime = False, True
     state.next_due_ms = event.next_due_ms
     for task_id in event.expired:
         state.remove(task_id)
@@ -329,7 +333,7 @@ def _end_text(end: End, view: EndView) -> str:
 
 def _store_failed(state: State, event: StoreFailed, now: Now) -> list[Effect]:
     """Nothing happened in the store: give slots back, and try again in a while."""
-    state.store_retry_at = now.mono + STORE_RETRY_S
+    state.store_retry_at, state.retime = now.mono + STORE_RETRY_S, True
     state.store_error = event.message
     for claim in event.claims:
         claiming = state.claiming.pop(claim.task_id, None)

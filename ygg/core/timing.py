@@ -63,6 +63,7 @@ def _due_hosts(state: State, now: Now) -> list[Effect]:
 
 def wake(state: State, now: Now) -> list[Effect]:
     """WakeAt for the earliest thing to come, when it differs from the last one asked for."""
+    state.retime = False
     times = [] if not state.hosts else [state.poll_at, _busy_or_regain(state, now)]
     if state.store_retry_at is not None:
         times = [state.store_retry_at]

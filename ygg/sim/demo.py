@@ -100,7 +100,7 @@ class Report:
 def run(options: Options) -> int:
     """Run the demo; 0 when every task ended as it should and nothing was off."""
     logging.getLogger("ygg").addHandler(logging.NullHandler())  # the last resort would be stderr
-    report = asyncio.run(demo(options))
+    report = wire.run(demo(options))
     if options.as_json:
         print(json.dumps(report.as_dict()))
     else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import fields
 from functools import lru_cache
 from typing import Any
 
@@ -22,6 +22,9 @@ TASK_COLUMNS = (
     "cancel_requested, reason, error, created_ms, queued_ms, started_ms, finished_ms, lane"
 )
 HEAD_COLUMNS = "id, seq, version, created_ms, deadline_ms"
+
+
+_USAGE = tuple(f.name for f in fields(Usage))
 
 
 def fetch(db: apsw.Connection, sql: str, values: Sequence[Any] = ()) -> list[Row]:
@@ -70,7 +73,7 @@ def to_result(row: Row) -> Result:
 
 def result_values(result: Result) -> tuple[str | None, ...]:
     """Values for content, thinking, stop_reason, model, backend, usage."""
-    usage = {k: v for k, v in asdict(result.usage).items() if v is not None}
+    usage = {k: v for k in _USAGE if (v := getattr(result.usage, k)) is not None}
     return (
         result.content, result.thinking, result.stop_reason, result.model, result.backend, dumps(usage),
     )  # fmt: skip

@@ -1,0 +1,137 @@
+"""Planted bugs in the API, its server and its client."""
+
+from __future__ import annotations
+
+from tests.mutants.mutant import Mutant
+
+ASYNC = "tests/surface/test_api_async.py"
+TASKS = "tests/surface/test_api_tasks.py"
+INPUT = "tests/surface/test_api_input.py"
+SERVER = "tests/surface/test_api_server.py"
+CLIENT = "tests/surface/test_client.py"
+DESKS = "tests/surface/test_client_desks.py"
+
+MUTANTS: list[Mutant] = [
+    Mutant(
+        "a retryable submit is sent twice",
+        "ygg/client.py",
+        '            if method != "GET":\n',
+        '            if method == "NEVER":\n',
+        (CLIENT + "::test_a_submit_that_was_cut_is_never_sent_twice",),
+    ),
+    Mutant(
+        "a socket that may not be opened counts as no daemon",
+        "ygg/client.py",
+        "    except (FileNotFoundError, ConnectionRefusedError, NotADirectoryError):",
+        "    except (FileNotFoundError, ConnectionRefusedError, NotADirectoryError, PermissionError):",
+        (CLIENT + "::test_a_socket_that_may_not_be_opened_says_how_to_join",),
+    ),
+    Mutant(
+        "an error in a later part loses the acknowledged ones",
+        "ygg/client.py",
+        "            if not answers:\n                raise",
+        "            raise",
+        (CLIENT + "::test_an_error_in_a_later_part_keeps_what_was_acknowledged",),
+    ),
+    Mutant(
+        "expired tasks look queued to polling clients",
+        "ygg/api/bodies.py",
+        '    State.EXPIRED: "failed",',
+        '    State.EXPIRED: "queued",',
+        (ASYNC,),
+    ),
+    Mutant(
+        "a bound is told as an exact position",
+        "ygg/api/submits.py",
+        '"position_is_bound": ahead >= EXACT',
+        '"position_is_bound": False',
+        (ASYNC + "::test_a_position_beyond_the_exact_range_is_a_bound",),
+    ),
+    Mutant(
+        "atomic submits store the good documents",
+        "ygg/api/submits.py",
+        "if bulk.atomic and len(good) < len(checked):",
+        "if False:",
+        (TASKS + "::test_an_atomic_submit_with_one_bad_document_stores_nothing",),
+    ),
+    Mutant(
+        "capacity is forgotten",
+        "ygg/api/submits.py",
+        "capacity=config.policy.capacity",
+        "capacity=None",
+        (ASYNC + "::test_a_full_queue_answers_when_to_come_back",),
+    ),
+    Mutant(
+        "NUL bytes pass", "ygg/api/schemas.py", '    if "\\0" in text:', "    if False:", (INPUT,)
+    ),
+    Mutant(
+        "NaN in a body passes",
+        "ygg/api/app.py",
+        "json.loads(raw, parse_constant=_no_constant)",
+        "json.loads(raw)",
+        (INPUT + "::test_bodies_that_cannot_be_read_are_refused",),
+    ),
+    Mutant(
+        "bodies are read without bound",
+        "ygg/api/app.py",
+        "        if size > most:",
+        "        if False:",
+        (INPUT + "::test_bodies_over_the_limit_are_refused_while_they_arrive",),
+    ),
+    Mutant(
+        "a live daemon's socket is taken over",
+        "ygg/api/server.py",
+        "        except ConnectionRefusedError:\n            _unlink(path)\n            return\n",
+        "        except ConnectionRefusedError:\n            pass\n        _unlink(path)\n        return\n",
+        (SERVER + "::test_a_socket_somebody_answers_on_is_left_alone",),
+    ),
+    Mutant(
+        "any file in the socket's place is removed",
+        "ygg/api/server.py",
+        "    if not path.is_socket():",
+        "    if False:",
+        (SERVER + "::test_a_file_that_is_no_socket_is_never_removed",),
+    ),
+    Mutant(
+        "followers that leave are kept",
+        "ygg/api/handlers.py",
+        "            async with aclosing(self._control.follow(task_id)) as items:  # type: ignore[type-var]\n                async for item in items:\n                    yield _event(item)",
+        "            async for item in self._control.follow(task_id):\n                yield _event(item)",
+        (TASKS + "::test_a_follower_that_leaves_is_forgotten",),
+    ),
+    Mutant(
+        "ids of one millisecond may meet",
+        "ygg/api/intake.py",
+        "        same = now_ms == self._last_ms",
+        "        same = False",
+        (INPUT + "::test_ids_of_one_millisecond_never_meet",),
+    ),
+    Mutant(
+        "a bug's text reaches the caller",
+        "ygg/api/app.py",
+        "            if not started:\n                await _failed(_BUG)(scope, receive, send)",
+        "            raise",
+        (TASKS + "::test_a_bug_is_logged_and_answered_without_its_text",),
+    ),
+    Mutant(
+        "tasks are retried by state a page at most",
+        "ygg/api/handlers.py",
+        "        while found := await self._control.archive.find(which):\n            ids += [t.id for t in found]\n            which = replace(which, before_seq=found[-1].seq)",
+        "        found = await self._control.archive.find(which)\n        ids += [t.id for t in found]",
+        (TASKS + "::test_retry_by_state_takes_every_such_task_oldest_first",),
+    ),
+    Mutant(
+        "a paused queue is estimated",
+        "ygg/api/submits.py",
+        " if flows else None",
+        "",
+        (ASYNC + "::test_nothing_is_estimated_while_the_queue_does_not_move",),
+    ),
+    Mutant(
+        "offline writes hold the lock",
+        "ygg/api/offline.py",
+        "                await archive.close()\n",
+        "                pass\n",
+        (DESKS + "::test_writing_needs_the_lock_and_reading_does_not",),
+    ),
+]
