@@ -9,7 +9,7 @@ import shutil
 import socket
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +30,18 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "run" / "ygg.sock"
 
 
+@pytest.fixture(params=["asyncio", "uvloop"])
+def new_loop(request: pytest.FixtureRequest) -> Callable[[], asyncio.AbstractEventLoop]:
+    """The loops a daemon may run on."""
+    made: Callable[[], asyncio.AbstractEventLoop] = pytest.importorskip(
+        request.param
+    ).new_event_loop
+    return made
+
+
 @pytest.fixture
-def live(path: Path) -> Iterator[Api]:
-    with served(path) as found:
+def live(path: Path, new_loop: Callable[[], asyncio.AbstractEventLoop]) -> Iterator[Api]:
+    with served(path, new_loop=new_loop) as found:
         yield found
 
 
@@ -98,8 +107,10 @@ def test_a_path_too_long_for_a_socket_is_a_clear_error(tmp_path: Path) -> None:
         bind(tmp_path / ("d" * 120) / "ygg.sock")
 
 
-def test_the_socket_is_gone_after_the_server(path: Path) -> None:
-    with served(path):
+def test_the_socket_is_gone_after_the_server(
+    path: Path, new_loop: Callable[[], asyncio.AbstractEventLoop]
+) -> None:
+    with served(path, new_loop=new_loop):
         assert path.is_socket()
     assert not path.exists()
 
@@ -129,9 +140,11 @@ async def test_stopping_does_not_wait_for_a_stream(path: Path) -> None:
         await writer.wait_closed()
 
 
-def test_a_connection_made_while_the_server_stops_is_closed(path: Path) -> None:
+def test_a_connection_made_while_the_server_stops_is_closed(
+    path: Path, new_loop: Callable[[], asyncio.AbstractEventLoop]
+) -> None:
     for _ in range(5):
-        with served(path):
+        with served(path, new_loop=new_loop):
             remote = Remote(path)
         with pytest.raises(Unavailable):
             remote.tasks()  # at once: not after the minute an answer may take

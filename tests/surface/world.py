@@ -103,11 +103,15 @@ def play(scene: Callable[[Api], Coroutine[Any, Any, None]], capacity: int = 1000
 
 
 @contextmanager
-def served(path: Path, latency_s: float = 0.01) -> Iterator[Api]:
+def served(
+    path: Path,
+    latency_s: float = 0.01,
+    new_loop: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop,
+) -> Iterator[Api]:
     """The same on a unix socket, its loop in a thread of its own: for clients that block."""
     ready, stop = threading.Event(), asyncio.Event()
     found: list[Api] = []
-    loop = asyncio.new_event_loop()
+    loop = new_loop()
 
     async def main() -> None:
         async with api() as inside, serve(build_app(inside.handlers), path):
