@@ -69,7 +69,7 @@ async def legacy(urls: dict[str, str], tasks: int, folder: Path) -> float:
     began = time.perf_counter()
     serving = asyncio.create_task(legacy.serve(config, database, stop))
     archive = open_archive(database)
-    while (await archive.counts()).state(State.COMPLETED) < tasks:
+    while (await archive.counts()).state(State.COMPLETED) < tasks:  # noqa: ASYNC110 - outside judge
         await asyncio.sleep(0.02)
     took = time.perf_counter() - began
     await archive.close()

@@ -1,0 +1,70 @@
+"""`make bench`: every figure in one run, checked against its goal and written into docs/performance.md."""
+
+from __future__ import annotations
+
+import json
+import platform
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from bench import daemon, depth, drain, makespan
+
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "performance.md"
+START, END = "<!-- figures: written by make bench -->", "<!-- end of figures -->"
+
+#: (name, section, key, goal, comparison)
+GOALS: tuple[tuple[str, str, str, float, str], ...] = (
+    ("drain: ygg / bare program, tasks per second", "drain", "ratio", 0.5, ">="),
+    ("drain: memory, MB", "drain", "ygg_rss_mb", 100, "<="),
+    ("makespan / bound, 300 tasks of 200 ms", "makespan", "ygg_ratio", 1.02, "<="),
+    ("pickup: p50 ygg / bare program", "pickup", "p50_ratio", 2.5, "<="),
+    ("pickup: p99, ms", "pickup", "ygg_p99_ms", 15, "<="),
+    ("claim: p50 at 1 M / at the smallest queue", "depth", "p50_ratio", 1.5, "<="),
+    ("claim: p99 at 1 M / at the smallest queue", "depth", "p99_ratio", 3, "<="),
+    ("memory with 1 M queued, MB", "depth", "memory_mb", 150, "<="),
+    ("idle: CPU, % of a core", "idle", "cpu_percent", 0.5, "<="),
+    ("start-up: ygg --version / import typer", "start_up", "version_ratio", 2, "<="),
+    ("start-up: ygg submit / import typer", "start_up", "submit_ratio", 2, "<="),
+)
+
+
+def main() -> int:
+    figures: dict[str, dict[str, Any]] = {}
+    steps: tuple[tuple[str, Callable[[], dict[str, Any]]], ...] = (
+        ("drain", drain.run), ("makespan", makespan.run), ("depth", depth.run),
+    )  # fmt: skip
+    for name, measure in steps:
+        figures[name] = measure()
+        print(name, json.dumps(figures[name]), flush=True)
+    figures |= daemon.run()
+    table, missed = _table(figures)
+    _write(table, figures)
+    print("\n".join(table))
+    return 1 if missed else 0
+
+
+def _table(figures: dict[str, dict[str, Any]]) -> tuple[list[str], int]:
+    lines, missed = ["| what | goal | measured | |", "|---|---|---|---|"], 0
+    for name, section, key, goal, sign in GOALS:
+        value = figures[section][key]
+        met = value >= goal if sign == ">=" else value <= goal
+        missed += not met
+        lines.append(f"| {name} | {sign} {goal:g} | {value:g} | {'met' if met else '**missed**'} |")
+    return lines, missed
+
+
+def _write(table: list[str], figures: dict[str, dict[str, Any]]) -> None:
+    machine = f"{platform.system()} {platform.machine()}, Python {platform.python_version()}"
+    raw = json.dumps(figures, indent=1)
+    block = "\n".join(
+        [START, "", f"Measured on {machine}.", "", *table, "", "```json", raw, "```", "", END]
+    )
+    text = PAGE.read_text(encoding="utf-8")
+    before, _, rest = text.partition(START)
+    PAGE.write_text(before + block + rest.partition(END)[2], encoding="utf-8")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,20 @@
+"""`make tools`: tools that are no Python packages, and which tests are skipped without them."""
+
+from __future__ import annotations
+
+import shutil
+
+TOOLS = {
+    "systemd-analyze": "verification of systemd/ygg.service",
+    "tmux": "driving the live view in a terminal by hand; no test needs it",
+}
+
+
+def main() -> None:
+    for tool, purpose in TOOLS.items():
+        found = shutil.which(tool)
+        print(f"{tool:<16} {found or 'missing: skipped'}  ({purpose})")
+
+
+if __name__ == "__main__":
+    main()
