@@ -128,7 +128,12 @@ class _Daemon:
         from ygg.api.server import serve
 
         socket = paths.daemon_socket(os.environ)
-        handlers = Handlers(scope.dispatcher, lambda: scope.config)
+        about = {
+            "pid": os.getpid(),
+            "store": str(self.state / wire.DATABASE),
+            "socket": str(socket),
+        }
+        handlers = Handlers(scope.dispatcher, lambda: scope.config, about=about)
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(serve(build_app(handlers), socket))
             if self.view:

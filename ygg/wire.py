@@ -19,7 +19,7 @@ from ygg.model import Endpoint, Host
 if TYPE_CHECKING:
     from ygg.client import Desk
     from ygg.config import Config
-    from ygg.loop import Dispatcher
+    from ygg.dispatcher import Dispatcher
     from ygg.ports import Backend, Backends
     from ygg.stores.sqlite import SqliteStore
 
@@ -115,7 +115,7 @@ async def running(
 
     Raises StoreError when the database cannot be opened or another process owns it.
     """
-    from ygg.loop import Dispatcher
+    from ygg.dispatcher import Dispatcher
 
     store = open_store(database, on_fatal=on_fatal)
     try:

@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
-from tests.mutants import backends, config, core, stores, surface
+from tests.mutants import api, backends, config, core, stores, surface
 
-MUTANTS = [*core.MUTANTS, *stores.MUTANTS, *backends.MUTANTS, *config.MUTANTS, *surface.MUTANTS]
+MUTANTS = [
+    *core.MUTANTS,
+    *stores.MUTANTS,
+    *backends.MUTANTS,
+    *config.MUTANTS,
+    *surface.MUTANTS,
+    *api.MUTANTS,
+]

@@ -28,7 +28,7 @@ MUTANTS: list[Mutant] = [
     ),
     Mutant(
         "submits are taken while draining",
-        "ygg/loop.py",
+        "ygg/dispatcher.py",
         "        if self.state.draining:",
         "        if False:",
         ("tests/shell/test_loop.py::test_a_shutdown_waits_for_running_calls_and_refuses_submits",),

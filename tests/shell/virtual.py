@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from tests.builders import new_task
-from ygg.loop import Dispatcher
+from ygg.dispatcher import Dispatcher
 from ygg.model import (
     Call,
     Candidate,
