@@ -95,8 +95,11 @@ def run(config_path: str | None, *, view: bool = True) -> int:
     config = load_found(config_path, os.environ)
     state = paths.state_dir(os.environ)
     show = view and _view_wanted()
-    set_up_logging(state, console=not show)
-    return wire.run(_Daemon(config, config_path, state, show).main())
+    log_path = set_up_logging(state, console=not show)
+    code = wire.run(_Daemon(config, config_path, state, show).main())
+    if show:
+        sys.stdout.write(f"ygg stopped; what it did is in {log_path}\n")
+    return code
 
 
 def _view_wanted() -> bool:

@@ -48,7 +48,7 @@ async def serve(config: Config, database: Path, stop: threading.Event) -> None:
 
     The threads do the scheduling; store and HTTP verbs run in this event loop, which they wait for.
     """
-    store = wire.open_store(database)
+    store = wire.open_store(database, config)
     backends = wire.build_backends(config.hosts.values())
     loop = asyncio.get_running_loop()
     await store.recover(_now_ms(), config.policy.max_crashes)

@@ -63,6 +63,7 @@ async def close_backends(backends: Backends) -> None:
 
 def open_store(
     database: Path,
+    config: Config,
     *,
     dispatcher: bool = True,
     on_fatal: Callable[[BaseException], None] | None = None,
@@ -70,7 +71,12 @@ def open_store(
     """The durable queue at `database`. Raises a StoreError."""
     from ygg.stores import sqlite
 
-    return sqlite.open_store(database, dispatcher=dispatcher, on_fatal=on_fatal)
+    return sqlite.open_store(
+        database,
+        dispatcher=dispatcher,
+        on_fatal=on_fatal,
+        retention_s=config.policy.retention_s,
+    )
 
 
 @dataclass(slots=True)
@@ -117,7 +123,7 @@ async def running(
     """
     from ygg.dispatcher import Dispatcher
 
-    store = open_store(database, on_fatal=on_fatal)
+    store = open_store(database, config, on_fatal=on_fatal)
     try:
         dispatcher = Dispatcher(store, store, checked=checked)
         backends = build_backends(config.hosts.values())
@@ -160,7 +166,7 @@ def offline_desk(config_path: str | None, *, write: bool) -> Desk:
 
     def opened() -> Opened:
         if write:
-            store = open_store(database, dispatcher=False)
+            store = open_store(database, config, dispatcher=False)
             return store, store
         return None, open_archive(database)
 

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from ygg.cli.app import Globals, Json, app
+from ygg.errors import Interrupted
 
 
 @app.command()
@@ -63,4 +64,8 @@ def demo(
         as_json=json_, tasks=tasks, seed=seed, latency_ms=latency, faults=faults,
         keep=None if keep is None else Path(keep),
     )  # fmt: skip
-    raise typer.Exit(run(options))
+    try:
+        code = run(options)
+    except KeyboardInterrupt:
+        raise Interrupted("the demo was stopped", hint="nothing of it is left behind") from None
+    raise typer.Exit(code)
