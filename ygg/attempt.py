@@ -111,7 +111,7 @@ class _Run:
             content="".join(self.content),
             stop_reason=done.stop_reason,
             model=done.model,
-            backend=self.backend.endpoint.backend,
+            backend=done.dialect or self.backend.endpoint.backend,
             usage=usage,
             thinking="".join(self.thinking) or None,
         )

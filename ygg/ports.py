@@ -215,6 +215,9 @@ class Done:
     stop_reason: str
     model: str
     usage: Usage
+    dialect: str = (
+        ""  #: what the server turned out to be: llama.cpp, vllm; "" where the backend says it
+    )
 
 
 class Backend(Protocol):

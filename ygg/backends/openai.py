@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ygg.backends import failures
 from ygg.backends.http import Got, Http, as_count, as_ms, as_name, as_object, as_text, with_system
@@ -63,7 +63,7 @@ class OpenAIBackend:
                         yield piece
                     if answer.ended:
                         break
-            done = answer.done(call)
+            done = replace(answer.done(call), dialect=self.dialect or "")
             await reply.drain()
             yield done
         finally:
