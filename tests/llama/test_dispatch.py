@@ -88,10 +88,8 @@ async def test_cancelling_a_running_task_frees_the_slot_of_the_server(
         assert await busy_slots(slow) == 1
         assert (await dispatcher.cancel(task.id)).state is State.CANCELLED
         async with asyncio.timeout(10):
-            while await busy_slots(
-                slow
-            ):  # asked no faster than llama.cpp can notice, see its facts
-                await asyncio.sleep(2)
+            while await busy_slots(slow):  # noqa: ASYNC110 - another process tells no events
+                await asyncio.sleep(2)  # llama.cpp notices no faster
 
 
 async def test_a_task_whose_server_is_killed_in_mid_answer_is_finished_elsewhere(

@@ -17,6 +17,7 @@ from ygg.api.offline import OfflineDesk, Opened
 from ygg.client import Desk, Remote
 from ygg.errors import ConfigError, Conflict, InvalidInput, NotFound, StoreLocked, Unavailable
 from ygg.model import Candidate, Endpoint, Health, HostHealth, State
+from ygg.stores import sqlite
 from ygg.stores.memory import MemoryStore
 
 LATER = {"prompt": "hello", "not_before": "1h"}
@@ -170,7 +171,7 @@ def test_a_waiting_task_waits_for_a_daemon(tmp_path: Path) -> None:
 def test_writing_needs_the_lock_and_reading_does_not(tmp_path: Path) -> None:
     _offline(tmp_path).submit([LATER])
     database = tmp_path / "state" / "ygg.db"
-    held = wire.open_store(database, dispatcher=False)
+    held = sqlite.open_store(database, dispatcher=False)
     try:
         assert len(_offline(tmp_path, write=False).tasks()["tasks"]) == 1
         with pytest.raises(StoreLocked):
