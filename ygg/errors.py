@@ -52,6 +52,20 @@ class Conflict(YggError):
     http_status = 409
 
 
+class LeftOut(Conflict):
+    """Nothing is wrong with this task; another one of the same atomic submit was refused."""
+
+    code = "left_out"
+
+    def __init__(
+        self,
+        message: str = "not stored: another task of this submit was refused",
+        *,
+        hint: str = "",
+    ) -> None:
+        super().__init__(message, hint=hint)
+
+
 class Unavailable(YggError):
     """The daemon, its socket or the store cannot be reached or used now."""
 

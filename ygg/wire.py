@@ -17,8 +17,8 @@ from ygg.errors import ConfigError
 from ygg.model import Endpoint, Host
 
 if TYPE_CHECKING:
-    from ygg.client import Desk
     from ygg.config import Config
+    from ygg.desk import Desk
     from ygg.dispatcher import Dispatcher
     from ygg.ports import Backend, Backends
     from ygg.stores.sqlite import SqliteStore

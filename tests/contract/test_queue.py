@@ -13,6 +13,7 @@ from ygg.errors import (
     Conflict,
     IllegalTransition,
     InvalidInput,
+    LeftOut,
     NotFound,
     QueueFull,
     StoreError,
@@ -125,7 +126,7 @@ async def test_an_atomic_submit_stores_all_or_nothing(store: Store) -> None:
     await put(store, idempotency_key="k", body_hash="one")
     good, bad = new_task(), new_task(idempotency_key="k", body_hash="two")
     answers = await store.submit([good, bad], NOW)
-    assert [type(a) for a in answers] == [Conflict, Conflict]
+    assert [type(a) for a in answers] == [LeftOut, Conflict]
     assert "not stored" in str(answers[0])
     with pytest.raises(NotFound):
         await store.get(good.id)

@@ -28,7 +28,7 @@ MUTANTS: list[Mutant] = [
     ),
     Mutant(
         "an error in a later part loses the acknowledged ones",
-        "ygg/client.py",
+        "ygg/desk.py",
         "            if not answers:\n                raise",
         "            raise",
         (CLIENT + "::test_an_error_in_a_later_part_keeps_what_was_acknowledged",),

@@ -36,7 +36,7 @@ Rules that hold everywhere:
 - `status` is one of `queued`, `processing`, `completed`, `failed`, `cancelled` (`batching` is reserved); `state` is ygg's
   own word: `scheduled`, `queued`, `processing`, `blocked`, `completed`, `failed`, `cancelled`, `expired`.
 - An error is `{"error": {"code", "message", "hint"}}`. Codes and statuses: `invalid_input` 422, `not_found` 404,
-  `method_not_allowed` 405, `conflict` 409, `too_large` 413, `queue_full`, `draining`, `unavailable`, `store_error`,
+  `method_not_allowed` 405, `conflict`, `left_out` 409, `too_large` 413, `queue_full`, `draining`, `unavailable`, `store_error`,
   `store_locked` 503, `store_full` 507, `internal` 500. `Retry-After` is set where the time is known.
 - Unknown keys are errors. Text with NUL bytes or lone surrogates, NaN and infinities are refused. A body may have 16 MiB,
   that of `POST /v1/tasks` 64 MiB.

@@ -50,7 +50,7 @@ def test_a_bulk_submit_answers_for_each_document_in_its_place() -> None:
 def test_an_atomic_submit_with_one_bad_document_stores_nothing() -> None:
     async def scene(api: Api) -> None:
         good, bad = await _put(api, {}, {"priority": 9}, atomic=True)
-        assert good["error"]["code"] == "conflict"
+        assert good["error"]["code"] == "left_out"
         assert bad["error"]["message"].startswith("priority:")
         assert (await api.get("/v1/tasks"))["tasks"] == []
 

@@ -16,8 +16,10 @@ import pytest
 
 from tests.surface.world import Api, served
 from ygg import client as client_module
+from ygg import desk as desk_module
 from ygg import errors
-from ygg.client import Remote, connect, error_of, in_parts, waited
+from ygg.client import Remote, connect
+from ygg.desk import error_of, in_parts, waited
 from ygg.errors import Conflict, InvalidInput, NotFound, StoreFull, Unavailable, YggError
 
 PROMPT = {"prompt": "hello"}
@@ -271,7 +273,7 @@ def test_waiting_returns_with_the_time(remote: Remote, live: Api) -> None:
 
 def test_waiting_longer_than_one_poll_polls_again(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter(range(0, 10_000, 25))
-    monkeypatch.setattr(client_module.time, "monotonic", lambda: float(next(clock)))
+    monkeypatch.setattr(desk_module.time, "monotonic", lambda: float(next(clock)))
     polls: list[float] = []
 
     def once(seconds: float) -> dict[str, str]:
@@ -288,7 +290,7 @@ def test_waiting_longer_than_one_poll_polls_again(monkeypatch: pytest.MonkeyPatc
 def test_a_long_list_is_sent_in_parts_and_answered_in_order(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(client_module, "PART", 3)
+    monkeypatch.setattr(desk_module, "PART", 3)
     sent: list[list[int]] = []
 
     def send(docs: list[int]) -> list[dict[str, int]]:
@@ -304,7 +306,7 @@ def test_a_long_list_is_sent_in_parts_and_answered_in_order(
 
 
 def test_big_documents_make_small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client_module, "PART_BYTES", 1000)
+    monkeypatch.setattr(desk_module, "PART_BYTES", 1000)
     sizes: list[int] = []
 
     def send(docs: list[str]) -> list[dict[str, str]]:
@@ -318,7 +320,7 @@ def test_big_documents_make_small_parts(monkeypatch: pytest.MonkeyPatch) -> None
 def test_an_error_in_a_later_part_keeps_what_was_acknowledged(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(client_module, "PART", 2)
+    monkeypatch.setattr(desk_module, "PART", 2)
 
     def send(docs: list[int]) -> list[dict[str, object]]:
         if 3 in docs:

@@ -14,7 +14,8 @@ from tests.builders import ANSWER, claim_of, end_of
 from tests.surface.world import config, served
 from ygg import client, paths, wire
 from ygg.api.offline import OfflineDesk, Opened
-from ygg.client import Desk, Remote
+from ygg.client import Remote
+from ygg.desk import Desk
 from ygg.errors import ConfigError, Conflict, InvalidInput, NotFound, StoreLocked, Unavailable
 from ygg.model import Candidate, Endpoint, Health, HostHealth, State
 from ygg.stores import sqlite

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from ygg.api.handlers import Handlers
-from ygg.client import in_parts, raise_told, waited
 from ygg.core import explain as explaining
 from ygg.core.state import HostState, Server
 from ygg.core.state import State as SchedulingState
+from ygg.desk import in_parts, raise_told, waited
 from ygg.errors import Unavailable, YggError
 from ygg.model import (
     FINAL,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ygg.api import bodies
 from ygg.api.intake import async_task, new_task
 from ygg.api.schemas import MAX_TASKS, BulkSubmit, parse
-from ygg.errors import Conflict, InvalidInput, YggError
+from ygg.errors import InvalidInput, LeftOut, YggError
 from ygg.model import JsonDict, NewTask, ReasonCode, State, Submitted, Task
 from ygg.ports import Control
 
@@ -124,4 +124,4 @@ def _submitted(answer: Submitted | YggError) -> JsonDict:
 def _refused(checked: NewTask | YggError) -> JsonDict:
     if isinstance(checked, YggError):
         return bodies.error_body(checked)
-    return bodies.error_body(Conflict("not stored: another task of this submit was refused"))
+    return bodies.error_body(LeftOut())

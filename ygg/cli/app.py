@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from ygg.client import Desk
+    from ygg.desk import Desk
 
 app = typer.Typer(
     name="ygg",

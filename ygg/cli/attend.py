@@ -8,12 +8,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ygg.cli import output
+from ygg.desk import OVER
 from ygg.errors import Interrupted, InvalidInput, TaskFailed, WaitTimeout
 
 if TYPE_CHECKING:
-    from ygg.client import Desk
-
-OVER = ("completed", "failed", "cancelled", "expired", "blocked")
+    from ygg.desk import Desk
 
 
 def wait(found: Desk, ids: Sequence[str], timeout: str | None) -> list[dict[str, Any]]:

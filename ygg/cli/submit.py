@@ -12,10 +12,10 @@ import typer
 
 from ygg.cli import output
 from ygg.cli.app import Json, app, desk
-from ygg.errors import InvalidInput, NotFound, YggError
+from ygg.errors import InvalidInput, LeftOut, NotFound, YggError
 
 if TYPE_CHECKING:
-    from ygg.client import Desk
+    from ygg.desk import Desk
 
 CHUNK = 500  #: documents per request of a bulk submit
 
@@ -117,7 +117,7 @@ def _refusal(answer: dict[str, Any]) -> dict[str, Any] | None:
 
 def as_error(told: dict[str, Any]) -> YggError:
     """An error that came as part of an answer."""
-    from ygg.client import error_of
+    from ygg.desk import error_of
 
     return error_of(told)
 
@@ -248,7 +248,7 @@ def _send(found: Desk, name: str, lines: list[Line], *, atomic: bool, as_json: b
 
 def _report(name: str, number: int, told: dict[str, Any]) -> int:
     """1 for a bad line, 0 for a good one that an atomic submit left out."""
-    if told["message"].startswith("not stored: another task"):
+    if told["code"] == LeftOut.code:
         return 0
     output.say(f"{name}:{number}: {told['message']}")
     return 1

@@ -14,6 +14,7 @@ from ygg.errors import (
     Conflict,
     IllegalTransition,
     InvalidInput,
+    LeftOut,
     NotFound,
     QueueFull,
     StoreError,
@@ -154,8 +155,7 @@ class MemoryStore:
                 answers.append(error)
         if atomic and any(isinstance(a, YggError) for a in answers):
             self._rows, self._keys, self._logs, self._next_seq = saved
-            refused = Conflict("not stored: another task of this submit was refused")
-            return [a if isinstance(a, YggError) else refused for a in answers]
+            return [a if isinstance(a, YggError) else LeftOut() for a in answers]
         return answers
 
     def _submit(self, new: NewTask, now_ms: int, capacity: int | None) -> Submitted:

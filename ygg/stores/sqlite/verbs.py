@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import apsw
 
-from ygg.errors import Conflict, InvalidInput, NotFound, QueueFull, YggError
+from ygg.errors import Conflict, InvalidInput, LeftOut, NotFound, QueueFull, YggError
 from ygg.model import (
     FINAL,
     Claim,
@@ -312,10 +312,7 @@ class Refused(Exception):
     def __init__(self, answers: list[Submitted | YggError]) -> None:
         super().__init__("atomic submit refused")
         self.answers: list[Submitted | YggError] = [
-            a
-            if isinstance(a, YggError)
-            else Conflict("not stored: another task of this submit was refused")
-            for a in answers
+            a if isinstance(a, YggError) else LeftOut() for a in answers
         ]
 
 
