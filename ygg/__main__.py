@@ -10,10 +10,11 @@ from ygg.errors import Interrupted, YggError
 
 def main() -> None:
     """Run the command line and exit with its code."""
-    sys.exit(_run(sys.argv[1:]))
+    sys.exit(run(sys.argv[1:]))
 
 
-def _run(args: list[str]) -> int:
+def run(args: list[str]) -> int:
+    """The exit code of one command line."""
     if args == ["--version"]:  # the one answer that needs no command tree
         from ygg import __version__
 

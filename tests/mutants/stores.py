@@ -27,6 +27,13 @@ MUTANTS: list[Mutant] = [
         ("tests/stores/test_powercut.py::test_nothing_acknowledged_is_lost_in_25_power_cuts",),
     ),
     Mutant(
+        "the write-ahead log is never folded under load",
+        "ygg/stores/sqlite/writer.py",
+        "                if self._wal_pages >= FOLD_PAGES:",
+        "                if False:",
+        ("tests/stores/test_faults.py::test_the_write_ahead_log_stays_short_while_work_goes_on",),
+    ),
+    Mutant(
         "recovery takes the tasks of the living",
         "ygg/stores/sqlite/verbs.py",
         "state = 'processing' AND epoch <> ?\"",

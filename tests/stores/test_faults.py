@@ -24,7 +24,7 @@ from ygg.errors import (
 )
 from ygg.model import Lane, Priority, State, Submitted
 from ygg.ports import Filter
-from ygg.stores.sqlite import SqliteStore, open_archive, open_store
+from ygg.stores.sqlite import SqliteStore, open_archive, open_store, writer
 
 NOW = 1_800_000_000_000
 
@@ -156,6 +156,17 @@ async def test_a_torn_write_ahead_log_loses_only_its_torn_end(tmp_path: Path) ->
     assert (await again.counts()).total == 4
     await again.close()
     audit(copy)
+
+
+async def test_the_write_ahead_log_stays_short_while_work_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "FOLD_PAGES", 50)
+    store = open_store(tmp_path / "ygg.db")
+    for _ in range(60):
+        await store.submit([new_task(request={"prompt": "x" * 20_000})], NOW)
+    assert (tmp_path / "ygg.db-wal").stat().st_size < 3 * 50 * 4096
+    await store.close()
 
 
 async def test_readers_need_no_lock_and_work_with_and_without_a_daemon(tmp_path: Path) -> None:

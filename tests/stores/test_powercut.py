@@ -15,13 +15,18 @@ from tests.stores.audit import audit_connection
 from tests.stores.powercut import Disk
 from ygg.errors import YggError
 from ygg.model import FINAL, ReasonCode, State, Submitted, Task
-from ygg.stores.sqlite import opening
+from ygg.stores.sqlite import opening, writer
 from ygg.stores.sqlite.ledger import Ledger
 from ygg.stores.sqlite.verbs import Verbs
 from ygg.stores.sqlite.writer import Writer
 
 PATH = "/power.db"
 NOW = 1_800_000_000_000
+
+
+@pytest.fixture(autouse=True)
+def _folding_is_cut_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writer, "FOLD_PAGES", 40)
 
 
 @dataclass

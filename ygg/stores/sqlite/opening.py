@@ -79,7 +79,7 @@ def _prepare(db: apsw.Connection, synchronous: str) -> None:
         "foreign_keys = ON",
         "trusted_schema = OFF",
         "mmap_size = 0",
-        "wal_autocheckpoint = 1000",
+        "wal_autocheckpoint = 0",  # the writer does it, after it has answered
     ):
         db.execute(f"PRAGMA {pragma}")
 

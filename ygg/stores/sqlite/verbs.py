@@ -306,7 +306,7 @@ class Verbs:
         return len(rows)
 
 
-class Refused(Exception):
+class Refused(Conflict):
     """Carries the answers of an atomic submit through the rollback of its savepoint."""
 
     def __init__(self, answers: list[Submitted | YggError]) -> None:

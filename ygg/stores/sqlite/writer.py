@@ -5,6 +5,9 @@ IMMEDIATE … COMMIT and only then resolves their futures, all in one wake-up of
 no linger: while one group is in its fsync the next one gathers. An operation that fails is rolled
 back to its savepoint and fails alone. When the group itself fails (disk full, I/O error), each of
 its operations is tried once more in a transaction of its own, so that those that still fit are done.
+
+The log is folded here and not by SQLite inside COMMIT: the waiters have their answer first, and an
+error of folding can never be taken for one of the commit.
 """
 
 from __future__ import annotations
@@ -33,9 +36,8 @@ log = logging.getLogger("ygg.store")
 
 T = TypeVar("T")
 GROUP = 256
-IDLE_CHECKPOINT_S = (
-    5.0  #: the WAL is folded into the database when nothing was written for this long
-)
+FOLD_PAGES = 1000  #: pages of log after which it is folded into the database, SQLite's own default
+IDLE_CHECKPOINT_S = 5.0  #: with nothing to write for this long it is folded and truncated
 
 Operation = Callable[[], Any]
 Outcome = tuple[Any, BaseException | None]
@@ -99,7 +101,8 @@ class Writer(threading.Thread):
         self._queue: SimpleQueue[_Job | None] = SimpleQueue()
         self._closing = False
         self._dead: BaseException | None = None
-        self._unfolded = False  # written since the last checkpoint
+        self._unfolded, self._wal_pages = False, 0  # since the last checkpoint
+        connection.set_wal_hook(self._noted)
 
     # --- callers' side -------------------------------------------------------------------------
 
@@ -130,6 +133,8 @@ class Writer(threading.Thread):
                 if group:
                     self._run_group(group)
                     self._resolve(group)
+                if self._wal_pages >= FOLD_PAGES:
+                    self._checkpoint(apsw.SQLITE_CHECKPOINT_PASSIVE)
         except BaseException as error:  # noqa: BLE001 - the last line: tell the owner and the waiters
             self._die(error, group or [])
 
@@ -138,7 +143,8 @@ class Writer(threading.Thread):
         try:
             first = self._queue.get(timeout=IDLE_CHECKPOINT_S if self._unfolded else None)
         except Empty:
-            self._checkpoint()
+            self._unfolded = False
+            self._checkpoint(apsw.SQLITE_CHECKPOINT_TRUNCATE)
             return []
         if first is None:
             return None
@@ -182,7 +188,6 @@ class Writer(threading.Thread):
                     connection.execute("ROLLBACK")
             self._after(False)
             return error
-        self._unfolded = True
         self._after(True)
         return None
 
@@ -210,10 +215,15 @@ class Writer(threading.Thread):
             with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
                 loop.call_soon_threadsafe(_tell, jobs)
 
-    def _checkpoint(self) -> None:
-        self._unfolded = False
+    def _noted(self, _: apsw.Connection, __: str, pages: int) -> int:
+        self._unfolded, self._wal_pages = True, pages
+        return apsw.SQLITE_OK
+
+    def _checkpoint(self, mode: int) -> None:
+        """Fold the log into the database. A failure costs nothing: the log stays and is tried again."""
+        self._wal_pages = 0
         with contextlib.suppress(apsw.Error):
-            self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+            self._connection.wal_checkpoint(mode=mode)
 
     def _die(self, error: BaseException, group: list[_Job]) -> None:
         self._dead = error

@@ -1,0 +1,79 @@
+"""The command line in this process: what a person types, and what comes back."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from ygg import paths
+from ygg.__main__ import run
+
+HOSTS = """\
+hosts:
+  surtr: {slots: 1, backend: ollama, url: "http://127.0.0.1:9", models: [m]}
+  fenrir: {slots: 1, backend: ollama, url: "http://127.0.0.1:9", models: [m]}
+task_types:
+  general: {route: [surtr]}
+  chat: {route: [fenrir], match: {labels: [talk]}}
+"""
+
+
+class Ran(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+    @property
+    def lines(self) -> list[str]:
+        return self.out.splitlines()
+
+
+class Terminal(io.StringIO):
+    """A stream that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+class Cli:
+    """Runs commands with a state directory and a configuration of their own."""
+
+    def __init__(self, folder: Path, patch: pytest.MonkeyPatch) -> None:
+        self.folder, self._patch = folder, patch
+        self.socket = folder / "run" / "ygg" / "ygg.sock"
+        self.config = folder / "hosts.yaml"
+        self.config.write_text(HOSTS)
+        patch.setenv("YGG_STATE", str(folder / "state"))
+        patch.setenv("XDG_RUNTIME_DIR", str(folder / "run"))
+        patch.setenv("YGG_CONFIG", str(self.config))
+        patch.delenv("YGG_SOCKET", raising=False)
+        patch.setattr(paths, "SYSTEM_SOCKET", folder / "none.sock")
+
+    def __call__(self, *args: str, stdin: str | bytes | None = None, tty: bool = False) -> Ran:
+        """`tty`: stdin, stdout and stderr are terminals. Without `stdin` there is a terminal there."""
+        out, err = (Terminal(), Terminal()) if tty else (io.StringIO(), io.StringIO())
+        raw = stdin.encode() if isinstance(stdin, str) else stdin
+        source = Terminal() if raw is None else io.TextIOWrapper(io.BytesIO(raw))
+        with self._patch.context() as patch:
+            patch.setattr("sys.stdin", source)
+            patch.setattr("sys.stdout", out)
+            patch.setattr("sys.stderr", err)
+            code = run(list(args))
+        return Ran(code, out.getvalue(), err.getvalue())
+
+    def ok(self, *args: str, **more: Any) -> Ran:
+        ran = self(*args, **more)
+        assert ran.code == 0, ran
+        return ran
+
+    def submit(self, *args: str) -> str:
+        """The id of a new task."""
+        return self.ok("submit", *(args or ("hello",))).out.strip()

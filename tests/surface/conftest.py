@@ -1,0 +1,37 @@
+"""Fixtures: the command line with a daemon, and without one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.surface.cli import Cli
+from tests.surface.world import Api, served
+
+
+@pytest.fixture
+def offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
+    return Cli(tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def home(offline: Cli) -> Iterator[Api]:
+    """The daemon that `cli` reaches."""
+    with served(offline.socket) as found:
+        yield found
+
+
+@pytest.fixture
+def cli(offline: Cli, home: Api) -> Cli:
+    return offline
+
+
+@pytest.fixture(params=["daemon", "database"])
+def either(request: pytest.FixtureRequest, offline: Cli) -> Iterator[Cli]:
+    if request.param == "database":
+        yield offline
+        return
+    with served(offline.socket):
+        yield offline
