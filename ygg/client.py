@@ -16,7 +16,7 @@ from urllib.parse import quote, urlencode
 
 from ygg import errors, paths
 from ygg.desk import LONG_POLL_S, JsonDict, error_of, in_parts, raise_told, waited
-from ygg.errors import Unavailable, YggError
+from ygg.errors import InvalidInput, Unavailable, YggError
 
 CONNECT_S = 5.0
 EPILOGUE_S = 30.0  #: how much longer than a long poll an answer may take
@@ -104,7 +104,7 @@ class Remote:
     # --- HTTP ----------------------------------------------------------------------------------
 
     def _call(self, method: str, url: str, doc: JsonDict | None = None) -> Any:
-        body = None if doc is None else json.dumps(doc, allow_nan=False).encode()
+        body = None if doc is None else _encoded(doc)
         status, raw, retry_after = self._exchange(method, url, body)
         try:
             answer = json.loads(raw)
@@ -209,6 +209,13 @@ class Remote:
             ) from error
         finally:
             connection.close()
+
+
+def _encoded(doc: JsonDict) -> bytes:
+    try:
+        return json.dumps(doc, allow_nan=False).encode()
+    except ValueError:
+        raise InvalidInput("a number is NaN or infinite, which JSON cannot say") from None
 
 
 def _quoted(task_id: str) -> str:

@@ -47,7 +47,7 @@ def retry(
     blocked: Annotated[bool, typer.Option("--blocked", help="Every blocked task.")] = False,
     json_: Json = False,
 ) -> None:
-    """Queue ended or blocked tasks again, with fresh budgets."""
+    """Queue failed, cancelled, expired or blocked tasks again, with fresh budgets; a backing-off one now."""
     states = [name for name, wanted in (("failed", failed), ("blocked", blocked)) if wanted]
     if bool(states) == bool(task_ids):
         raise InvalidInput(

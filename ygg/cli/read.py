@@ -9,6 +9,7 @@ import typer
 
 from ygg.cli import output
 from ygg.cli.app import Json, app, desk
+from ygg.desk import OVER
 from ygg.errors import YggError
 
 TaskId = Annotated[str, typer.Argument(metavar="ID", help="A task id, or the end of one.")]
@@ -73,10 +74,10 @@ def show(task_id: TaskId, json_: Json = False) -> None:
              "errors", "deferrals", "crashes", "reason", "error", "created_at", "started_at",
              "finished_at", "due_at", "deadline_at", "timeout_s")  # fmt: skip
     for key in shown:
-        if body[key] not in (None, "", []):
+        if body[key] not in (None, "", [], 0):
             output.data(output.safe_for_terminal(f"{key:<14} {_plain(body[key])}"))
-    for reason in body["reasons"]:
-        output.data(output.safe_for_terminal(f"{'why':<14} {reason['text']}"))
+    if body["state"] not in OVER:
+        output.data(output.safe_for_terminal(f"{'why':<14} {body['reasons'][0]['text']}"))
     output.data("")
     output.table(
         ("AT", "TRY", "FROM", "TO", "REASON", "HOST", "DETAIL"), map(_log_row, body["log"])
@@ -113,7 +114,7 @@ def result(
     from ygg.cli import attend
 
     with desk(write=False) as found:
-        if out is None:
+        if out in (None, "-"):
             attend.print_result(found, task_id, as_json=json_)
             return
         body = found.result(task_id)
@@ -123,12 +124,16 @@ def result(
 
 
 def _write(path: Path, text: str) -> None:
-    """Whole or not at all: a temporary file beside it, then a rename."""
+    """Whole or not at all: a temporary file beside it, then a rename. Pipes and devices as they are."""
     partial = path.with_name(f".{path.name}.part")
     try:
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(path)
+        if path.exists() and not path.is_file():
+            path.write_text(text, encoding="utf-8")
+        else:
+            partial.write_text(text, encoding="utf-8")
+            partial.replace(path)
     except OSError as error:
+        partial.unlink(missing_ok=True)
         raise YggError(
             f"{path} cannot be written: {error.strerror}", hint="the answer is kept: ygg result"
         ) from None
@@ -174,9 +179,14 @@ def why(task_id: TaskId, json_: Json = False) -> None:
     if body["estimated_wait_ms"] is not None:
         place += f", expected in {duration(body['estimated_wait_ms'] / 1000)}"
     output.data(f"{body['id']} is {body['state']}{place}")
-    for reason in body["reasons"]:
+    for reason in _once(body["reasons"]):
         until = f" (until {reason['until_at']})" if reason.get("until_at") else ""
         output.data(output.safe_for_terminal(f"  {reason['code']}: {reason['text']}{until}"))
+
+
+def _once(reasons: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The best reason comes first and again with its candidate: said once."""
+    return [r for n, r in enumerate(reasons) if r not in reasons[:n]]
 
 
 @app.command()

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Annotated, Any
+from typing import IO, TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
@@ -179,7 +180,7 @@ def _bulk(name: str, *, atomic: bool, as_json: bool) -> None:
             bad += _send(found, name, docs, atomic=atomic, as_json=as_json)
     if bad:
         raise YggError(
-            f"{bad} bad lines; {'nothing was stored' if atomic else 'the others were stored'}",
+            f"{bad} bad {'line' if bad == 1 else 'lines'}; {'nothing was stored' if atomic else 'the others were stored'}",
             hint="" if atomic else "submit the mended lines alone",
         )
 
@@ -202,7 +203,7 @@ def _documents(stream: IO[bytes]) -> Iterator[Line]:
 
 def _parsed(raw: bytes) -> Any:
     try:
-        return json.loads(raw.decode("utf-8"), parse_constant=_no_number)
+        return json.loads(raw.decode("utf-8"), parse_constant=_no_number, parse_float=_finite)
     except UnicodeDecodeError:
         return InvalidInput("not UTF-8 text")
     except RecursionError:
@@ -211,7 +212,12 @@ def _parsed(raw: bytes) -> Any:
         return InvalidInput(f"no valid JSON: {error}")
 
 
-def _no_number(name: str) -> None:
+def _finite(text: str) -> float:
+    number = float(text)
+    return number if math.isfinite(number) else _no_number(text)
+
+
+def _no_number(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON number")
 
 
@@ -227,28 +233,17 @@ def _chunks(lines: Iterator[Line], size: int | None) -> Iterator[list[Line]]:
 
 
 def _send(found: Desk, name: str, lines: list[Line], *, atomic: bool, as_json: bool) -> int:
-    """Submit the readable lines of a chunk; the number of bad ones, each reported."""
-    unread = [(n, doc) for n, doc in lines if isinstance(doc, YggError)]
-    for number, error in unread:
-        output.say(f"{name}:{number}: {error}")
+    """Submit the readable lines of a chunk; the number of bad ones, each reported in its order."""
+    bad = [(n, str(doc)) for n, doc in lines if isinstance(doc, YggError)]
     good = [(n, doc) for n, doc in lines if not isinstance(doc, YggError)]
-    if not good or (atomic and unread):
-        return len(unread)
-    bad = len(unread)
-    for (number, _), answer in zip(
-        good, found.submit([d for _, d in good], atomic=atomic), strict=True
-    ):
-        refusal = _refusal(answer)
-        if refusal is not None:
-            bad += _report(name, number, refusal)
-        else:
-            output.as_json(answer) if as_json else output.data(answer["id"])
-    return bad
-
-
-def _report(name: str, number: int, told: dict[str, Any]) -> int:
-    """1 for a bad line, 0 for a good one that an atomic submit left out."""
-    if told["code"] == LeftOut.code:
-        return 0
-    output.say(f"{name}:{number}: {told['message']}")
-    return 1
+    if good and not (atomic and bad):
+        answers = found.submit([doc for _, doc in good], atomic=atomic)
+        for (number, _), answer in zip(good, answers, strict=True):
+            refusal = _refusal(answer)
+            if refusal is None:
+                output.as_json(answer) if as_json else output.data(answer["id"])
+            elif refusal["code"] != LeftOut.code:
+                bad.append((number, refusal["message"]))
+    for number, message in sorted(bad):
+        output.say(f"{name}:{number}: {message}")
+    return len(bad)

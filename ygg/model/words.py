@@ -118,6 +118,7 @@ class ReasonCode(StrEnum):
     SUBMITTED = "submitted"
     DUE = "due"
     RETRIED = "retried"  #: by a person
+    PRIORITIZED = "prioritized"  #: by a person
     RECOVERED = "recovered"  #: the dispatcher died while it ran
     POISON = "poison"  #: too many dispatcher crashes while it ran
     DEFERRED = "deferred"

@@ -316,7 +316,7 @@ class MemoryStore:
             raise Conflict(f"task {task_id} has already ended: {task.state}")
         detail = f"priority {int(task.priority)} -> {int(priority)}"
         task = replace(task, priority=priority, version=task.version + 1)
-        self._log(task, now_ms, task.state, ReasonCode.RETRIED, detail, note=True)
+        self._log(task, now_ms, task.state, ReasonCode.PRIORITIZED, detail, note=True)
         self._rows[task_id] = task
         return task
 

@@ -252,7 +252,7 @@ class Verbs:
         detail = f"priority {int(task.priority)} -> {int(priority)}"
         change = (task.state, task.state)
         self._ledger.log(
-            task.seq, now_ms, task.attempt, change, ReasonCode.RETRIED, None, detail, note=True
+            task.seq, now_ms, task.attempt, change, ReasonCode.PRIORITIZED, None, detail, note=True
         )
         return to_task(row, task.lane)
 

@@ -1,0 +1,362 @@
+"""The other commands: exit codes, what goes to stdout and to stderr, JSON, terminals and pipes."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.surface.cli import Cli
+from tests.surface.world import Api
+from ygg.client import Remote
+from ygg.model import HostHealth
+
+ESCAPE = "\x1b[31mred\x1b]0;owned\x07\u202e"
+
+
+def pick(cli: Cli, task: str) -> str:
+    return str(cli.ok("show", task, "--json").json["state"])
+
+
+def done(cli: Cli, *args: str) -> str:
+    """The id of a task that has ended."""
+    task = cli.submit(*(args or ("hello",)))
+    cli.ok("wait", task)
+    return task
+
+
+# --- exit codes -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "args", [("show",), ("result",), ("why",), ("cancel",), ("wait",), ("prioritize",)]
+)
+def test_an_unknown_task_exits_3(either: Cli, args: tuple[str, ...]) -> None:
+    either.submit("hello", "--not-before", "1h")
+    more = ("1",) if args == ("prioritize",) else ()
+    ran = either(*args, "0000-nope", *more)
+    assert (ran.code, ran.out) == (3, "")
+    assert "0000-nope" in ran.err
+
+
+def test_a_daemon_that_is_not_there_exits_69(offline: Cli) -> None:
+    ran = offline("--socket", str(offline.folder / "gone.sock"), "list")
+    assert ran.code == 69
+    assert "ygg loop --async" in ran.err
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("submit", "x"),
+        ("list",),
+        ("status",),
+        ("config", "check"),
+        ("loop",),
+        ("loop", "--no-async"),
+    ],
+)
+def test_a_broken_configuration_exits_78_and_names_the_line(
+    offline: Cli, args: tuple[str, ...]
+) -> None:
+    offline.config.write_text("hosts:\n  surtr: {slotz: 1}\n")
+    ran = offline(*args)
+    assert ran.code == 78
+    assert f"{offline.config}:2" in ran.err
+    assert "slots" in ran.err
+
+
+def test_waiting_longer_than_asked_exits_75(either: Cli) -> None:
+    task = either.submit("hello", "--not-before", "1h")
+    ran = either("wait", task, "--timeout", "0.1")
+    assert ran.code == 75
+    assert f"ygg why {task}" in ran.err
+
+
+@pytest.mark.parametrize("args", [("wait",), ("result", "--follow"), ("submit", "x", "--wait")])
+def test_ctrl_c_exits_130_and_the_task_stays(
+    cli: Cli, home: Api, args: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    home.surtr.latency_s = 60
+    task = cli.submit()
+    monkeypatch.setattr(Remote, "wait", interrupted)
+    monkeypatch.setattr(Remote, "follow", interrupted)
+    if args[0] == "submit":
+        ran = cli(*args)
+    elif args[0] == "wait":
+        ran = cli("wait", task)
+    else:
+        ran = cli("submit", "x", "--follow")
+    assert ran.code == 130
+    assert "ygg cancel" in ran.err
+    assert pick(cli, task) in ("queued", "processing")
+
+
+def test_a_wrong_option_exits_2(offline: Cli) -> None:
+    assert offline("list", "--nope").code == 2
+    offline.submit("x")
+    assert offline("list", "--state", "sleeping").code == 2
+    assert offline("nope").code == 2
+    assert offline("list", "--limit", "0").code == 2
+
+
+def test_a_task_that_failed_exits_1_and_says_why(cli: Cli) -> None:
+    task = cli.submit("hello", "--not-before", "1h")
+    cli.ok("cancel", task)
+    for args in (("wait", task), ("result", task)):
+        ran = cli(*args)
+        assert ran.code == 1
+        assert "cancelled" in ran.err
+
+
+def test_an_unexpected_error_is_one_line_without_a_traceback(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def bug(*_: object, **__: object) -> None:
+        raise RuntimeError("planted")
+
+    monkeypatch.setattr(Remote, "tasks", bug)
+    ran = cli("list")
+    assert ran.code == 1
+    assert ran.err.startswith("error: unexpected error: RuntimeError: planted\nhint: ")
+    with pytest.raises(RuntimeError):
+        cli("--debug", "list")
+
+
+# --- reading --------------------------------------------------------------------------------------
+
+
+def test_lists_filter_and_order(either: Cli) -> None:
+    low = either.submit("a", "-p", "4", "--label", "talk", "--not-before", "1h")
+    high = either.submit("b", "-p", "critical", "--title", "urgent", "--not-before", "1h")
+    assert [t["id"] for t in either.ok("list", "--json").json["tasks"]] == [high, low]
+    for args, found in (
+        (("-t", "chat"), low), (("-p", "0"), high), (("--label", "talk"), low),
+        (("--state", "scheduled", "--limit", "1"), high),
+    ):  # fmt: skip
+        assert [t["id"] for t in either.ok("list", "--json", *args).json["tasks"]] == [found]
+    text = either.ok("list").out
+    assert text.splitlines()[0].split() == ["ID", "P", "STATE", "TYPE", "HOST", "AGE", "TITLE"]
+    assert "urgent" in text
+    assert (
+        either.ok("list", "--state", "failed").err
+        == 'no tasks; ygg submit "Explain WAL" queues one\n'
+    )
+
+
+def test_show_tells_the_state_and_the_whole_log(cli: Cli) -> None:
+    task = done(cli)
+    text = cli.ok("show", task).out
+    assert "completed" in text
+    body = cli.ok("show", task, "--json").json
+    assert [row["to"] for row in body["log"]] == ["queued", "processing", "completed"]
+    for row in body["log"]:
+        assert row["at"] in text
+
+
+def test_an_id_may_be_shortened(cli: Cli) -> None:
+    task = done(cli)
+    assert cli.ok("show", task[-6:], "--json").json["id"] == task
+
+
+def test_the_answer_goes_to_stdout_or_a_file(cli: Cli) -> None:
+    task = done(cli)
+    answer = cli.ok("result", task).out
+    assert answer.strip() == f"{task}:0 {task}:1"
+    target = cli.folder / "answer.txt"
+    assert cli.ok("result", task, "-o", str(target)).out == ""
+    assert target.read_text().strip() == answer.strip()
+    assert cli.ok("result", task, "--json").json["result"]["content"].strip() == answer.strip()
+    assert cli.ok("result", task, "-o", "-").out == answer
+
+
+def test_a_file_that_cannot_be_written_leaves_nothing_half_done(cli: Cli) -> None:
+    task = done(cli)
+    ran = cli("result", task, "-o", str(cli.folder / "no" / "such" / "place"))
+    assert ran.code == 1
+    assert "cannot be written" in ran.err
+    pipe = cli.folder / "device"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    cli.ok("result", task, "-o", str(pipe))
+    assert os.read(reader, 1000).startswith(task.encode())
+    os.close(reader)
+    assert pipe.is_fifo()  # not replaced by a file
+
+
+def test_a_result_before_the_end_says_how_to_wait(either: Cli) -> None:
+    task = either.submit("hello", "--not-before", "1h")
+    ran = either("result", task)
+    assert (ran.code, ran.out) == (1, "")
+    assert "has not ended" in ran.err
+
+
+def test_why_gives_the_reason_and_the_place(cli: Cli, home: Api) -> None:
+    home.surtr.latency_s = 60
+    cli.submit()
+    second, third = cli.submit(), cli.submit()
+    for place, task in enumerate((second, third), 1):
+        body = cli.ok("why", task, "--json").json
+        assert (body["state"], body["position"]) == ("queued", place)
+        text = cli.ok("why", task).out
+        assert f"place {place}" in text
+        assert body["reasons"][0]["text"] in text
+
+
+def test_status_exits_1_only_when_a_host_is_down(cli: Cli, home: Api) -> None:
+    ran = cli.ok("status")
+    assert "● up" in ran.out
+    home.surtr.health = HostHealth.DOWN
+    ran = cli("status")
+    assert ran.code == 1
+    assert "✗ down" in ran.out
+    body = cli("status", "--json").json
+    assert {h["name"]: h["reachable"] for h in body["hosts"]} == {"surtr": False, "fenrir": True}
+
+
+def test_status_without_a_daemon_says_so(offline: Cli) -> None:
+    offline.submit("hello")
+    ran = offline("status")
+    assert ran.code == 1  # nothing listens on the hosts' port
+    assert "ygg loop --async" in ran.out
+    assert offline("status", "--json").json["daemon"] is None
+
+
+# --- changing -------------------------------------------------------------------------------------
+
+
+def test_cancel_tells_each_task_and_goes_on_after_an_error(either: Cli) -> None:
+    one, two = (either.submit("x", "--not-before", "1h") for _ in range(2))
+    ran = either("cancel", one, "0000-nope", two)
+    assert ran.code == 3
+    assert ran.lines == [f"{one} cancelled", f"{two} cancelled"]
+    assert "0000-nope" in ran.err
+
+
+def test_a_running_task_is_left_alone_when_asked(cli: Cli, home: Api) -> None:
+    home.surtr.latency_s = 60
+    task = cli.submit()
+    while pick(cli, task) != "processing":
+        pass
+    assert cli("cancel", task, "--queued-only").code == 1
+    assert cli.ok("cancel", task, "--json").json["tasks"][0]["state"] == "cancelled"
+
+
+def test_retry_queues_again_and_tells_what_it_could_not(either: Cli) -> None:
+    task = either.submit("x", "--not-before", "1h")
+    either.ok("cancel", task)
+    ran = either("retry", task, "0000-nope")
+    assert (ran.code, ran.lines) == (1, [task])
+    assert "0000-nope" in ran.err
+    assert either.ok("retry", "--failed").err == "nothing to retry\n"
+    assert either("retry").code == 2
+    assert either("retry", task, "--failed").code == 2
+
+
+def test_priority_changes(either: Cli) -> None:
+    task = either.submit("x", "--not-before", "1h")
+    assert either.ok("prioritize", task, "high").lines == [f"{task} P1"]
+    assert either.ok("prioritize", task, "4", "--json").json["priority"] == 4
+    assert either("prioritize", task, "7").code == 2
+
+
+def test_config_commands(offline: Cli) -> None:
+    assert "2 hosts, 2 slots, 2 task types" in offline.ok("config", "check").out
+    assert offline.ok("config", "check", "--json").json["ok"] is True
+    assert offline.ok("config", "path").lines == [str(offline.config)]
+    assert offline.ok("config", "path", "--json").json["path"] == str(offline.config)
+    assert offline.ok("config", "show", "--json").json["hosts"]["surtr"]["slots"] == 1
+    assert "surtr" in offline.ok("config", "show").out
+    assert "properties" in offline.ok("config", "schema").json
+
+
+# --- terminals and pipes --------------------------------------------------------------------------
+
+
+def test_escape_codes_of_foreign_text_never_reach_a_terminal(cli: Cli, home: Api) -> None:
+    task = cli.submit(ESCAPE, "--title", ESCAPE, "--label", "red")
+    cli.ok("wait", task)
+    for args in (("list",), ("show", task), ("why", task), ("result", task), ("status",)):
+        ran = cli(*args, tty=True)
+        assert ran.code == 0
+        assert "\x1b" not in ran.out
+        assert "\u202e" not in ran.out
+    assert "red" in cli("list", tty=True).out
+
+
+def test_a_pipe_gets_the_answer_byte_by_byte(offline: Cli) -> None:
+    """`ygg result | program` must not change what the model wrote."""
+    from ygg.cli import output
+
+    assert output.safe_for_terminal(ESCAPE) == ESCAPE
+
+
+def test_json_is_one_line_for_a_pipe_and_indented_for_a_terminal(cli: Cli) -> None:
+    task = done(cli)
+    assert len(cli.ok("show", task, "--json").lines) == 1
+    assert len(cli.ok("show", task, "--json", tty=True).lines) > 10
+
+
+def test_hints_are_for_people_only(cli: Cli) -> None:
+    assert cli.ok("submit", "x").err == ""
+    assert "ygg wait" in cli.ok("submit", "x", tty=True).err
+
+
+def test_a_reader_that_went_away_is_no_error(cli: Cli) -> None:
+    for _ in range(30):
+        cli.submit("x" * 100, "--not-before", "1h", "--title", "t" * 150)
+    done = subprocess.run(
+        ["bash", "-c", f"{sys.executable} -m ygg list -n 100 --json | head -c 10; echo ${{PIPESTATUS[0]}}"],
+        capture_output=True, text=True, check=True, env=dict(os.environ),
+    )  # fmt: skip
+    assert done.stderr == ""
+    assert done.stdout.endswith("0\n")
+
+
+# --- start-up -------------------------------------------------------------------------------------
+
+HEAVY = {"httpx", "pydantic", "fastapi", "uvicorn", "yaml", "apsw", "asyncssh", "ollama", "uvloop"}
+
+
+def loaded_by(cli: Cli, *args: str) -> set[str]:
+    code = (
+        "import json, sys\nfrom ygg.__main__ import run\ncode = run(sys.argv[1:])\n"
+        "print(json.dumps([code, sorted(sys.modules)]), file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *args], capture_output=True, text=True, env=dict(os.environ)
+    )
+    exit_code, modules = json.loads(done.stderr.splitlines()[-1])
+    assert exit_code == 0, done.stderr
+    return set(modules)
+
+
+def test_a_submit_to_the_daemon_loads_nothing_heavy(cli: Cli) -> None:
+    modules = loaded_by(cli, "submit", "hello")
+    assert not {m.split(".")[0] for m in modules} & (HEAVY | {"asyncio"})
+    assert not modules & {"rich.live", "rich.console", "ygg.view.live", "ygg.core", "ygg.config"}
+
+
+@pytest.mark.parametrize("args", [("list",), ("status",), ("list", "--json")])
+def test_reading_loads_nothing_heavy(cli: Cli, args: tuple[str, ...]) -> None:
+    assert not {m.split(".")[0] for m in loaded_by(cli, *args)} & (HEAVY | {"asyncio"})
+
+
+def test_the_version_needs_no_command_tree(cli: Cli) -> None:
+    assert "typer" not in loaded_by(cli, "--version")
+
+
+def test_a_path_of_the_machine_is_never_needed(tmp_path: Path, offline: Cli) -> None:
+    """Commands work from any directory."""
+    done = subprocess.run(
+        [sys.executable, "-m", "ygg", "config", "path"], cwd="/", capture_output=True, text=True,
+        env=dict(os.environ), check=True,
+    )  # fmt: skip
+    assert done.stdout.strip() == str(offline.config)

@@ -1,0 +1,184 @@
+"""`ygg submit`: what is taken, from where, and what is said when it is not."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.surface.cli import Cli
+from tests.surface.world import Api
+
+
+def thousand(folder: Path) -> Path:
+    """A JSONL file of 1,000 lines, three of them bad: broken JSON, an unknown key, a bad priority."""
+    bad = {
+        17: '{"prompt": "x"',
+        400: '{"prompt": "x", "promt": 1}',
+        999: '{"prompt": "x", "priority": 9}',
+    }
+    lines = [
+        bad.get(n, json.dumps({"prompt": f"p{n}", "not_before": "1h"})) for n in range(1, 1001)
+    ]
+    path = folder / "tasks.jsonl"
+    path.write_text("\n".join(lines))
+    return path
+
+
+def test_an_id_is_all_that_stdout_gets(either: Cli) -> None:
+    ran = either.ok("submit", "Explain WAL")
+    assert len(ran.lines) == 1
+    assert either.ok("show", ran.lines[0], "--json").json["id"] == ran.lines[0]
+
+
+def test_without_a_daemon_the_way_to_start_it_is_told(offline: Cli) -> None:
+    assert "ygg loop --async" in offline.ok("submit", "x").err
+
+
+def test_every_option_reaches_the_task(cli: Cli) -> None:
+    task = cli.submit(
+        "hello", "-t", "chat", "-p", "high", "--title", "T", "--label", "a", "--label", "b",
+        "--model", "m", "--host", "fenrir", "--system", "be brief", "--max-tokens", "7",
+        "--temperature", "0.5", "--timeout", "10m", "--not-before", "1h", "--deadline", "2h",
+        "--idempotency-key", "k",
+    )  # fmt: skip
+    shown = cli.ok("show", task, "--json").json
+    assert (shown["type"], shown["priority"], shown["title"]) == ("chat", 1, "T")
+    assert (shown["labels"], shown["state"], shown["timeout_s"]) == (["a", "b"], "scheduled", 600)
+    assert shown["deadline_at"] > shown["due_at"]
+
+
+@pytest.mark.parametrize("args", [("submit",), ("submit", "-"), ("submit", "--file", "-")])
+def test_a_prompt_is_read_from_a_pipe(either: Cli, args: tuple[str, ...]) -> None:
+    assert either.ok(*args, stdin="Grüße\n").lines
+
+
+def test_nothing_waits_for_a_terminal(offline: Cli) -> None:
+    ran = offline("submit")
+    assert (ran.code, ran.out) == (2, "")
+    assert "there is no prompt" in ran.err
+
+
+def test_a_prompt_is_read_from_a_file(either: Cli) -> None:
+    (either.folder / "prompt.txt").write_text("Explain WAL")
+    either.ok("submit", "--file", str(either.folder / "prompt.txt"))
+
+
+@pytest.mark.parametrize(
+    ("args", "stdin", "code", "says"),
+    [
+        (("submit", "x", "--file", "f"), None, 2, "not both"),
+        (("submit", "--file", "nowhere"), None, 3, "nowhere cannot be read"),
+        (("submit", "--jsonl", "nowhere"), None, 3, "nowhere cannot be read"),
+        (("submit", "x", "--jsonl", "f"), None, 2, "--jsonl takes no prompt"),
+        (("submit", "-"), b"\xff\xfe", 2, "stdin is not UTF-8 text"),
+        (("submit", ""), None, 2, "prompt"),
+        (("submit", "x\0y"), None, 2, "NUL"),
+        (("submit", "x", "-p", "9"), None, 2, "priority"),
+        (("submit", "x", "-p", "urgent"), None, 2, "CRITICAL"),
+        (("submit", "x", "--timeout", "soon"), None, 2, "timeout"),
+        (("submit", "x", "--not-before", "yesterdayish"), None, 2, "not_before"),
+        (("submit", "x", "--deadline", "2001-01-01T00:00"), None, 2, "deadline"),
+        (("submit", "x", "--temperature", "nan"), None, 2, "JSON"),
+        (("submit", "x", "--temperature", "9"), None, 2, "temperature"),
+        (("submit", "x", "--max-tokens", "-3"), None, 2, "max_tokens"),
+        (("submit", "x", "--host", "fenrr"), None, 2, "did you mean fenrir"),
+        (("submit", "x", "--max-tokens", "many"), None, 2, "--max-tokens"),
+        (("submit", "x", "--no-such-option"), None, 2, "--no-such-option"),
+    ],
+)  # fmt: skip
+def test_bad_input_is_refused_and_named(
+    either: Cli, args: tuple[str, ...], stdin: bytes | None, code: int, says: str
+) -> None:
+    ran = either(*args, stdin=stdin)
+    assert (ran.code, ran.out) == (code, "")
+    assert says in ran.err
+    assert "Traceback" not in ran.err
+
+
+def test_a_prompt_of_ten_megabytes_is_a_prompt(either: Cli) -> None:
+    task = either.ok("submit", "-", stdin="x" * 10_000_000).out.strip()
+    assert either.ok("show", task, "--json").code == 0
+
+
+def test_three_bad_lines_in_a_thousand_are_told_by_number_and_the_rest_stored(either: Cli) -> None:
+    path = thousand(either.folder)
+    ran = either("submit", "--jsonl", str(path))
+    assert ran.code == 1
+    assert [line.split(": ")[0] for line in ran.err.splitlines() if str(path) in line] == [
+        f"{path}:{n}" for n in (17, 400, 999)
+    ]
+    assert "did you mean prompt" in ran.err
+    assert "3 bad lines; the others were stored" in ran.err
+    assert len(ran.lines) == 997
+
+
+def test_atomic_stores_all_of_a_file_or_nothing(either: Cli) -> None:
+    path = either.folder / "tasks.jsonl"
+    good = [json.dumps({"prompt": f"p{n}", "not_before": "1h"}) for n in range(1000)]
+    path.write_text("\n".join([*good, "{"]))
+    ran = either("submit", "--jsonl", str(path), "--atomic")
+    assert (ran.code, ran.out) == (1, "")
+    assert "nothing was stored" in ran.err
+    assert '"id"' not in either("list", "--json").out
+    path.write_text("\n".join(good))
+    assert len(either.ok("submit", "--jsonl", str(path), "--atomic").lines) == 1000
+
+
+def test_an_atomic_file_with_one_bad_value_names_that_line_alone(either: Cli) -> None:
+    docs = '{"prompt": "a"}\n\n{"prompt": "b", "priority": 9}\n{"prompt": "c"}\n'
+    ran = either("submit", "--jsonl", "-", "--atomic", stdin=docs)
+    assert ran.code == 1
+    (told,) = (line for line in ran.err.splitlines() if line.startswith("-:"))
+    assert told.startswith("-:3: priority")
+    assert "1 bad line;" in ran.err
+    assert ran.out == ""
+
+
+def test_bulk_answers_are_lines_of_json_when_asked(either: Cli) -> None:
+    ran = either.ok("submit", "--jsonl", "-", "--json", stdin='{"prompt": "a"}\n{"prompt": "b"}\n')
+    assert [json.loads(line)["existing"] for line in ran.lines] == [False, False]
+
+
+def test_odd_lines_are_told_and_nothing_crashes(either: Cli) -> None:
+    lines = [b"\xff", b"NaN", b"[]", b"7", b'"x"', b"null", b"[" * 5000, b'{"prompt": "\\ud800"}',
+             b'{"prompt": "x", "temperature": 1e999}', b'{"prompt": "x\\u0000"}']  # fmt: skip
+    ran = either("submit", "--jsonl", "-", stdin=b"\n".join(lines))
+    assert ran.code == 1
+    told = [line.split(":")[1] for line in ran.err.splitlines() if line.startswith("-:")]
+    assert told == [str(n) for n in range(1, len(lines) + 1)]
+    assert "Traceback" not in ran.err
+
+
+def test_a_key_used_for_another_task_is_a_conflict(either: Cli) -> None:
+    first = either.submit("x", "--idempotency-key", "k")
+    assert either.submit("x", "--idempotency-key", "k") == first
+    ran = either("submit", "y", "--idempotency-key", "k")
+    assert ran.code == 1
+    assert "idempotency key 'k' was used for" in ran.err
+
+
+def test_waiting_prints_the_answer(cli: Cli, home: Api) -> None:
+    assert cli.ok("submit", "hello", "--wait").out.strip().endswith(":1")
+
+
+def test_following_prints_the_pieces(cli: Cli, home: Api) -> None:
+    out = cli.ok("submit", "hello", "--follow").out
+    assert ":0 " in out
+    assert ":1 " in out
+
+
+def test_waiting_ends_when_time_is_up_and_the_task_stays(cli: Cli, home: Api) -> None:
+    home.surtr.latency_s = 60
+    ran = cli("submit", "hello", "--wait", "--wait-timeout", "0.2")
+    assert ran.code == 75
+    assert "ygg why" in ran.err
+    (task,) = cli.ok("list", "--json").json["tasks"]
+    assert task["state"] in ("queued", "processing")
+
+
+def test_a_document_in_json_tells_whether_it_is_new(either: Cli) -> None:
+    body = either.ok("submit", "x", "--json", "--idempotency-key", "k").json
+    assert body["existing"] is False
+    assert either.ok("submit", "x", "--json", "--idempotency-key", "k").json["existing"] is True
