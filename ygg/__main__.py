@@ -10,7 +10,12 @@ from ygg.errors import Interrupted, YggError
 
 def main() -> None:
     """Run the command line and exit with its code."""
-    sys.exit(run(sys.argv[1:]))
+    code = run(sys.argv[1:])
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _reader_is_gone()
+    sys.exit(code)
 
 
 def run(args: list[str]) -> int:
@@ -31,11 +36,16 @@ def run(args: list[str]) -> int:
     except KeyboardInterrupt:
         return _tell(Interrupted("interrupted"))
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _reader_is_gone()
         return 0
     except Exception as bug:  # noqa: BLE001 - the last line of defence: no traceback reaches a user
         return _bug(bug)
     return 0
+
+
+def _reader_is_gone() -> None:
+    """`ygg list | head` is no error: let the interpreter flush into nothing."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _tell(error: YggError) -> int:

@@ -24,7 +24,9 @@ from ygg.errors import YggError
 from ygg.model import (
     FINAL,
     Call,
+    Health,
     Host,
+    HostHealth,
     Now,
     Outcome,
     OutcomeKind,
@@ -290,7 +292,7 @@ class RunLoop:
             self._ask(
                 backend.check(),
                 lambda health: ev.HostChecked(host, endpoint, health),
-                lambda why: ev.StoreFailed(message=why),
+                lambda why: ev.HostChecked(host, endpoint, Health(HostHealth.DOWN, message=why)),
             )
 
     # --- waiting readers -----------------------------------------------------------------------

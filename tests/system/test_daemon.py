@@ -182,10 +182,10 @@ def test_another_user_without_the_group_is_told_the_way_out(tmp_path: Path, conf
     """The task must not land in a database of their own that nobody looks at."""
     code = (
         "import os, sys\n"
-        "from ygg.__main__ import _run\n"
+        "from ygg.__main__ import run\n"
         "import ygg.cli.app, ygg.client\n"
         "os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
-        "sys.exit(_run(['submit', 'hello']))"
+        "sys.exit(run(['submit', 'hello']))"
     )
     for folder in (tmp_path, *tmp_path.parents):
         if folder.stat().st_mode & 0o005 != 0o005 and str(folder).startswith("/tmp/"):
