@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from ygg.core import events as ev
 from ygg.core import explain as explaining
 from ygg.core.snapshotting import snapshot
-from ygg.errors import Draining, NotFound, YggError
+from ygg.errors import Draining, YggError, known_host
 from ygg.loop import CANCEL_WAIT_S, RunLoop, log
 from ygg.model import (
     Counts,
@@ -39,6 +39,7 @@ class Dispatcher(RunLoop):
 
     _counts = Counts({})
     _counted = float("-inf")
+    _drained_hosts: set[str] = set()
     _snapshot: tuple[float, Snapshot] | None = None
 
     async def start(
@@ -51,7 +52,23 @@ class Dispatcher(RunLoop):
         """Recover what a dead owner left, then take the first step. Waits for no host."""
         await self.recover(policy.max_crashes)
         await self._count()
+        held = await self.queue.holds()
+        self._drained_hosts = set(held.drained)
+        if held.paused:
+            self.feed(ev.DispatchPaused(True))
         self.own(hosts, types, policy, backends)
+
+    def own(
+        self,
+        hosts: Sequence[Host],
+        types: Mapping[str, TaskType],
+        policy: Policy,
+        backends: Backends,
+    ) -> None:
+        super().own(hosts, types, policy, backends)
+        for name in self._drained_hosts & self.state.hosts.keys():
+            if not self.state.hosts[name].drained:
+                self.feed(ev.HostDrained(name, True))
 
     # --- verbs (ports.Control) -----------------------------------------------------------------
 
@@ -100,12 +117,13 @@ class Dispatcher(RunLoop):
         await self.queue.touch_read(task_id, self._wall_ms(), keep_s)
 
     async def pause(self, paused: bool) -> None:
+        await self.queue.hold(None, paused)
         self.feed(ev.DispatchPaused(paused))
 
     async def drain_host(self, host: str, drained: bool) -> None:
-        if host not in self.state.hosts:
-            known = ", ".join(sorted(self.state.hosts))
-            raise NotFound(f"no host {host!r}", hint=f"hosts: {known}")
+        known_host(host, self.state.hosts)
+        await self.queue.hold(host, drained)
+        self._drained_hosts.add(host) if drained else self._drained_hosts.discard(host)
         self.feed(ev.HostDrained(host, drained))
 
     async def check_hosts(self) -> Snapshot | None:

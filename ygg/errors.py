@@ -7,6 +7,8 @@ exceptions are translated into this tree once, where they enter (an adapter, the
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 
 class YggError(Exception):
     """Base of every error that reaches a user. `hint` is one line: the next thing to do."""
@@ -43,6 +45,12 @@ class NotFound(YggError):
     code = "not_found"
     exit_code = 3
     http_status = 404
+
+
+def known_host(name: str, hosts: Collection[str]) -> None:
+    """Raises NotFound when the configuration has no host of that name."""
+    if name not in hosts:
+        raise NotFound(f"no host {name!r}", hint=f"hosts: {', '.join(sorted(hosts))}")
 
 
 class Conflict(YggError):

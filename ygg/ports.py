@@ -20,6 +20,7 @@ from ygg.model import (
     Endpoint,
     Head,
     Health,
+    Holds,
     Lane,
     LogRow,
     NewTask,
@@ -131,6 +132,14 @@ class Queue(Protocol):
 
     def prune(self, now_ms: int, limit: int = 500) -> Awaitable[int]:
         """Delete up to `limit` ended tasks past their retention, with results and event logs."""
+        ...
+
+    def hold(self, host: str | None, held: bool) -> Awaitable[None]:
+        """Remember that a host is drained, or with None that dispatch is paused, or that it is not."""
+        ...
+
+    def holds(self) -> Awaitable[Holds]:
+        """What is held, by whichever run it was asked for."""
         ...
 
     def close(self) -> Awaitable[None]:

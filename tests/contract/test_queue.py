@@ -19,7 +19,7 @@ from ygg.errors import (
     StoreError,
     YggError,
 )
-from ygg.model import GpuNeed, Lane, Priority, ReasonCode, State, Submitted, Task
+from ygg.model import GpuNeed, Holds, Lane, Priority, ReasonCode, State, Submitted, Task
 from ygg.ports import Filter
 
 NOW = 1_800_000_000_000
@@ -495,3 +495,16 @@ async def test_one_unstorable_task_does_not_hurt_the_others(store: Store) -> Non
     assert [isinstance(a, YggError) for a in answers] == [False, True, False]
     assert isinstance(answers[1], InvalidInput)
     assert (await store.counts()).total == 2
+
+
+async def test_what_is_held_is_known_after_a_restart(store: Store, reopen: Reopen) -> None:
+    assert await store.holds() == Holds()
+    await store.hold(None, True)
+    await store.hold("surtr", True)
+    await store.hold("fenrir", True)
+    await store.hold("fenrir", False)
+    again = await reopen(store)
+    assert await again.holds() == Holds(True, frozenset({"surtr"}))
+    await again.hold(None, False)
+    await again.hold("surtr", True)
+    assert await again.holds() == Holds(False, frozenset({"surtr"}))

@@ -118,6 +118,26 @@ def test_an_expired_task_wakes_its_waiters() -> None:
     run_virtual(main())
 
 
+def test_a_pause_and_a_drained_host_survive_a_restart() -> None:
+    async def main() -> None:
+        async with house({"a": 1, "b": 1}, {"general": ("a",), "other": ("b",)}) as home:
+            await home.dispatcher.pause(True)
+            await home.dispatcher.drain_host("a", True)
+        async with house(
+            {"a": 1, "b": 1}, {"general": ("a",), "other": ("b",)}, store=home.store.reopened()
+        ) as again:
+            on_a, on_b = await again.submit(), await again.submit("other")
+            await asyncio.sleep(60)
+            assert (await again.store.get(on_b.id)).state is State.QUEUED
+            await again.dispatcher.pause(False)
+            assert (await again.end(on_b, 60)).state is State.COMPLETED
+            assert (await again.end(on_a, 60)).state is State.QUEUED
+            await again.dispatcher.drain_host("a", False)
+            assert (await again.end(on_a, 60)).state is State.COMPLETED
+
+    run_virtual(main())
+
+
 async def _followed(home: House, task: Task) -> list[object]:
     return [item async for item in home.dispatcher.follow(task.id)]
 

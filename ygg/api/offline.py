@@ -17,7 +17,7 @@ from ygg.core import explain as explaining
 from ygg.core.state import HostState, Server
 from ygg.core.state import State as SchedulingState
 from ygg.desk import in_parts, raise_told, waited
-from ygg.errors import Unavailable, YggError
+from ygg.errors import Unavailable, YggError, known_host
 from ygg.model import (
     FINAL,
     Counts,
@@ -143,11 +143,11 @@ class OfflineControl:
         return Snapshot(now, now, 0, False, False, views, (), (), (), empty)
 
     async def pause(self, paused: bool) -> None:
-        self._writing()
-        raise Unavailable("no daemon is running: nothing to pause", hint="ygg loop --async")
+        await self._writing().hold(None, paused)
 
     async def drain_host(self, host: str, drained: bool) -> None:
-        raise Unavailable("no daemon is running: nothing to drain", hint="ygg loop --async")
+        known_host(host, self._config.hosts)
+        await self._writing().hold(host, drained)
 
 
 def _of_itself(task: Task) -> tuple[Reason, ...]:

@@ -7,7 +7,7 @@ epoch), `_s` are seconds. `None` always means "not known" or "not set", never ze
 from __future__ import annotations
 
 from ygg.model.calls import Call, CallLimits, Counts, Health
-from ygg.model.places import Candidate, Endpoint, Host, Policy, TaskType
+from ygg.model.places import Candidate, Endpoint, Holds, Host, Policy, TaskType
 from ygg.model.snapshot import EndView, HostView, RunningView, Snapshot, WaitingView
 from ygg.model.tasks import (
     Claim,
@@ -53,6 +53,7 @@ __all__ = [
     "GpuNeed",
     "Head",
     "Health",
+    "Holds",
     "Host",
     "HostHealth",
     "HostView",

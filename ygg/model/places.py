@@ -21,6 +21,14 @@ class Endpoint:
 
 
 @dataclass(frozen=True, slots=True)
+class Holds:
+    """What a person has stopped: dispatch as a whole, single hosts."""
+
+    paused: bool = False
+    drained: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class Host:
     """A machine of hosts.yaml. `slots` is the configured limit, `kind` is `gpu` or `cpu`."""
 

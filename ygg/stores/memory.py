@@ -27,6 +27,7 @@ from ygg.model import (
     Counts,
     End,
     Head,
+    Holds,
     Lane,
     LogRow,
     NewTask,
@@ -57,12 +58,22 @@ class MemoryStore:
         self._expiry: dict[str, int] = {}
         self._read: set[str] = set()
         self._next_seq = 1
+        self._held: set[str | None] = set()
         self._closed = False
 
     def reopened(self) -> MemoryStore:
         """The same rows under a new epoch, as after kill -9. The old object goes dead."""
         fresh = MemoryStore(self._epoch + 1, retention_s=self._retention_s)
-        for name in ("_rows", "_logs", "_results", "_keys", "_expiry", "_read", "_next_seq"):
+        for name in (
+            "_rows",
+            "_logs",
+            "_results",
+            "_keys",
+            "_expiry",
+            "_read",
+            "_next_seq",
+            "_held",
+        ):
             setattr(fresh, name, getattr(self, name))
         self._closed = True
         return fresh
@@ -288,6 +299,13 @@ class MemoryStore:
         return Promoted(
             tuple(t.head for t in queued), tuple(t.id for t in late), min(times, default=None)
         )
+
+    async def hold(self, host: str | None, held: bool) -> None:
+        self._check_open()
+        self._held.add(host) if held else self._held.discard(host)
+
+    async def holds(self) -> Holds:
+        return Holds(None in self._held, frozenset(h for h in self._held if h is not None))
 
     async def retry(self, task_ids: Sequence[str], now_ms: int) -> list[Task | YggError]:
         self._check_open()

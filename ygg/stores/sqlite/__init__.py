@@ -21,6 +21,7 @@ from ygg.model import (
     Counts,
     End,
     Head,
+    Holds,
     Lane,
     LogRow,
     NewTask,
@@ -32,6 +33,7 @@ from ygg.model import (
     Task,
 )
 from ygg.ports import Filter
+from ygg.stores.sqlite import holds as holding
 from ygg.stores.sqlite import opening
 from ygg.stores.sqlite.ledger import Ledger
 from ygg.stores.sqlite.reader import Reader
@@ -104,6 +106,12 @@ class SqliteStore:
     @property
     def epoch(self) -> int:
         return self._epoch
+
+    def hold(self, host: str | None, held: bool) -> Awaitable[None]:
+        return self._post(lambda: holding.hold(self._db, host, held))
+
+    def holds(self) -> Awaitable[Holds]:
+        return self._post(lambda: holding.holds(self._db))
 
     def recover(self, now_ms: int, max_crashes: int) -> Awaitable[Recovery]:
         return self._post(lambda: self._verbs.recover(now_ms, max_crashes))
