@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from ygg.model.calls import Call, CallLimits, Counts, Health
 from ygg.model.places import Candidate, Endpoint, Holds, Host, Policy, TaskType
-from ygg.model.snapshot import EndView, HostView, RunningView, Snapshot, WaitingView
+from ygg.model.snapshot import EndView, GpuView, HostView, RunningView, Snapshot, WaitingView
 from ygg.model.tasks import (
     Claim,
     End,
@@ -51,6 +51,7 @@ __all__ = [
     "EndView",
     "Endpoint",
     "GpuNeed",
+    "GpuView",
     "Head",
     "Health",
     "Holds",

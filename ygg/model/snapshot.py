@@ -7,6 +7,24 @@ from dataclasses import dataclass
 from ygg.model.calls import Counts
 from ygg.model.words import HostHealth, Priority, Reason, State
 
+BUCKET_S, BUCKETS = 10, 12  #: the history of a host: two minutes
+
+
+@dataclass(frozen=True, slots=True)
+class GpuView:
+    """The newest reading of one GPU; every figure the card does not report is None."""
+
+    index: int = 0
+    name: str = ""
+    used_mb: float | None = None
+    total_mb: float | None = None
+    level: str | None = None  #: of memory pressure: LOW, NORMAL, HIGH, CRITICAL
+    temperature_c: float | None = None
+    limit_c: float | None = None  #: where the card slows itself down
+    power_w: float | None = None
+    age_s: float = 0.0
+    stale: bool = False  #: too old to be trusted for more than lowering a limit
+
 
 @dataclass(frozen=True, slots=True)
 class HostView:
@@ -26,6 +44,12 @@ class HostView:
     version: str | None
     backend: str
     models: tuple[str, ...]
+    loaded: tuple[str, ...] | None = None
+    gpus: tuple[GpuView, ...] = ()
+    tokens_per_s: float | None = None  #: of the calls that stream now
+    history: tuple[
+        float, ...
+    ] = ()  #: tokens per second in the last buckets of `BUCKET_S`, oldest first
 
     @property
     def free(self) -> int:
@@ -48,6 +72,13 @@ class RunningView:
     timeout_s: float
     tokens: int = 0
     max_tokens: int | None = None
+    first_ms: int | None = None  #: when the first piece came; until then the model may be loading
+
+    def rate(self, at_ms: int) -> float | None:
+        """Tokens per second since the first one."""
+        if self.first_ms is None or at_ms <= self.first_ms or not self.tokens:
+            return None
+        return self.tokens * 1000 / (at_ms - self.first_ms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +90,7 @@ class WaitingView:
     priority: Priority
     created_ms: int
     reason: Reason
+    expected_ms: int | None = None  #: until it starts, from measured rates
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +105,7 @@ class EndView:
     took_ms: int | None
     wait_ms: int | None
     output_tokens: int | None = None
+    type: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,3 +125,5 @@ class Snapshot:
     stale_ends: int = 0
     store_error: str | None = None
     log: tuple[str, ...] = ()
+    per_minute: float | None = None  #: tasks completed, over the last minutes
+    drain_ms: int | None = None  #: until the queue is empty at that rate
