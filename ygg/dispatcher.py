@@ -6,7 +6,7 @@ Every verb is a durable write first; the scheduling state hears of it through an
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from ygg.core import events as ev
 from ygg.core import explain as explaining
@@ -119,20 +119,24 @@ class Dispatcher(RunLoop):
     async def pause(self, paused: bool) -> None:
         await self.queue.hold(None, paused)
         self.feed(ev.DispatchPaused(paused))
+        self._snapshot = None  # who has just paused reads that it is so
 
     async def drain_host(self, host: str, drained: bool) -> None:
         known_host(host, self.state.hosts)
         await self.queue.hold(host, drained)
         self._drained_hosts.add(host) if drained else self._drained_hosts.discard(host)
         self.feed(ev.HostDrained(host, drained))
+        self._snapshot = None
 
-    async def check_hosts(self) -> Snapshot | None:
+    async def check_hosts(self, names: Collection[str] | None = None) -> Snapshot | None:
         async def one(host: str, endpoint: str) -> None:
             health = await self.backends[host, endpoint].check()
             self.feed(ev.HostChecked(host, endpoint, health))
 
-        await asyncio.gather(*(one(h, e) for h, e in self.backends))
+        asked = [key for key in self.backends if names is None or key[0] in names]
+        await asyncio.gather(*(one(h, e) for h, e in asked))
         await self._count()
+        self._snapshot = None
         return self._copy()
 
     def explain(self, task: Task) -> tuple[Reason, ...]:
@@ -166,7 +170,7 @@ class Dispatcher(RunLoop):
             epoch=self.queue.epoch,
             started_ms=self._started_ms,
             counts=self._counts,
-            tokens=self.streams.counts(),
+            streamed=self.streams.progress(),
             log=self.log_tail,
         )
 

@@ -8,7 +8,7 @@ from tests.core.world import World, host, kind
 from ygg.core import events as ev
 from ygg.core.explain import explain, rivals, wait_estimate_ms
 from ygg.core.snapshotting import snapshot
-from ygg.model import Counts, HostHealth, Lane, ReasonCode
+from ygg.model import Counts, HostHealth, Lane, ReasonCode, Streamed
 from ygg.model import OutcomeKind as K
 
 
@@ -102,11 +102,14 @@ def test_a_snapshot_shows_hosts_running_and_waiting_with_reasons() -> None:
     world = world_ab()
     first, second = world.submit("general"), world.submit("general", 0)
     world.pass_time(3)
+    streamed = {first: Streamed(12, world.now.mono - 2)}
     view = snapshot(
-        world.state, world.now, epoch=7, started_ms=1, counts=Counts({}), tokens={first: 12}
+        world.state, world.now, epoch=7, started_ms=1, counts=Counts({}), streamed=streamed
     )
     a = next(h for h in view.hosts if h.name == "a")
     assert (a.running, a.free, a.limit) == ((first,), 0, 1)
+    assert a.tokens_per_s == 6
+    assert sum(a.history) * 10 == 12
     assert [(r.task_id, r.tokens, view.at_ms - r.started_ms) for r in view.running] == [
         (first, 12, 3000)
     ]

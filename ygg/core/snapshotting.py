@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from heapq import nsmallest
 
-from ygg.core import gates
-from ygg.core.explain import why_waiting
+from ygg.core import gates, rates, routing
+from ygg.core.explain import wait_estimate_ms, why_waiting
 from ygg.core.ranking import rank
 from ygg.core.state import HostState, Running, State
 from ygg.model import (
@@ -14,9 +15,12 @@ from ygg.model import (
     Head,
     HostHealth,
     HostView,
+    Lane,
     Now,
+    ReasonCode,
     RunningView,
     Snapshot,
+    Streamed,
     WaitingView,
 )
 
@@ -30,24 +34,44 @@ def snapshot(
     epoch: int,
     started_ms: int,
     counts: Counts,
-    tokens: Mapping[str, int],
+    streamed: Mapping[str, Streamed],
     log: Iterable[str] = (),
 ) -> Snapshot:
-    """Copy what readers may see. `tokens`: pieces streamed so far, by task id."""
+    """Copy what readers may see. `streamed`: how far the running calls have come, by task id."""
+    running = tuple(_running(state, r, now, streamed) for r in state.running.values())
+    past = rates.history(state.recent, running, now.wall_ms)
+    per_minute = rates.per_minute(state.recent, now.wall_ms)
     return Snapshot(
         at_ms=now.wall_ms,
         started_ms=started_ms,
         epoch=epoch,
         paused=state.paused,
         draining=state.draining,
-        hosts=tuple(host_view(h, now) for h in state.hosts.values()),
-        running=tuple(_running(state, r, now, tokens) for r in state.running.values()),
+        hosts=tuple(
+            _with_rates(host_view(h, now), running, past, now.wall_ms) for h in state.hosts.values()
+        ),
+        running=running,
         waiting=_waiting(state, now),
         recent=tuple(state.recent),
         counts=counts,
         stale_ends=state.stale_ends,
         store_error=state.store_error,
         log=tuple(log),
+        per_minute=per_minute,
+        drain_ms=rates.drain_ms(counts, len(running), per_minute),
+    )
+
+
+def _with_rates(
+    host: HostView,
+    running: Iterable[RunningView],
+    past: Mapping[str, tuple[float, ...]],
+    at_ms: int,
+) -> HostView:
+    return replace(
+        host,
+        tokens_per_s=rates.tokens_per_s(host.name, running, at_ms),
+        history=past.get(host.name, ()),
     )
 
 
@@ -72,17 +96,21 @@ def host_view(host: HostState, now: Now) -> HostView:
         version=info.version if info else None,
         backend="+".join(e.backend for e in host.host.endpoints),
         models=info.models if info and info.models is not None else host.host.models,
+        loaded=info.loaded if info else None,
     )
 
 
 _ORDER = (HostHealth.UNAUTHORIZED, HostHealth.DOWN, HostHealth.UNKNOWN, HostHealth.UP)
 
 
-def _running(state: State, running: Running, now: Now, tokens: Mapping[str, int]) -> RunningView:
+def _running(
+    state: State, running: Running, now: Now, streamed: Mapping[str, Streamed]
+) -> RunningView:
     call = running.call
     host = state.hosts[call.candidate.host].host
     endpoint = next((e for e in host.endpoints if e.name == call.candidate.endpoint), None)
     limit = call.request.get("max_tokens")
+    count, first = streamed.get(call.task.id, Streamed(0, None))
     return RunningView(
         task_id=call.task.id,
         attempt=call.task.attempt,
@@ -94,8 +122,9 @@ def _running(state: State, running: Running, now: Now, tokens: Mapping[str, int]
         backend=endpoint.backend if endpoint else "",
         started_ms=now.wall_ms - round((now.mono - running.started) * 1000),
         timeout_s=call.limits.total_s,
-        tokens=tokens.get(call.task.id, 0),
+        tokens=count,
         max_tokens=limit if isinstance(limit, int) else None,
+        first_ms=None if first is None else now.wall_ms - round((now.mono - first) * 1000),
     )
 
 
@@ -105,6 +134,15 @@ def _waiting(state: State, now: Now) -> tuple[WaitingView, ...]:
 
     heads = nsmallest(NEXT_UP, state.where.values(), key=key)
     reasons = {h.lane: why_waiting(state, h.lane, now) for h in heads}
-    return tuple(
-        WaitingView(h.id, h.lane.type, h.priority, h.created_ms, reasons[h.lane]) for h in heads
-    )
+    hosts = {lane: {c.host for c in routing.all_candidates(state, lane)} for lane in reasons}
+    views, before = [], list[Lane]()
+    for head in heads:
+        reason = reasons[head.lane]
+        ahead = sum(bool(hosts[head.lane] & hosts[lane]) for lane in before)
+        flows = reason.code in (ReasonCode.NEXT, ReasonCode.HOST_FULL)
+        expected = wait_estimate_ms(state, head.lane, ahead) if flows else None
+        before.append(head.lane)
+        views.append(
+            WaitingView(head.id, head.lane.type, head.priority, head.created_ms, reason, expected)
+        )
+    return tuple(views)

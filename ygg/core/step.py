@@ -313,7 +313,9 @@ def _end_note(state: State, end: End, task: Task, now: Now) -> Note:
     took = now.wall_ms - task.started_ms if task.started_ms is not None else None
     since = task.queued_ms if task.queued_ms is not None else task.created_ms
     wait = task.started_ms - since if task.started_ms is not None else None
-    view = EndView(task.id, now.wall_ms, task.state, end.reason, task.host, took, wait, tokens)
+    view = EndView(
+        task.id, now.wall_ms, task.state, end.reason, task.host, took, wait, tokens, task.lane.type
+    )
     state.recent.append(view)
     calm = task.state in (S.COMPLETED, S.CANCELLED)
     reason = Reason(end.reason, _end_text(end, view), view.host)

@@ -8,7 +8,15 @@ from __future__ import annotations
 
 from ygg.model.calls import Call, CallLimits, Counts, Health
 from ygg.model.places import Candidate, Endpoint, Holds, Host, Policy, TaskType
-from ygg.model.snapshot import EndView, GpuView, HostView, RunningView, Snapshot, WaitingView
+from ygg.model.snapshot import (
+    EndView,
+    GpuView,
+    HostView,
+    RunningView,
+    Snapshot,
+    Streamed,
+    WaitingView,
+)
 from ygg.model.tasks import (
     Claim,
     End,
@@ -76,6 +84,7 @@ __all__ = [
     "RunningView",
     "Snapshot",
     "State",
+    "Streamed",
     "Submitted",
     "Task",
     "TaskType",

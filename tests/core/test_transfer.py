@@ -1,0 +1,28 @@
+"""Records survive the way over a connection."""
+
+from __future__ import annotations
+
+import json
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ygg.model import (
+    Reason,
+    Snapshot,
+)
+from ygg.model.transfer import from_plain, to_plain
+
+NUMBERS = st.integers(-(2**53), 2**53)
+st.register_type_strategy(float, st.floats(allow_nan=False, allow_infinity=False))
+
+
+@given(st.builds(Snapshot))
+def test_a_snapshot_comes_back_as_it_was(view: Snapshot) -> None:
+    assert from_plain(Snapshot, json.loads(json.dumps(to_plain(view)))) == view
+
+
+def test_keys_of_another_version_do_no_harm() -> None:
+    plain = to_plain(Reason("next", "starts next"))  # type: ignore[arg-type]
+    del plain["until_ms"]
+    assert from_plain(Reason, plain | {"later": 1}) == Reason("next", "starts next")  # type: ignore[arg-type]

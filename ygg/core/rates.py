@@ -1,0 +1,66 @@
+"""Rates for readers, from the remembered ends and the running calls. Nothing is sampled: what a call has
+produced counts evenly over the time it ran."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Reversible, Sequence
+
+from ygg.model import Counts, EndView, RunningView, State
+from ygg.model.snapshot import BUCKET_S, BUCKETS
+
+SPAN_MS = BUCKET_S * BUCKETS * 1000
+RATE_MS = 300_000  #: completed tasks per minute are counted over this long at most
+
+
+def history(
+    recent: Reversible[EndView], running: Iterable[RunningView], at_ms: int
+) -> Mapping[str, tuple[float, ...]]:
+    """Tokens per second of each host in the buckets of the last two minutes, oldest first."""
+    tokens: dict[str, list[float]] = {}
+    for end in reversed(recent):
+        if end.at_ms <= at_ms - SPAN_MS:
+            break
+        if end.host is not None and end.output_tokens and end.took_ms is not None:
+            row = tokens.setdefault(end.host, [0.0] * BUCKETS)
+            _spread(row, end.output_tokens, end.at_ms - end.took_ms, end.at_ms, at_ms)
+    for run in running:
+        if run.tokens:
+            row = tokens.setdefault(run.host, [0.0] * BUCKETS)
+            _spread(row, run.tokens, run.first_ms or run.started_ms, at_ms, at_ms)
+    return {host: tuple(n / BUCKET_S for n in row) for host, row in tokens.items()}
+
+
+def _spread(row: list[float], tokens: int, start_ms: int, end_ms: int, at_ms: int) -> None:
+    """Add tokens to the buckets their time overlaps."""
+    took = max(1, end_ms - start_ms)
+    begin = at_ms - SPAN_MS
+    for n in range(BUCKETS):
+        left = max(start_ms, begin + n * BUCKET_S * 1000)
+        right = min(start_ms + took, begin + (n + 1) * BUCKET_S * 1000)
+        if right > left:
+            row[n] += tokens * (right - left) / took
+
+
+def tokens_per_s(host: str, running: Iterable[RunningView], at_ms: int) -> float | None:
+    """What the host streams now; None when nothing streams there."""
+    found = [r for run in running if run.host == host and (r := run.rate(at_ms)) is not None]
+    return sum(found) if found else None
+
+
+def per_minute(recent: Sequence[EndView], at_ms: int) -> float | None:
+    """Tasks completed per minute; None before the first."""
+    times = []
+    for end in reversed(recent):
+        if end.at_ms <= at_ms - RATE_MS:
+            break
+        if end.state is State.COMPLETED:
+            times.append(end.at_ms - (end.took_ms or 0))
+    if not times:
+        return None
+    return len(times) * 60_000 / max(1000, at_ms - min(times))
+
+
+def drain_ms(counts: Counts, running: int, rate: float | None) -> int | None:
+    """Until every queued and running task is done at this rate; None when nothing can be said."""
+    left = counts.state(State.QUEUED) + running
+    return None if not rate or not left else round(left / rate * 60_000)
