@@ -183,6 +183,24 @@ class Remote:
     def status(self, *, probe: bool = True) -> JsonDict:
         return cast("JsonDict", self._call("GET", f"/v1/status?probe={str(probe).lower()}"))
 
+    def hosts(self) -> JsonDict:
+        return cast("JsonDict", self._call("GET", "/v1/hosts"))
+
+    def probe(self, host: str | None = None) -> list[JsonDict]:
+        if host is None:
+            return cast("list[JsonDict]", self.status(probe=True)["hosts"])
+        return [self._call("POST", f"/v1/hosts/{_quoted(host)}/probe")]
+
+    def drain_host(self, host: str, drained: bool) -> JsonDict:
+        verb = "drain" if drained else "resume"
+        return cast("JsonDict", self._call("POST", f"/v1/hosts/{_quoted(host)}/{verb}"))
+
+    def queue(self) -> JsonDict:
+        return cast("JsonDict", self._call("GET", "/v1/queue"))
+
+    def pause(self, paused: bool) -> JsonDict:
+        return cast("JsonDict", self._call("POST", f"/v1/queue/{'pause' if paused else 'resume'}"))
+
     def _task(self, task_id: str, rest: str = "") -> JsonDict:
         return cast("JsonDict", self._call("GET", f"/v1/tasks/{_quoted(task_id)}{rest}"))
 

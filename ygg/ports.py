@@ -7,7 +7,7 @@ caller; no port reads a clock to decide anything. The rules in these docstrings 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -138,6 +138,10 @@ class Queue(Protocol):
         """Remember that a host is drained, or with None that dispatch is paused, or that it is not."""
         ...
 
+    def keep_for(self, retention_s: float) -> None:
+        """How long completed, cancelled and expired tasks are kept that end from now on."""
+        ...
+
     def holds(self) -> Awaitable[Holds]:
         """What is held, by whichever run it was asked for."""
         ...
@@ -179,6 +183,14 @@ class Archive(Protocol):
 
     def counts(self) -> Awaitable[Counts]:
         """From counters, at the same cost whatever the depth."""
+        ...
+
+    def keep_for(self, retention_s: float) -> None:
+        """How long completed, cancelled and expired tasks are kept that end from now on."""
+        ...
+
+    def holds(self) -> Awaitable[Holds]:
+        """What a person has stopped, as `Queue.holds`."""
         ...
 
     def ahead(self, task: Task, lanes: Sequence[Lane], limit: int) -> Awaitable[int]:
@@ -318,8 +330,8 @@ class Control(Protocol):
         but is cut off when 1 MB behind."""
         ...
 
-    async def check_hosts(self) -> Snapshot | None:
-        """Ask every host now, all at once, 3 s at most; the snapshot after it."""
+    async def check_hosts(self, names: Collection[str] | None = None) -> Snapshot | None:
+        """Ask these hosts (None: every one) now, all at once, 3 s at most; the snapshot after it."""
         ...
 
     async def pause(self, paused: bool) -> None: ...

@@ -207,10 +207,16 @@ async def _daemon(page: _Page) -> None:
     page.api.house.places["fenrir"].down(OutcomeKind.UNREACHABLE)
     about = "`probe=true` asks every host first, all at once, for 3 s at most; else what was known is told."
     await page.show("GET /v1/status", about, "/v1/status?probe=true")
+    about = "Tasks of every state; `priorities` has them by priority and state. A pause outlives restarts."
+    await page.show("GET /v1/queue", about)
     about = "No task starts until `resume`; running ones go on."
     await page.show("POST /v1/queue/pause", about)
     await page.show("POST /v1/queue/resume", "Ends the pause.")
-    about = "Nothing new is sent to the host."
+    about = "Every host as it is known, asking none."
+    await page.show("GET /v1/hosts", about)
+    about = "Asks this host now, for 3 s at most, and answers how it is. An unknown host is 404, as for all its verbs."
+    await page.show("POST /v1/hosts/{name}/probe", about, "/v1/hosts/surtr/probe")
+    about = "Nothing new is sent to the host; running calls go on."
     await page.show("POST /v1/hosts/{name}/drain", about, "/v1/hosts/surtr/drain")
     await page.show("POST /v1/hosts/{name}/resume", "Ends it.", "/v1/hosts/surtr/resume")
 

@@ -150,6 +150,51 @@ def test_status_counts_the_queue(desk: Desk) -> None:
     assert body["queue"]["by_priority"]["NORMAL"] == 2
 
 
+def test_a_pause_and_a_drained_host_are_told_by_queue_and_hosts(desk: Desk) -> None:
+    assert (desk.queue()["paused"], _drained(desk)) == (False, set())
+    assert desk.pause(True) == {"paused": True}
+    assert desk.drain_host("surtr", True) == {"host": "surtr", "drained": True}
+    assert (desk.queue()["paused"], _drained(desk)) == (True, {"surtr"})
+    desk.pause(False)
+    desk.drain_host("surtr", False)
+    assert (desk.queue()["paused"], _drained(desk)) == (False, set())
+
+
+def _drained(desk: Desk) -> set[str]:
+    return {h["name"] for h in desk.hosts()["hosts"] if h["drained"]}
+
+
+def test_the_queue_is_counted_by_priority_and_state(desk: Desk) -> None:
+    first, *_ = desk.submit([{**LATER, "priority": 0}, LATER, LATER])
+    desk.cancel(first["id"])
+    body = desk.queue()
+    assert (body["schema"], body["scheduled"], body["cancelled"]) == ("ygg.queue/1", 2, 1)
+    assert body["by_priority"]["NORMAL"] == 2
+    told = {p: {s: n for s, n in by.items() if n} for p, by in body["priorities"].items()}
+    assert {p: by for p, by in told.items() if by} == {
+        "CRITICAL": {"cancelled": 1}, "NORMAL": {"scheduled": 2},
+    }  # fmt: skip
+
+
+def test_hosts_are_listed_unasked_and_probed_on_request(desk: Desk) -> None:
+    desk.submit([LATER])
+    body = desk.hosts()
+    assert body["schema"] == "ygg.hosts/1"
+    surtr = next(h for h in body["hosts"] if h["name"] == "surtr")
+    assert surtr["endpoints"][0]["backend"] == "ollama"
+    (asked,) = desk.probe("surtr")
+    assert asked["name"] == "surtr"
+    assert (asked["reachable"], asked["checked_at"] is None) != (None, True)
+    assert {h["name"] for h in desk.probe()} == {h["name"] for h in body["hosts"]}
+
+
+@pytest.mark.parametrize("verb", [lambda d: d.drain_host("sutr", True), lambda d: d.probe("sutr")])
+def test_an_unknown_host_is_not_found_and_the_known_ones_are_named(desk: Desk, verb: Any) -> None:
+    with pytest.raises(NotFound, match="no host 'sutr'") as caught:
+        verb(desk)
+    assert "surtr" in caught.value.hint
+
+
 # --- without a daemon -----------------------------------------------------------------------------
 
 
@@ -192,10 +237,11 @@ class _Checked:
     """A backend that only answers checks."""
 
     def __init__(self, health: Health) -> None:
-        self.health, self.closed = health, False
+        self.health, self.closed, self.asked = health, False, 0
         self.endpoint = Endpoint("main", "ollama", "http://surtr:11434", ("m",))
 
     async def check(self, timeout_s: float = 3.0) -> Health:
+        self.asked += 1
         return self.health
 
     async def close(self) -> None:
@@ -220,7 +266,7 @@ def _on_shelf(shelf: _Shelf, backends: dict[Any, Any] | None = None) -> OfflineD
 def test_status_without_a_daemon_asks_the_hosts_itself() -> None:
     up = _Checked(Health(HostHealth.UP, 1.5, "0.12", ("m",)))
     down = _Checked(Health(HostHealth.DOWN, message="connection refused"))
-    desk = _on_shelf(_Shelf(), {("surtr", "main"): up, ("fenrir", "main"): down})
+    desk = _on_shelf(_Shelf(), {("surtr", "ollama"): up, ("fenrir", "ollama"): down})
     hosts = {h["name"]: h for h in desk.status(probe=True)["hosts"]}
     assert (hosts["surtr"]["reachable"], hosts["surtr"]["version"]) == (True, "0.12")
     assert (hosts["fenrir"]["reachable"], hosts["fenrir"]["message"]) == (
@@ -228,6 +274,25 @@ def test_status_without_a_daemon_asks_the_hosts_itself() -> None:
     )  # fmt: skip
     assert up.closed
     assert down.closed
+
+
+def test_a_probe_without_a_daemon_asks_one_host_and_tells_what_is_loaded() -> None:
+    up = _Checked(Health(HostHealth.UP, models=("m", "n"), loaded=("n",)))
+    never = _Checked(Health(HostHealth.DOWN))
+    desk = _on_shelf(_Shelf(), {("surtr", "ollama"): up, ("fenrir", "ollama"): never})
+    (surtr,) = desk.probe("surtr")
+    assert (surtr["reachable"], surtr["models"], surtr["loaded"]) == (True, ["m", "n"], ["n"])
+    assert (up.asked, never.asked) == (1, 0)
+    assert {h["reachable"] for h in desk.hosts()["hosts"]} == {None}
+
+
+def test_a_pause_set_without_a_daemon_is_read_without_the_lock(tmp_path: Path) -> None:
+    _offline(tmp_path).pause(True)
+    _offline(tmp_path).drain_host("surtr", True)
+    reading = _offline(tmp_path, write=False)
+    assert (reading.queue()["paused"], _drained(reading)) == (True, {"surtr"})
+    with pytest.raises(Unavailable):
+        reading.pause(False)
 
 
 def test_a_task_that_ran_when_the_daemon_died_is_explained() -> None:

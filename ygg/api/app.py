@@ -211,9 +211,21 @@ def _daemon_routes(app: FastAPI, handlers: Handlers) -> None:
     async def status(request: Request) -> Response:
         return JSONResponse(await handlers.status(probe=_flag(request, "probe", default=False)))
 
+    @app.get("/v1/queue")
+    async def tasks_of_all() -> Response:
+        return JSONResponse(await handlers.queue())
+
     @app.post("/v1/queue/{verb}")
     async def queue(verb: str) -> Response:
         return JSONResponse(await handlers.pause(_one_of(verb, "pause", "resume")))
+
+    @app.get("/v1/hosts")
+    async def all_hosts() -> Response:
+        return JSONResponse(await handlers.hosts())
+
+    @app.post("/v1/hosts/{host}/probe")
+    async def probe(host: str) -> Response:
+        return JSONResponse(await handlers.probe(host))
 
     @app.post("/v1/hosts/{host}/{verb}")
     async def hosts(host: str, verb: str) -> Response:

@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 from ygg.errors import YggError
 from ygg.model import (
     Counts,
+    Endpoint,
+    Host,
     HostHealth,
     HostView,
     JsonDict,
@@ -175,7 +177,13 @@ def queue_body(counts: Counts) -> JsonDict:
     return {"total_tasks": counts.total, **states, "by_priority": by_priority}
 
 
-def host_body(host: HostView) -> JsonDict:
+def priorities_body(counts: Counts) -> JsonDict:
+    """How many tasks of each priority are in each state."""
+    return {p.name: {str(s): counts.priority(p, s) for s in State} for p in Priority}
+
+
+def host_body(host: HostView, known: Host | None) -> JsonDict:
+    """A host as it is now. `known` is what hosts.yaml says of it: None once it is gone from there."""
     up = {HostHealth.UP: True, HostHealth.UNKNOWN: None}.get(host.health, False)
     return {
         "name": host.name,
@@ -187,7 +195,7 @@ def host_body(host: HostView) -> JsonDict:
         "backend": host.backend,
         "version": host.version,
         "models": list(host.models),
-        "loaded": None,
+        "loaded": None if host.loaded is None else list(host.loaded),
         "slots": host.slots,
         "limit": host.limit,
         "in_flight": len(host.running),
@@ -196,7 +204,12 @@ def host_body(host: HostView) -> JsonDict:
         "drained": host.drained,
         "busy_until": iso(host.busy_until_ms),
         "checked_at": iso(host.checked_ms),
+        "endpoints": [_endpoint_body(e) for e in (known.endpoints if known else ())],
     }
+
+
+def _endpoint_body(endpoint: Endpoint) -> JsonDict:
+    return {"name": endpoint.name, "backend": endpoint.backend, "url": endpoint.url}
 
 
 def performance_body(snapshot: Snapshot | None) -> JsonDict:

@@ -14,9 +14,9 @@ from typing import Any
 
 from ygg import __version__
 from ygg.api import bodies
+from ygg.api.overseeing import Overseeing
 from ygg.api.queries import filter_of
 from ygg.api.schemas import NewPriority, Retry, parse
-from ygg.api.submits import Submits
 from ygg.errors import Conflict, InvalidInput, YggError
 from ygg.model import FINAL, JsonDict, Priority, RunningView, State, Task
 from ygg.ports import AttemptStarted, Filter, Piece
@@ -25,7 +25,7 @@ WAIT_MAX_S = 60.0  #: one long poll
 PAGE = 10_000  #: tasks read at once for a retry by state
 
 
-class Handlers(Submits):
+class Handlers(Overseeing):
     """The verbs over one Control."""
 
     # --- one task ------------------------------------------------------------------------------
@@ -210,17 +210,9 @@ class Handlers(Submits):
         return {
             "schema": "ygg.status/1",
             "daemon": daemon,
-            "hosts": [bodies.host_body(h) for h in (view.hosts if view else ())],
+            "hosts": self._host_bodies(view),
             "queue": bodies.queue_body(counts),
         }
-
-    async def pause(self, paused: bool) -> JsonDict:
-        await self._control.pause(paused)
-        return {"paused": paused}
-
-    async def drain_host(self, host: str, drained: bool) -> JsonDict:
-        await self._control.drain_host(host, drained)
-        return {"host": host, "drained": drained}
 
     async def read_result(self, task_id: str) -> JsonDict:
         """The result for a client over HTTP: its first read starts the shorter retention."""

@@ -8,7 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Callable,
+    Collection,
+    Coroutine,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -22,6 +30,7 @@ from ygg.model import (
     FINAL,
     Counts,
     Health,
+    Host,
     HostView,
     JsonDict,
     Lane,
@@ -126,21 +135,15 @@ class OfflineControl:
             raise Unavailable("no daemon is running, nothing will stream", hint="ygg loop --async")
         yield task
 
-    async def check_hosts(self) -> Snapshot | None:
-        """Ask every host from here, for `ygg status` without a daemon."""
-        keys = list(self._backends)
+    async def check_hosts(self, names: Collection[str] | None = None) -> Snapshot | None:
+        """Ask hosts from here. What is not asked is unknown; pauses come from the store."""
+        keys = [k for k in self._backends if names is None or k[0] in names]
         found = await asyncio.gather(*(self._backends[k].check() for k in keys))
-        views = tuple(
-            _view(
-                self._config,
-                host,
-                {e: h for (n, e), h in zip(keys, found, strict=True) if n == host},
-            )
-            for host in self._config.hosts
-        )
+        held = await self._archive.holds()
+        told = dict(zip(keys, found, strict=True))
+        views = tuple(_view(h, told, h.name in held.drained) for h in self._config.hosts.values())
         now = _now_ms()
-        empty = Counts({})
-        return Snapshot(now, now, 0, False, False, views, (), (), (), empty)
+        return Snapshot(now, now, 0, held.paused, False, views, (), (), (), Counts({}))
 
     async def pause(self, paused: bool) -> None:
         await self._writing().hold(None, paused)
@@ -155,15 +158,17 @@ def _of_itself(task: Task) -> tuple[Reason, ...]:
     return explaining.explain(SchedulingState(), task, Now(0.0, _now_ms()))
 
 
-def _view(config: Config, name: str, found: Mapping[str, Health]) -> HostView:
+def _view(host: Host, told: Mapping[tuple[str, str], Health], drained: bool) -> HostView:
     from ygg.core.snapshotting import host_view
 
-    host = config.hosts[name]
-    servers = {
-        e: Server(health.health, health.message, health, checked_ms=_now_ms())
-        for e, health in found.items()
-    }
-    return host_view(HostState(host, servers, host.slots), Now(0.0, _now_ms()))
+    servers = {e.name: _server(told.get((host.name, e.name))) for e in host.endpoints}
+    return host_view(HostState(host, servers, host.slots, drained=drained), Now(0.0, _now_ms()))
+
+
+def _server(health: Health | None) -> Server:
+    if health is None:
+        return Server()
+    return Server(health.health, health.message, health, checked_ms=_now_ms())
 
 
 def _now_ms() -> int:
@@ -245,3 +250,21 @@ class OfflineDesk:
 
     def status(self, *, probe: bool = True) -> JsonDict:
         return self._run(lambda h: h.status(probe=probe), hosts=probe)
+
+    def hosts(self) -> JsonDict:
+        return self._run(lambda h: h.hosts())
+
+    def probe(self, host: str | None = None) -> list[JsonDict]:
+        if host is None:
+            found: list[JsonDict] = self._run(lambda h: h.probe_all(), hosts=True)["hosts"]
+            return found
+        return [self._run(lambda h: h.probe(host), hosts=True)]
+
+    def drain_host(self, host: str, drained: bool) -> JsonDict:
+        return self._run(lambda h: h.drain_host(host, drained))
+
+    def queue(self) -> JsonDict:
+        return self._run(lambda h: h.queue())
+
+    def pause(self, paused: bool) -> JsonDict:
+        return self._run(lambda h: h.pause(paused))

@@ -12,8 +12,9 @@ from typing import TypeVar
 import apsw
 
 from ygg.errors import InvalidInput, NotFound, StoreError
-from ygg.model import Counts, Lane, LogRow, Priority, Result, State, Task
+from ygg.model import Counts, Holds, Lane, LogRow, Priority, Result, State, Task
 from ygg.ports import Filter
+from ygg.stores.sqlite import holds as holding
 from ygg.stores.sqlite.rows import TASK_COLUMNS, fetch, parse_lane, to_log, to_result, to_task
 from ygg.stores.sqlite.writer import translate
 
@@ -83,6 +84,9 @@ class Reader:
 
     async def counts(self) -> Counts:
         return await self._read(_counts)
+
+    async def holds(self) -> Holds:
+        return await self._read(holding.holds)
 
     async def ahead(self, task: Task, lanes: Sequence[Lane], limit: int) -> int:
         return await self._read(lambda db: _ahead(db, task, lanes, limit))
