@@ -1,4 +1,4 @@
-"""One daemon run: logging, signals and the nested scopes store > calls > services.
+"""One daemon run: signals, the service manager and the nested scopes store > calls > services.
 
 The first SIGTERM or Ctrl-C ends the services' wait: claims stop, submits are refused, running calls get
 `drain` seconds; the second signal skips that. SIGHUP re-reads hosts.yaml; a broken edit keeps the old
@@ -9,94 +9,42 @@ supervisor restarts it.
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import logging
-import logging.handlers
 import os
 import signal
 import sys
-import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ygg import paths, wire
 from ygg.errors import YggError
+from ygg.logs import set_up_logging
+from ygg.ops.notify import Notifier
 
 if TYPE_CHECKING:
     from ygg.config import Config
+    from ygg.ops.heartbeat import Heartbeat
 
 log = logging.getLogger("ygg.daemon")
 
-LOG_BYTES, LOG_FILES = 10_000_000, 5
-#: C0 and C1 control characters but tab: log lines may quote servers and prompts.
-_CONTROLS = dict.fromkeys((*range(9), *range(10, 32), *range(127, 160)), "�")
-
-
-class CleanFormatter(logging.Formatter):
-    """Time, level, text on one line, with no control character of foreign text left in it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._second, self._stamp = 0, ""
-
-    def format(self, record: logging.LogRecord) -> str:
-        text = record.getMessage()
-        if not text.isprintable():
-            text = text.translate(_CONTROLS)
-        line = f"{self._time(record)} {record.levelname:<7} {text}"
-        if record.exc_info:
-            line += "\n" + self.formatException(record.exc_info)
-        return line
-
-    def _time(self, record: logging.LogRecord) -> str:
-        """Local time with milliseconds; the calendar is consulted once a second."""
-        second = int(record.created)
-        if second != self._second:
-            self._second = second
-            self._stamp = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(second))
-        return f"{self._stamp}.{int(record.msecs):03}"
-
-
-class RotatingLog(logging.handlers.RotatingFileHandler):
-    """Rotates by size without formatting each line twice and asking the file system about it."""
-
-    def shouldRollover(self, record: logging.LogRecord) -> bool:
-        if self.stream is None:
-            self.stream = self._open()
-        return self.stream.tell() >= self.maxBytes
-
-
-def set_up_logging(state: Path, *, console: bool) -> Path:
-    """Log to `<state>/logs/ygg.log`, rotated, and to stdout when `console`."""
-    folder = state / "logs"
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    path = folder / "ygg.log"
-    root = logging.getLogger("ygg")
-    root.setLevel(logging.INFO)
-    root.propagate = False
-    handlers: list[logging.Handler] = [
-        RotatingLog(
-            path, maxBytes=LOG_BYTES, backupCount=LOG_FILES, encoding="utf-8", errors="replace"
-        )
-    ]
-    if console:
-        handlers.append(logging.StreamHandler(sys.stdout))
-    for handler in handlers:
-        handler.setFormatter(CleanFormatter())
-        root.addHandler(handler)
-    return path
+START_S = 600.0  #: what opening may take at most: a large database is copied before a migration
 
 
 def run(config_path: str | None, *, view: bool = True) -> int:
     """Run until a signal; the exit code. Raises ConfigError, StoreError before anything started."""
     from ygg.config import load_found
 
+    notifier = Notifier.taken_from(os.environ)  # before any child could inherit it
+    if notifier.watchdog_s is not None:
+        faulthandler.enable()  # the watchdog kills with SIGABRT: the journal shows where it hung
     config = load_found(config_path, os.environ)
     state = paths.state_dir(os.environ)
     show = view and _view_wanted()
     log_path = set_up_logging(state, console=not show)
-    code = wire.run(_Daemon(config, config_path, state, show).main())
+    code = wire.run(_Daemon(config, config_path, state, show, notifier).main())
     if show:
         sys.stdout.write(f"ygg stopped; what it did is in {log_path}\n")
     return code
@@ -111,14 +59,24 @@ def _view_wanted() -> bool:
 class _Daemon:
     """The pieces of one run that the signal handlers reach."""
 
-    def __init__(self, config: Config, config_path: str | None, state: Path, view: bool) -> None:
+    def __init__(
+        self,
+        config: Config,
+        config_path: str | None,
+        state: Path,
+        view: bool,
+        notifier: Notifier | None = None,
+    ) -> None:
         self.config, self.config_path, self.state, self.view = config, config_path, state, view
+        self.notifier = notifier or Notifier()
         self.stop = asyncio.Event()
         self.fatal: BaseException | None = None
         self.scope: wire.Scope | None = None
+        self.heart: Heartbeat | None = None
 
     async def main(self) -> int:
         database = self.state / wire.DATABASE
+        self.notifier.starting(START_S, "opening the database")
         with self._signals():
             async with wire.running(self.config, database, on_fatal=self._on_fatal) as self.scope:
                 socket = await self._serve_until_stopped(self.scope)
@@ -129,6 +87,7 @@ class _Daemon:
         from ygg.api.app import build_app
         from ygg.api.handlers import Handlers
         from ygg.api.server import serve
+        from ygg.ops.heartbeat import Heartbeat
 
         socket = paths.daemon_socket(os.environ)
         about = {
@@ -141,20 +100,25 @@ class _Daemon:
             await stack.enter_async_context(serve(build_app(handlers), socket))
             if self.view:
                 await stack.enter_async_context(self._live_view(scope))
-            async with self._services(scope):
+            heart = self.heart = Heartbeat(self.notifier, scope.dispatcher)
+            await stack.enter_async_context(self._services(heart.report(), heart.feed_watchdog()))
+            dispatcher = scope.dispatcher
+            async with self._services(dispatcher.report_concurrency(), dispatcher.prune()):
                 log.info("ready: %d hosts, socket %s", len(scope.config.hosts), socket)
+                heart.ready()
                 await self.stop.wait()
-                waiting = scope.config.policy.drain_s
-                log.info(
-                    "draining: up to %.0f s for running calls; signal again to stop now", waiting
-                )
-            await scope.dispatcher.drain(waiting, scope.hurry)
+            await self._drain(scope, heart)
         return socket
 
+    async def _drain(self, scope: wire.Scope, heart: Heartbeat) -> None:
+        waiting = scope.config.policy.drain_s
+        log.info("draining: up to %.0f s for running calls; signal again to stop now", waiting)
+        heart.stopping()
+        await scope.dispatcher.drain(waiting, scope.hurry)
+
     @asynccontextmanager
-    async def _services(self, scope: wire.Scope) -> AsyncIterator[None]:
+    async def _services(self, *jobs: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
         """Background work of the daemon; one that dies stops the daemon with exit code 1."""
-        jobs = (scope.dispatcher.report_concurrency(), scope.dispatcher.prune())
         tasks = [asyncio.create_task(job) for job in jobs]
         for task in tasks:
             task.add_done_callback(self._service_done)
@@ -195,20 +159,24 @@ class _Daemon:
         self.stop.set()
 
     def _reload(self) -> None:
-        if self.scope is not None:
-            self._reloading = asyncio.create_task(self._reload_config(self.scope))
+        if self.scope is not None and self.heart is not None and not self.stop.is_set():
+            self._reloading = asyncio.create_task(self._reload_config(self.scope, self.heart))
 
-    async def _reload_config(self, scope: wire.Scope) -> None:
+    async def _reload_config(self, scope: wire.Scope, heart: Heartbeat) -> None:
         from ygg.config import differences, load_found
 
+        heart.reloading()
         try:
             fresh = load_found(self.config_path, os.environ)
             changes = differences(scope.config, fresh)
             await scope.reload(fresh)
+            heart.note = ""
+            log.info("hosts.yaml reloaded: %s", "; ".join(changes) or "no change")
         except YggError as error:
+            heart.note = "hosts.yaml is broken, the old configuration stays"
             log.error("hosts.yaml not reloaded, the old configuration stays: %s", error)  # noqa: TRY400
-            return
-        log.info("hosts.yaml reloaded: %s", "; ".join(changes) or "no change")
+        finally:
+            heart.ready()
 
 
 class _Signals:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import stat
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,15 +33,26 @@ __all__ = [
 ]
 
 _MAX_READ = 1 << 20
+INTERRUPTED = "YGG_INTERRUPTED"  #: the default of policies.interrupted; the systemd unit sets it
 
 
-def load(path: Path) -> Config:
-    """Read and validate one file. Raises ConfigError."""
+def load(path: Path, env: Mapping[str, str] | None = None) -> Config:
+    """Read and validate one file; `env` fills in `$YGG_INTERRUPTED`. Raises ConfigError."""
     from ygg.config.build import build
     from ygg.config.tree import parse
 
     tree = parse(_read(path), str(path))
-    return build(tree.data, tree.problems, path)
+    config = build(tree.data, tree.problems, path)
+    said = (tree.data.get("policies") or {}).get("interrupted")
+    return config if said is not None else _with_interrupted(config, env or {})
+
+
+def _with_interrupted(config: Config, env: Mapping[str, str]) -> Config:
+    """The default of `policies.interrupted` as the environment of a service may set it."""
+    word = env.get(INTERRUPTED) or config.policy.interrupted
+    if word not in ("block", "requeue"):
+        raise ConfigError(f"${INTERRUPTED}: expected block or requeue, got {word!r}")
+    return replace(config, policy=replace(config.policy, interrupted=word))
 
 
 def from_dict(data: Mapping[str, Any], source: str) -> Config:
@@ -75,7 +87,7 @@ def load_found(explicit: str | None, env: Mapping[str, str], cwd: Path | None = 
             f"no hosts.yaml found, looked at\n{looked}",
             hint="write one there, or name it with --config FILE or $YGG_CONFIG",
         )
-    return load(found)
+    return load(found, env)
 
 
 def schema() -> JsonDict:

@@ -214,7 +214,8 @@ class PolicyForm(Form):
     interrupted: v.Interrupted = Field(
         default=P.interrupted,  # type: ignore[arg-type]  # Policy keeps it as text
         description="What becomes of tasks that a shutdown cuts off: `block` (a person decides) or "
-        "`requeue` (they keep their place).",
+        "`requeue` (they keep their place). Not set: `$YGG_INTERRUPTED`, which the systemd unit sets to "
+        "`requeue`.",
     )
     timeout: v.Duration = Field(
         default=P.timeout_s,

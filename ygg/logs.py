@@ -1,0 +1,115 @@
+"""Where log lines go: a rotated file always, and the console or the journal.
+
+Standard library only; nothing of ygg is needed to log.
+"""
+
+from __future__ import annotations
+
+import logging
+import logging.handlers
+import os
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TextIO
+
+LOG_BYTES, LOG_FILES = 10_000_000, 5
+#: C0 and C1 control characters but tab: log lines may quote servers and prompts.
+_CONTROLS = dict.fromkeys((*range(9), *range(10, 32), *range(127, 160)), "�")
+
+
+class CleanFormatter(logging.Formatter):
+    """Time, level, text on one line, with no control character of foreign text left in it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._second, self._stamp = 0, ""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = f"{self._time(record)} {record.levelname:<7} {_clean(record)}"
+        if record.exc_info:
+            line += "\n" + self.formatException(record.exc_info)
+        return line
+
+    def _time(self, record: logging.LogRecord) -> str:
+        """Local time with milliseconds; the calendar is consulted once a second."""
+        second = int(record.created)
+        if second != self._second:
+            self._second = second
+            self._stamp = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(second))
+        return f"{self._stamp}.{int(record.msecs):03}"
+
+
+class JournalFormatter(logging.Formatter):
+    """`<N>text`: the journal reads the priority off every line and has its own clock."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        lines = [_clean(record)]
+        if record.exc_info:
+            lines += self.formatException(record.exc_info).splitlines()
+        prefix = f"<{_priority(record.levelno)}>"
+        return "\n".join(prefix + line for line in lines)
+
+
+def _priority(level: int) -> int:
+    """The syslog priority of a level: crit, err, warning, info, debug."""
+    steps = ((logging.CRITICAL, 2), (logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6))
+    return next((priority for least, priority in steps if level >= least), 7)
+
+
+def _clean(record: logging.LogRecord) -> str:
+    text = record.getMessage()
+    return text if text.isprintable() else text.translate(_CONTROLS)
+
+
+class RotatingLog(logging.handlers.RotatingFileHandler):
+    """Rotates by size without formatting each line twice and asking the file system about it."""
+
+    def shouldRollover(self, record: logging.LogRecord) -> bool:
+        if self.stream is None:
+            self.stream = self._open()
+        return self.stream.tell() >= self.maxBytes
+
+
+def set_up_logging(state: Path, *, console: bool) -> Path:
+    """Log to `<state>/logs/ygg.log`, rotated, and to the journal or stdout when `console`."""
+    folder = state / "logs"
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    path = folder / "ygg.log"
+    root = logging.getLogger("ygg")
+    root.setLevel(logging.INFO)
+    root.propagate = False
+    file = RotatingLog(
+        path, maxBytes=LOG_BYTES, backupCount=LOG_FILES, encoding="utf-8", errors="replace"
+    )
+    file.setFormatter(CleanFormatter())
+    root.addHandler(file)
+    if console:
+        root.addHandler(_console())
+    return path
+
+
+def _console() -> logging.Handler:
+    journal = journal_stream(os.environ)
+    handler = logging.StreamHandler(journal or sys.stdout)
+    handler.setFormatter(JournalFormatter() if journal else CleanFormatter())
+    return handler
+
+
+def journal_stream(env: Mapping[str, str]) -> TextIO | None:
+    """The standard stream that is connected to the journal, by `$JOURNAL_STREAM`; None without."""
+    wanted = env.get("JOURNAL_STREAM")
+    for stream in (sys.stderr, sys.stdout):
+        if wanted and _device(stream) == wanted:
+            return stream
+    return None
+
+
+def _device(stream: TextIO) -> str:
+    """`device:inode` of an open stream; empty for a closed or pretended one."""
+    try:
+        found = os.fstat(stream.fileno())
+    except (OSError, ValueError, AttributeError):
+        return ""
+    return f"{found.st_dev}:{found.st_ino}"
