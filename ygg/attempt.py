@@ -32,13 +32,14 @@ async def run_attempt(call: Call, backend: Backend, on_item: OnItem) -> Outcome:
     """
     run = _Run(call, backend, on_item)
     try:
-        done = await run.stream()
+        try:
+            done = await run.stream()
+        except CallFailed as failure:
+            return await run.judge(failure)
         return Outcome(OutcomeKind.COMPLETED, result=run.result(done))
-    except TimeoutError:
-        return run.out_of_time()
-    except CallFailed as failure:
-        return await run.judge(failure)
     except Exception as bug:
+        if run.limit is not None and run.limit.expired():
+            return run.out_of_time()
         log.exception("%s: unexpected error in backend %s", call.id, backend.endpoint.name)
         return Outcome(OutcomeKind.ERROR, f"bug in ygg: {type(bug).__name__}: {bug}")
 
@@ -52,6 +53,7 @@ class _Run:
     on_item: OnItem
     begun: float = 0.0
     first: float | None = None  #: when the first text came
+    limit: asyncio.Timeout | None = None
     total_by: float | None = None  #: when the total runs out; unknown until the server answers
     size: int = 0
     content: list[str] = field(default_factory=list)
@@ -67,10 +69,11 @@ class _Run:
         self.begun = asyncio.get_running_loop().time()
         self.on_item(AttemptStarted(task.attempt, candidate.host, candidate.model))
         items = cast("AsyncGenerator[Piece | Done, None]", self.backend.stream(self.call))
-        async with asyncio.timeout_at(self.deadline()) as limit, contextlib.aclosing(items):
+        self.limit = asyncio.timeout_at(self.deadline())
+        async with self.limit, contextlib.aclosing(items):
             async for item in items:
                 if self.total_by is None:
-                    self._answered(limit)
+                    self._answered(self.limit)
                 if isinstance(item, Done):
                     return item
                 self._take(item)

@@ -20,10 +20,11 @@ from ygg.core import effects as fx
 from ygg.core import events as ev
 from ygg.core.state import State
 from ygg.core.step import step
-from ygg.errors import YggError
+from ygg.errors import IllegalTransition, StoreError, Unavailable, YggError
 from ygg.model import (
     FINAL,
     Call,
+    End,
     Health,
     Host,
     HostHealth,
@@ -49,6 +50,11 @@ def wall_clock_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
+def told(error: BaseException) -> str:
+    """What an error says, or what it is."""
+    return str(error) or type(error).__name__
+
+
 class RunLoop:
     """Turns events into steps and effects into store verbs, calls and checks."""
 
@@ -59,10 +65,14 @@ class RunLoop:
         *,
         wall_ms: Callable[[], int] = wall_clock_ms,
         checked: bool = False,
+        on_fatal: Callable[[BaseException], None] | None = None,
     ) -> None:
+        """`on_fatal` is told of a bug in a step: what the step had decided is lost, so that only a new
+        start brings order; without it the bug is raised where the event came from."""
         self.queue = queue
         self._archive = archive
         self._wall_ms = wall_ms
+        self._on_fatal = on_fatal
         self._checked = checked  # tests: State.check() after every step
         self._loop = asyncio.get_running_loop()
         self.state = State()
@@ -163,6 +173,10 @@ class RunLoop:
         try:
             while self._inbox:
                 self._step(self._inbox.popleft())
+        except Exception as bug:
+            if self._on_fatal is None:
+                raise
+            self._on_fatal(bug)
         finally:
             self._stepping = False
         self._note_quiet()
@@ -185,7 +199,7 @@ class RunLoop:
                 self._ask(
                     self.queue.claim(claims, self._wall_ms()),
                     lambda tasks: ev.Claimed(claims, tuple(tasks)),
-                    lambda why: ev.StoreFailed(claims=claims, message=why),
+                    lambda why: ev.StoreFailed(claims=claims, message=told(why)),
                 )
             case fx.Start(call):
                 self._start(call)
@@ -193,7 +207,7 @@ class RunLoop:
                 self._ask(
                     self.queue.finish(ends, self._wall_ms()),
                     lambda tasks: ev.Finished(ends, tuple(tasks)),
-                    lambda why: ev.StoreFailed(ends=ends, message=why),
+                    lambda why: self._end_failed(ends, why),
                     patient=True,
                 )
             case fx.Note(reason, task_id, attempt, level):
@@ -205,19 +219,19 @@ class RunLoop:
                 self._ask(
                     self.queue.heads(lane, priority, limit),
                     lambda heads: ev.HeadsSeen(lane, priority, tuple(heads), len(heads) < limit),
-                    lambda why: ev.StoreFailed(peeked=(lane, priority), message=why),
+                    lambda why: ev.StoreFailed(peeked=(lane, priority), message=told(why)),
                 )
             case fx.ListLanes():
                 self._ask(
                     self.queue.lanes(),
                     lambda lanes: ev.LanesSeen(tuple(lanes)),
-                    lambda why: ev.StoreFailed(message=why),
+                    lambda why: ev.StoreFailed(message=told(why)),
                 )
             case fx.Promote():
                 self._ask(
                     self.queue.promote(self._wall_ms()),
                     lambda p: ev.Promoted(p.queued, p.expired, p.next_due_ms),
-                    lambda why: ev.StoreFailed(promoting=True, message=why),
+                    lambda why: ev.StoreFailed(promoting=True, message=told(why)),
                 )
             case fx.Cancel(task_id):
                 if task_id in self._calls:
@@ -231,7 +245,7 @@ class RunLoop:
         self,
         answer: Awaitable[T],
         ok: Callable[[T], ev.Event],
-        failed: Callable[[str], ev.Event],
+        failed: Callable[[BaseException], ev.Event],
         *,
         patient: bool = False,
     ) -> None:
@@ -251,10 +265,18 @@ class RunLoop:
             else:
                 if not isinstance(error, YggError):
                     log.error("store verb failed unexpectedly", exc_info=error)
-                self.feed(failed(str(error) or type(error).__name__))
+                self.feed(failed(error))
 
         self._asks.add(future)  # type: ignore[arg-type]
         future.add_done_callback(done)
+
+    @staticmethod
+    def _end_failed(ends: tuple[End, ...], why: BaseException) -> ev.Event:
+        """An end that is at fault itself would fail for ever, and everything written with it."""
+        passing = isinstance(why, StoreError) and not isinstance(why, IllegalTransition)
+        if passing or len(ends) > 1:
+            return ev.StoreFailed(ends=ends, message=told(why))
+        return ev.EndRefused(ends[0], told(why))
 
     def _log(self, level: str, reason: Reason, task_id: str | None, attempt: int | None) -> None:
         number = logging.getLevelNamesMapping()[level]
@@ -288,11 +310,16 @@ class RunLoop:
 
     def _check(self, host: str, endpoint: str) -> None:
         backend = self.backends.get((host, endpoint))
-        if backend is not None:
+        if backend is None:
+            gone = Health(HostHealth.DOWN, message="it left the configuration")
+            self._loop.call_soon(self.feed, ev.HostChecked(host, endpoint, gone))
+        else:
             self._ask(
                 backend.check(),
                 lambda health: ev.HostChecked(host, endpoint, health),
-                lambda why: ev.HostChecked(host, endpoint, Health(HostHealth.DOWN, message=why)),
+                lambda why: ev.HostChecked(
+                    host, endpoint, Health(HostHealth.DOWN, message=told(why))
+                ),
             )
 
     # --- waiting readers -----------------------------------------------------------------------
@@ -345,7 +372,12 @@ class RunLoop:
                     break
                 for item in items:
                     yield item
-            yield await self.archive.get(task_id)
+            task = await self.archive.get(task_id)
+            if task.state not in FINAL and task.state is not TaskState.BLOCKED:
+                raise Unavailable(
+                    "the stream was cut; the task goes on", hint=f"ygg wait {task.id}"
+                )
+            yield task
         finally:
             self.streams.leave(task_id, reader)
 

@@ -28,6 +28,11 @@ class Reader:
         self._closed = False
         self._wake = asyncio.Event()
 
+    def replay(self, items: list[Item]) -> None:
+        """What came before this reader; it does not count against its buffer."""
+        self._items.extend(items)
+        self._wake.set()
+
     def put(self, item: Item) -> bool:
         """False when the reader is too far behind and was cut off."""
         self._items.append(item)
@@ -106,8 +111,7 @@ class Streams:
         reader = Reader()
         stream = self._streams.get(task_id)
         if stream is not None:
-            for item in ([stream.started] if stream.started else []) + [*stream.pieces]:
-                reader.put(item)
+            reader.replay([*([stream.started] if stream.started else []), *stream.pieces])
         self._readers.setdefault(task_id, set()).add(reader)
         return reader
 

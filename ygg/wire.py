@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from ygg.dispatcher import Dispatcher
     from ygg.ports import Backend, Backends
     from ygg.stores.sqlite import SqliteStore
+    from ygg.stores.sqlite.reading import Progress as Progress
+    from ygg.stores.sqlite.reading import StoreFacts as StoreFacts
 
 DATABASE = "ygg.db"
 T = TypeVar("T")
@@ -94,7 +96,7 @@ class Scope:
             (h.name, e.name): old[h.name, e.name]
             for h in config.hosts.values()
             for e in h.endpoints
-            if (h.name, e.name) in old and old[h.name, e.name].endpoint == e
+            if (h.name, e.name) in old and _unchanged(old[h.name, e.name].endpoint, e)
         }
         fresh = [
             (h, e)
@@ -104,9 +106,15 @@ class Scope:
         ]
         backends = keep | {(h.name, e.name): backend(e, h.name) for h, e in fresh}
         self.config = config
+        self.dispatcher.queue.keep_for(config.policy.retention_s)
         self.dispatcher.own(tuple(config.hosts.values()), config.types, config.policy, backends)
         gone = {key: b for key, b in old.items() if b not in keep.values()}
         self.dispatcher.retire(gone)
+
+
+def _unchanged(old: Endpoint, new: Endpoint) -> bool:
+    """An endpoint with a key is built anew: the key may have been rotated in the same file."""
+    return old == new and new.api_key_file is None
 
 
 @asynccontextmanager
@@ -125,7 +133,7 @@ async def running(
 
     store = open_store(database, config, on_fatal=on_fatal)
     try:
-        dispatcher = Dispatcher(store, store, checked=checked)
+        dispatcher = Dispatcher(store, store, checked=checked, on_fatal=on_fatal)
         backends = build_backends(config.hosts.values())
         hurry = asyncio.Event()
         try:
@@ -171,3 +179,56 @@ def offline_desk(config_path: str | None, *, write: bool) -> Desk:
         return None, open_archive(database)
 
     return OfflineDesk(config, database, opened, lambda: build_backends(config.hosts.values()))
+
+
+# --- what doctor, init and backup ask ---------------------------------------------------------------
+
+
+def sqlite_version() -> str:
+    """Of the SQLite that ygg runs on."""
+    import apsw
+
+    return apsw.sqlite_lib_version()
+
+
+def store_facts(database: Path) -> StoreFacts:
+    """What the database tells about itself, read-only. Raises NotFound, StoreError."""
+    from ygg.stores.sqlite import reading
+
+    return reading.facts(database)
+
+
+def quick_check(database: Path, limit_s: float) -> str | None:
+    """`ok`, what is damaged, or None when there was no time. Raises NotFound, StoreError."""
+    from ygg.stores.sqlite import reading
+
+    return reading.quick_check(database, limit_s)
+
+
+def copy_database(database: Path, target: Path, progress: Progress) -> int:
+    """A checked copy in the empty file `target`; its number of tasks. Raises as `reading.copy`."""
+    from ygg.stores.sqlite import reading
+
+    return reading.copy(database, target, progress)
+
+
+async def ask(endpoint: Endpoint, path: str, timeout_s: float) -> tuple[int, str, dict[str, Any]]:
+    """Status, Server header and JSON object ({} for anything else) of one small GET.
+
+    Raises CallFailed without an answer, ConfigError when the API key cannot be read.
+    """
+    from ygg.backends.http import Http
+
+    http = Http(endpoint, reuse=False)
+    try:
+        got = await http.get(path, timeout_s)
+    finally:
+        await http.close()
+    return got.status, got.server, got.data
+
+
+def same_model(one: str, other: str) -> bool:
+    """Whether two names mean one model to llama.cpp."""
+    from ygg.backends import openai
+
+    return openai.same_model(one, other)

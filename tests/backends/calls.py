@@ -70,6 +70,7 @@ class Scripted:
         self.requests: list[Request] = []
         self.connections: set[Connection] = set()
         self.opened = 0
+        self.linger: asyncio.Event | None = None  #: the body ends only when this is set
         self.hang_up = False  #: close each connection after its answer, as llama.cpp does
         self.url = ""
 
@@ -91,6 +92,8 @@ class Scripted:
         for part in script:
             connection.write(chunk(part))
             await asyncio.sleep(0.001)  # so that each part arrives alone
+        if self.linger is not None:
+            await self.linger.wait()
         connection.write(LAST_CHUNK)
         if self.hang_up:
             connection.transport.close()

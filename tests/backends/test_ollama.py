@@ -175,6 +175,25 @@ async def test_a_lone_surrogate_becomes_a_replacement_character(build: Build) ->
     assert text_of(pieces) == "a\N{REPLACEMENT CHARACTER}b 🥊"
 
 
+async def test_bytes_of_a_lone_surrogate_become_a_replacement_character(build: Build) -> None:
+    """Python's JSON reader lets them pass; the store cannot hold them."""
+    line = lines(said("a@b")).replace(b"@", b"\xed\xa0\x80")
+    async with scripted([line, lines(DONE)]) as server:
+        pieces, _ = await collect(build(server.url), call())
+    assert text_of(pieces).encode()
+    assert "\ufffd" in text_of(pieces)
+
+
+async def test_an_answer_is_whole_at_its_end_marker_however_slowly_the_body_ends(
+    build: Build,
+) -> None:
+    async with scripted([lines(said("a"), DONE)]) as server:
+        server.linger = asyncio.Event()
+        pieces, done = await collect(build(server.url), call())
+        server.linger.set()
+    assert (text_of(pieces), done.stop_reason) == ("a", "stop")
+
+
 async def test_the_repeat_stop_of_ollama_is_no_success(build: Build) -> None:
     """After 30 equal pieces it ends the stream properly, without `done: true`."""
     failed = await kind_of(build, lines(*[said("x")] * 31))

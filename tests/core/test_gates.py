@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from tests.core.world import HOME_TYPES, World, host, kind
 from ygg.core import events as ev
 from ygg.core import gates
-from ygg.model import HostHealth
+from ygg.core.explain import explain
+from ygg.model import GpuNeed, HostHealth, Lane, ReasonCode
 from ygg.model import OutcomeKind as K
 from ygg.model import State as S
 
@@ -134,3 +135,81 @@ def test_a_limit_is_never_above_the_configured_slots_nor_negative(events: list[s
             world.end(task) if event == "done" else world.fail(task, kinds[event])
         gate = world.state.hosts["a"]
         assert 0 <= gates.limit(gate) <= gate.limit <= 3
+
+
+def test_a_host_that_only_says_it_is_well_is_tried_less_and_less() -> None:
+    """Its check is open to all, its calls answer 401."""
+    world = one_host(1)
+    task, attempts = world.submit("general"), 0
+    end = world.mono + 600
+    while world.mono < end:
+        if task in world.calls:
+            attempts += 1
+            world.fail(task, K.UNAUTHORIZED)
+        if world.checks:
+            world.checks.clear()
+            world.check_answer("a", HostHealth.UP)
+        world.pass_time(0.5)
+    assert attempts <= 16  # after 1, 2, 4 … 60 s
+    assert world.rows[task].errors == 0
+
+
+def test_a_host_that_was_well_for_two_checks_is_probed_quickly_again() -> None:
+    world = one_host(1)
+    world.fail(world.submit("general"), K.UNREACHABLE)
+    for _ in range(2):
+        world.pass_time(31)
+        world.check_answer("a", HostHealth.DOWN)
+    world.check_answer("a", HostHealth.UP)
+    world.pass_time(31)
+    world.check_answer("a", HostHealth.UP)
+    for task in list(world.calls):
+        world.fail(task, K.UNREACHABLE)
+    server = world.state.hosts["a"].servers["main"]
+    assert server.check_at == world.mono + 1
+
+
+def test_one_refusal_of_one_server_does_not_narrow_a_host_for_ever() -> None:
+    world = one_host(3)
+    first = world.submit("general")
+    world.fail(first, K.BUSY, after=1)
+    world.pass_time(1.5)
+    for task in list(world.calls):
+        world.fail(task, K.CANCELLED)
+    world.pass_time(60)
+    for _ in range(3):
+        world.submit("general")
+    assert len(world.calls) == 3
+
+
+def test_a_host_that_left_and_came_back_is_checked_again() -> None:
+    world = World((host("a"), host("b")), {"general": kind("general", "a", "b")})
+    first = world.submit("general")
+    types = {"general": kind("general", "b")}
+    world.feed(ev.HostsOwned((host("b"),), types, world.policy))
+    world.pass_time(120)
+    assert ("a", "main") not in world.checks[2:], "nobody could answer it"
+    world.checks.clear()
+    world.own()
+    assert world.running_on("a") == [first]
+    assert ("a", "main") in world.checks
+    assert world.state.hosts["a"].limit == 1
+
+
+@pytest.mark.parametrize(("need", "expected"), [
+    (GpuNeed.REQUIRED, "gpu"), (GpuNeed.NEVER, "cpu"), (GpuNeed.PREFERRED, "cpu"),
+])  # fmt: skip
+def test_a_task_runs_on_the_kind_of_host_it_asks_for(need: GpuNeed, expected: str) -> None:
+    hosts = (host("cpu", kind="cpu"), host("gpu", kind="gpu"))
+    world = World(hosts, {"general": kind("general", "cpu", "gpu")})
+    for _ in range(2):
+        world.submit(lane=Lane("general", gpu=need))
+    assert world.rows["t1"].host == expected
+    assert (world.rows["t2"].host is None) == (need is not GpuNeed.PREFERRED)
+
+
+def test_a_task_that_no_kind_of_host_serves_says_so() -> None:
+    world = World((host("cpu", kind="cpu"),), {"general": kind("general", "cpu")})
+    task = world.submit(lane=Lane("general", gpu=GpuNeed.REQUIRED))
+    (reason,) = explain(world.state, world.rows[task], world.now)
+    assert reason.code is ReasonCode.NO_HOST

@@ -7,6 +7,7 @@ from dataclasses import replace
 from tests.core.world import COMPLETED, START_MS, World, host, kind
 from ygg.core import effects as fx
 from ygg.core import events as ev
+from ygg.model import ReasonCode
 from ygg.model import State as S
 
 
@@ -79,6 +80,34 @@ def test_an_end_the_store_could_not_take_is_written_when_it_can() -> None:
     world.pass_time(1.1)
     assert world.rows[task].state is S.COMPLETED
     assert world.state.stale_ends == 0
+
+
+def test_an_end_the_store_will_never_take_fails_its_own_task_alone() -> None:
+    world = one_host()
+    task, other = world.submit("general"), world.submit("general")
+    call = world.calls.pop(task)
+    world.feed(ev.CallEnded(task, call.call.task.attempt, COMPLETED), settle=False)
+    finish = next(e for e in world.todo if isinstance(e, fx.Finish))
+    world.todo.remove(finish)
+    world.feed(ev.EndRefused(finish.ends[0], "lone surrogates"))
+    assert (world.rows[task].state, world.rows[task].reason) == (S.FAILED, ReasonCode.UNSTORABLE)
+    assert other in world.calls, "the dispatcher goes on"
+    assert world.state.finishing == {}
+
+
+def test_ends_that_wait_for_the_store_are_written_one_by_one() -> None:
+    world = World((host("a", 2),), {"general": kind("general", "a")})
+    tasks = [world.submit("general") for _ in range(2)]
+    for task in tasks:
+        call = world.calls.pop(task)
+        world.feed(ev.CallEnded(task, call.call.task.attempt, COMPLETED), settle=False)
+    finishes = [e for e in world.todo if isinstance(e, fx.Finish)]
+    world.todo.clear()
+    for finish in finishes:
+        world.feed(ev.StoreFailed(ends=finish.ends, message="disk full"))
+    world.mono += 1.1
+    world.feed(ev.Ticked(), settle=False)
+    assert [len(e.ends) for e in world.todo if isinstance(e, fx.Finish)] == [1, 1]
 
 
 def test_idle_lanes_are_forgotten_and_still_served() -> None:

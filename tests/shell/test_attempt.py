@@ -236,3 +236,26 @@ async def test_an_answer_beyond_the_largest_size_is_an_error(
     assert outcome.kind is OutcomeKind.ERROR
     assert "longer than 100 characters" in outcome.message
     assert backend.closed == 1
+
+
+async def test_a_timeout_that_is_not_ours_is_a_bug_and_no_timeout_of_the_task() -> None:
+    async def foreign() -> AsyncIterator[Piece | Done]:
+        yield Piece("a")
+        raise TimeoutError("somebody else's clock")
+
+    outcome = await run(Fake(foreign))
+    assert outcome.kind is OutcomeKind.ERROR
+
+
+async def test_a_check_that_raises_costs_one_attempt() -> None:
+    async def broken() -> AsyncIterator[Piece | Done]:
+        yield Piece("a")
+        raise CallFailed(OutcomeKind.ERROR, "cut", broken=True)
+
+    class Closed(Fake):
+        async def check(self, timeout_s: float = 3.0) -> Health:
+            raise RuntimeError("Session is closed")
+
+    outcome = await run(Closed(broken))
+    assert outcome.kind is OutcomeKind.ERROR
+    assert "Session is closed" in outcome.message

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from collections.abc import Sequence
 
 import pytest
 
 from tests.builders import new_task
 from tests.shell.virtual import House, house, run_virtual, until
-from ygg.errors import Conflict, Draining, NotFound, StoreFull
-from ygg.model import HostHealth, OutcomeKind, Policy, Priority, State, Task
+from ygg.errors import Conflict, Draining, InvalidInput, NotFound, StoreFull, Unavailable
+from ygg.model import End, HostHealth, OutcomeKind, Policy, Priority, State, Task
 from ygg.ports import AttemptStarted, Piece
+from ygg.stores.memory import MemoryStore
+from ygg.streams import KEEP, Streams
 
 HOME = {"surtr": 2, "fenrir": 3, "skadi": 2}
 ROUTES = {"general": ("surtr",), "text": ("fenrir",), "code": ("skadi",)}
@@ -315,3 +318,65 @@ def test_ten_minutes_of_a_sick_host_cost_no_task_anything(sick: OutcomeKind) -> 
     assert done["skadi after"] > 20, "the host is used again within a minute of its return"
     assert not [r for r in rows if r.state in (State.FAILED, State.BLOCKED)]
     assert {(r.errors, r.deferrals, r.crashes) for r in rows} == {(0, 0, 0)}
+
+
+def test_following_through_a_shutdown_says_that_the_task_goes_on() -> None:
+    async def main() -> None:
+        async with house() as home:
+            await home.dispatcher.pause(True)
+            task = await home.submit()
+            follower = asyncio.create_task(_followed(home, task))
+            await asyncio.sleep(1)
+            await home.dispatcher.drain(0, asyncio.Event())
+            with pytest.raises(Unavailable, match="goes on"):
+                await follower
+
+    run_virtual(main())
+
+
+def test_a_late_follower_of_a_long_answer_sees_its_beginning() -> None:
+    async def main() -> None:
+        streams = Streams()
+        streams.put("t", AttemptStarted(1, "a", "m"))
+        for _ in range(3):
+            streams.put("t", Piece("x" * (KEEP // 2)))
+        reader = streams.read("t")
+        assert isinstance((await reader.take())[0], AttemptStarted)
+        streams.put("t", Piece("more"))
+        assert await reader.take() == [Piece("more")]
+
+    run_virtual(main())
+
+
+def test_a_bug_in_a_step_reaches_the_owner() -> None:
+    async def main() -> None:
+        told: list[BaseException] = []
+        async with house() as home:
+            home.dispatcher._on_fatal = told.append
+            home.dispatcher.feed(object())  # type: ignore[arg-type]
+            home.dispatcher._on_fatal = None
+        assert len(told) == 1
+
+    run_virtual(main())
+
+
+def test_an_end_that_cannot_be_stored_stops_nobody_else() -> None:
+    class Picky(MemoryStore):
+        async def finish(self, ends: Sequence[End], now_ms: int) -> list[Task | None]:
+            if any(e.result for e in ends if e.task_id == bad):
+                raise InvalidInput("the text holds lone surrogates")
+            return await super().finish(ends, now_ms)
+
+    bad = ""
+
+    async def main() -> None:
+        nonlocal bad
+        async with house(store=Picky()) as home:
+            first = await home.submit()
+            bad = first.id
+            second = await home.submit()
+            assert (await home.end(first, 60)).state is State.FAILED
+            assert (await home.end(second, 60)).state is State.COMPLETED
+            assert home.dispatcher.state.store_error is None
+
+    run_virtual(main())

@@ -231,3 +231,25 @@ async def test_lanes_first_seen_in_a_rolled_back_operation_are_not_remembered(
     assert [h.id for h in await store.heads(Lane("new"), Priority.NORMAL, 9)] == [good.task.id]
     await store.close()
     audit(tmp_path / "ygg.db")
+
+
+async def test_a_first_start_that_was_killed_at_once_can_be_started_again(tmp_path: Path) -> None:
+    path = tmp_path / "ygg.db"
+    db = apsw.Connection(str(path))
+    db.execute("PRAGMA journal_mode = WAL")
+    db.close()
+    assert path.stat().st_size > 0
+    store = open_store(path)
+    assert isinstance((await store.submit([new_task()], NOW))[0], Submitted)
+    await store.close()
+
+
+async def test_a_new_retention_counts_for_tasks_that_end_from_then_on(tmp_path: Path) -> None:
+    store = open_store(tmp_path / "ygg.db", retention_s=1000)
+    first, second = [a.task for a in await store.submit([new_task(), new_task()], NOW)]  # type: ignore[union-attr]
+    await store.cancel(first.id, NOW)
+    store.keep_for(5)
+    await store.cancel(second.id, NOW)
+    assert await store.prune(NOW + 6000) == 1
+    assert await store.prune(NOW + 1_001_000) == 1
+    await store.close()

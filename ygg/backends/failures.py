@@ -30,6 +30,7 @@ FOREIGN = (
     aiohttp.ClientError,
     aiohttp.http_exceptions.HttpProcessingError,
     OSError,
+    RuntimeError,  # aiohttp: the session is closed
     ValueError,
 )
 

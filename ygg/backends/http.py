@@ -194,7 +194,7 @@ class Reply:
 
         What is wrong there no longer matters.
         """
-        with contextlib.suppress(CallFailed):
+        with contextlib.suppress(CallFailed, TimeoutError):
             async with asyncio.timeout(1.0):
                 while await self.lines():
                     pass
@@ -247,10 +247,11 @@ def as_object(line: bytes) -> JsonDict | None:
 
 
 def as_text(value: object, line: bytes) -> str:
-    """A string of an answer. Lone surrogates (only possible with an escape) are replaced."""
+    """A string of an answer. Lone surrogates are replaced: they come from an escape, or from bytes that
+    only Python's JSON reader takes for UTF-8 (ED A0 80)."""
     if not isinstance(value, str):
         return ""
-    return failures.clean(value) if b"\\u" in line else value
+    return failures.clean(value) if b"\\u" in line or b"\xed" in line else value
 
 
 def as_name(value: object) -> str:

@@ -113,6 +113,14 @@ class StoreFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class EndRefused:
+    """The store will never take this end as it is: text it cannot hold, a change it forbids."""
+
+    end: End
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class CancelAsked:
     """Someone cancelled a task that is processing; the store has noted the wish."""
 
@@ -170,6 +178,7 @@ Event = (
     | CallEnded
     | Finished
     | StoreFailed
+    | EndRefused
     | CancelAsked
     | HostChecked
     | DispatchPaused

@@ -2,8 +2,9 @@
 
 The gate of a host is its limit: the configured slots, less what an out-of-memory answer withdrew; one
 withdrawn slot comes back per `regain_slot_s`. On top of it each server has a breaker (down,
-unauthorised: closed again only by a good health check, tried after 1, 2, 4 … 60 s) and a busy gate
-(429, 503, out of memory: no start before `busy_until`, then one call at a time until one completes).
+unauthorised: closed again only by a good health check, tried after 1, 2, 4 … 60 s; the pause starts over
+when a call has completed or two checks in a row were good) and a busy gate (429, 503, out of memory: no
+start before `busy_until`, then one call at a time until one completes or `regain_slot_s` have passed).
 A sick host is charged here, never its tasks.
 """
 
@@ -97,7 +98,7 @@ def settle(state: State, candidate: Candidate, outcome: Outcome, now: Now) -> Re
     if kind in (OutcomeKind.BUSY, OutcomeKind.OUT_OF_MEMORY):
         return _pause(host, server, outcome, state.policy, now)
     if kind is OutcomeKind.COMPLETED:
-        server.busy_times = 0
+        server.busy_times, server.probe_s = 0, 0.0
         _alive(server, state.policy, now)
     return None
 
@@ -114,6 +115,8 @@ def checked(state: State, name: str, endpoint: str, health: Health, now: Now) ->
     was = server.health
     server.info, server.text = health, ""
     _alive(server, state.policy, now)
+    if was is HostHealth.UP:  # twice in a row: not one that only says so between failing calls
+        server.probe_s = 0.0
     if was is HostHealth.UP:
         return None
     return Reason(ReasonCode.NEXT, f"{name} is up", name)
@@ -123,7 +126,6 @@ def _alive(server: Server, policy: Policy, now: Now) -> None:
     server.health = HostHealth.UP
     server.checked, server.checked_ms = now.mono, now.wall_ms
     server.check_at = now.mono + policy.check_every_s
-    server.probe_s = 0.0
 
 
 def _open(
@@ -156,6 +158,12 @@ def _pause(
     host.regain_at = now.mono + policy.regain_slot_s
     text = f"{host.host.name}: out of memory, limit {host.limit + 1} -> {host.limit}"
     return Reason(ReasonCode.HOST_BUSY, text, host.host.name)
+
+
+def calm(server: Server, policy: Policy, now: Now) -> None:
+    """Forget refusals that are long past: nothing may have been sent there since."""
+    if server.busy_times and server.busy_until + policy.regain_slot_s <= now.mono:
+        server.busy_times = 0
 
 
 def regain(host: HostState, policy: Policy, now: Now) -> Reason | None:

@@ -18,6 +18,7 @@ from ygg.model import (
     Call,
     CallLimits,
     Candidate,
+    GpuNeed,
     Host,
     Lane,
     Now,
@@ -47,15 +48,18 @@ def all_candidates(state: State, lane: Lane) -> tuple[Candidate, ...]:
 def _candidates(state: State, lane: Lane) -> tuple[Candidate, ...]:
     kind = type_of(state, lane.type)
     route = kind.route if kind else ()
-    fitting = tuple(c for c in route if _fits(c, lane))
+    serving = {name for name, h in state.hosts.items() if _serves(h.host, lane)}
+    fitting = tuple(c for c in route if c.host in serving and lane.model in (None, c.model))
     if fitting or (lane.host is None and lane.model is None):
         return fitting
-    hosts = (h.host for h in state.hosts.values() if lane.host in (None, h.host.name))
+    hosts = (h.host for name, h in state.hosts.items() if name in serving)
     return tuple(c for host in hosts for c in _on_host(host, lane.model))
 
 
-def _fits(candidate: Candidate, lane: Lane) -> bool:
-    return lane.host in (None, candidate.host) and lane.model in (None, candidate.model)
+def _serves(host: Host, lane: Lane) -> bool:
+    """Whether the lane's pins to a host and to a kind of host allow this one."""
+    kinds = {GpuNeed.REQUIRED: ("gpu",), GpuNeed.NEVER: ("cpu",)}.get(lane.gpu, ("gpu", "cpu"))
+    return lane.host in (None, host.name) and host.kind in kinds
 
 
 def _on_host(host: Host, model: str | None) -> Iterator[Candidate]:

@@ -26,6 +26,7 @@ from ygg.core.events import (
     DispatchPaused,
     DrainAsked,
     DueLearned,
+    EndRefused,
     Event,
     Finished,
     HeadsSeen,
@@ -97,6 +98,8 @@ def _handle(state: State, event: Event, now: Now) -> list[Effect]:  # noqa: C901
             return _finished(state, event, now)
         case StoreFailed():
             return _store_failed(state, event, now)
+        case EndRefused():
+            return _end_refused(state, event)
         case CancelAsked():
             return _cancel_asked(state, event)
         case HostChecked():
@@ -153,6 +156,8 @@ def _merge(old: HostState | None, host: Host, now: Now) -> HostState:
         return HostState(host, servers, host.slots)
     same = {e.name for e in old.host.endpoints if e in host.endpoints}
     kept = {name: old.servers[name] if name in same else new for name, new in servers.items()}
+    for server in kept.values() if old.removed else ():
+        server.checking = False  # nobody answered while the host was gone
     limit = host.slots if old.regain_at is None else min(old.limit, host.slots)
     return HostState(host, kept, limit, old.regain_at, old.drained, busy=old.busy)
 
@@ -349,6 +354,22 @@ def _store_failed(state: State, event: StoreFailed, now: Now) -> list[Effect]:
         state.promoting = False
     reason = Reason(ReasonCode.NO_DISPATCHER, f"store: {event.message}")
     return [Note(reason, level="ERROR")]
+
+
+def _end_refused(state: State, event: EndRefused) -> list[Effect]:
+    """Fail the task without what the store could not hold. If it refuses that too, the row stays
+    processing until the next start gives it back: one task, not the whole dispatcher."""
+    end = event.end
+    reason = Reason(ReasonCode.UNSTORABLE, f"its end cannot be stored: {event.message}")
+    note = Note(reason, end.task_id, end.attempt, level="ERROR")
+    if end.reason is ReasonCode.UNSTORABLE:
+        state.finishing.pop(end.task_id, None)
+        return [note]
+    failed = End(
+        end.task_id, end.attempt, S.FAILED, ReasonCode.UNSTORABLE, reason.text, add_errors=1
+    )
+    state.finishing[end.task_id] = failed
+    return [note, Finish((failed,))]
 
 
 # --- stopping -------------------------------------------------------------------------------------

@@ -35,9 +35,8 @@ def due(state: State, now: Now) -> list[Effect]:
 def _store_again(state: State, now: Now) -> list[Effect]:
     """The pause after a store failure is over: write what was refused, then dispatch."""
     state.store_retry_at = None
-    ends = tuple(state.unwritten.values())
+    effects: list[Effect] = [Finish((end,)) for end in state.unwritten.values()]
     state.unwritten.clear()
-    effects: list[Effect] = [Finish(ends)] if ends else []
     return effects + dispatching.dispatch(state, now)
 
 
@@ -51,10 +50,13 @@ def _promotion_at(state: State, now: Now) -> float:
 def _due_hosts(state: State, now: Now) -> list[Effect]:
     effects: list[Effect] = []
     for name, host in state.hosts.items():
+        if host.removed:
+            continue
         regained = gates.regain(host, state.policy, now)
         if regained:
             effects.append(Note(regained))
         for endpoint, server in host.servers.items():
+            gates.calm(server, state.policy, now)
             if not server.checking and server.check_at <= now.mono:
                 server.checking = True
                 effects.append(CheckHost(name, endpoint))
@@ -78,11 +80,13 @@ def wake(state: State, now: Now) -> list[Effect]:
 
 def _busy_or_regain(state: State, now: Now) -> float:
     times = [float("inf")]
-    for host in state.hosts.values():
+    for host in (h for h in state.hosts.values() if not h.removed):
         times.append(host.regain_at if host.regain_at is not None else float("inf"))
         for server in host.servers.values():
             if not server.checking:
                 times.append(server.check_at)
             if server.busy_until > now.mono:
                 times.append(server.busy_until)
+            elif server.busy_times:
+                times.append(server.busy_until + state.policy.regain_slot_s)
     return min(times)

@@ -127,6 +127,7 @@ class ReasonCode(StrEnum):
     DEFERRAL_BUDGET = "deferral_budget"
     ALL_REFUSED = "all_refused"
     BAD_REQUEST = "bad_request"
+    UNSTORABLE = "unstorable"  #: the store cannot hold its answer
     TIMEOUT = "timeout"
     DEADLINE = "deadline"
     CANCELLED = "cancelled"

@@ -304,6 +304,9 @@ class MemoryStore:
         self._check_open()
         self._held.add(host) if held else self._held.discard(host)
 
+    def keep_for(self, retention_s: float) -> None:
+        self._retention_s = retention_s
+
     async def holds(self) -> Holds:
         return Holds(None in self._held, frozenset(h for h in self._held if h is not None))
 

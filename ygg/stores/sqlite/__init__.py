@@ -110,6 +110,9 @@ class SqliteStore:
     def hold(self, host: str | None, held: bool) -> Awaitable[None]:
         return self._post(lambda: holding.hold(self._db, host, held))
 
+    def keep_for(self, retention_s: float) -> None:
+        self._verbs.retention_s = retention_s
+
     def holds(self) -> Awaitable[Holds]:
         return self._post(lambda: holding.holds(self._db))
 

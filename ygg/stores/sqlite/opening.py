@@ -86,7 +86,7 @@ def _prepare(db: apsw.Connection, synchronous: str) -> None:
 
 def _check(db: apsw.Connection, path: Path, fresh: bool) -> None:
     """Ours, not newer than we are, and sound at first sight."""
-    if fresh:
+    if fresh or _never_begun(db):
         db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         return
     if db.execute("PRAGMA application_id").get != APPLICATION_ID:
@@ -95,7 +95,7 @@ def _check(db: apsw.Connection, path: Path, fresh: bool) -> None:
             hint="move it away, or set YGG_STATE to another directory",
         )
     version = db.execute("PRAGMA user_version").get
-    newest = len(list(_schema_files()))
+    newest = newest_schema()
     if version > newest:
         raise StoreNewer(
             f"{path} has schema {version}, this ygg knows {newest}",
@@ -109,9 +109,20 @@ def _check(db: apsw.Connection, path: Path, fresh: bool) -> None:
         )
 
 
+def _never_begun(db: apsw.Connection) -> bool:
+    """The header of a database whose first start was killed before anything was in it."""
+    marks = [db.execute(f"PRAGMA {name}").get for name in ("application_id", "user_version")]
+    return marks == [0, 0] and not db.execute("SELECT count(*) FROM sqlite_schema").get
+
+
 def _small(path: Path) -> bool:
     """quick_check costs 0.5 s at a million rows; larger files are checked by `ygg doctor`."""
     return path.stat().st_size < 50_000_000
+
+
+def newest_schema() -> int:
+    """The newest schema this ygg knows."""
+    return len(list(_schema_files()))
 
 
 def _schema_files() -> Iterator[tuple[int, str]]:

@@ -50,7 +50,7 @@ class Verbs:
 
     def __init__(self, db: apsw.Connection, ledger: Ledger, epoch: int, retention_s: float) -> None:
         self._db, self._ledger, self.epoch = db, ledger, epoch
-        self._retention_s = retention_s
+        self.retention_s = retention_s
 
     def _task(self, where: str, values: Sequence[object]) -> Task | None:
         row = self._db.execute(f"SELECT {TASK_COLUMNS} FROM tasks WHERE {where}", values).fetchone()
@@ -182,7 +182,7 @@ class Verbs:
     def _expiry(self, state: State, retention_s: float | None, now_ms: int) -> int | None:
         if state not in FINAL or (state is State.FAILED and retention_s is None):
             return None
-        return now_ms + round((self._retention_s if retention_s is None else retention_s) * 1000)
+        return now_ms + round((self.retention_s if retention_s is None else retention_s) * 1000)
 
     # --- one task ------------------------------------------------------------------------------
 
