@@ -1,1 +1,1 @@
-"""What surrounds a daemon on a machine: the service manager's protocol, unit files."""
+"""Looking after an installation: the service manager's protocol, unit files, backups."""

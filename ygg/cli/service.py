@@ -1,0 +1,51 @@
+"""ygg service: install, uninstall, print."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ygg.cli import output
+from ygg.cli.app import app
+
+service = typer.Typer(help="Run ygg as a systemd service.", no_args_is_help=True)
+app.add_typer(service, name="service")
+
+User = Annotated[
+    bool, typer.Option("--user", help="A service of your own instead of the machine's.")
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the steps and do nothing.")]
+Root = Annotated[
+    str,
+    typer.Option(
+        "--root", metavar="DIR", hidden=True, help="Install into a system image; starts nothing."
+    ),
+]
+
+
+@service.command()
+def install(user: User = False, dry_run: DryRun = False, root: Root = "/") -> None:
+    """Write the unit, create user and group ygg, enable and start the service."""
+    from ygg.ops.service import Target
+    from ygg.ops.service import install as run
+
+    run(Target(user, Path(root).absolute()), output.data, dry_run=dry_run)
+
+
+@service.command()
+def uninstall(user: User = False, dry_run: DryRun = False, root: Root = "/") -> None:
+    """Stop and remove the service; tasks and hosts.yaml stay."""
+    from ygg.ops.service import Target
+    from ygg.ops.service import uninstall as run
+
+    run(Target(user, Path(root).absolute()), output.data, dry_run=dry_run)
+
+
+@service.command("print")
+def print_(user: User = False) -> None:
+    """Print the unit file for the ygg that is running."""
+    from ygg.ops.service import running_program, unit_text
+
+    output.data(unit_text(running_program().command, user=user).rstrip())
