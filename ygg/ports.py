@@ -185,10 +185,6 @@ class Archive(Protocol):
         """From counters, at the same cost whatever the depth."""
         ...
 
-    def keep_for(self, retention_s: float) -> None:
-        """How long completed, cancelled and expired tasks are kept that end from now on."""
-        ...
-
     def holds(self) -> Awaitable[Holds]:
         """What a person has stopped, as `Queue.holds`."""
         ...

@@ -50,6 +50,12 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         print(fit(text, room).rstrip() if room and width(text) > room else text.rstrip())
 
 
+def host_state(host: dict[str, Any]) -> str:
+    """One word, two when the host is drained."""
+    word = {True: "● up", False: f"✗ {host['health']}", None: "◌ unknown"}[host["reachable"]]
+    return f"{word}, drained" if host["drained"] else word
+
+
 def _columns() -> int:
     """Columns of the terminal; 0 for a pipe: nothing is cut."""
     if not sys.stdout.isatty():

@@ -226,10 +226,14 @@ def _print_status(body: dict[str, Any], where: str) -> None:
 
 
 def _host_row(host: dict[str, Any]) -> tuple[str, ...]:
-    word = {True: "● up", False: f"✗ {host['health']}", None: "◌ unknown"}[host["reachable"]]
-    if host["drained"]:
-        word += ", drained"
     latency = "--" if host["latency_ms"] is None else f"{host['latency_ms']:.0f} ms"
     backend = f"{host['backend']} {host['version'] or ''}".rstrip()
     last = host["message"] if host["reachable"] is False else ", ".join(host["models"])
-    return (host["name"], word, f"{host['in_flight']}/{host['limit']}", latency, backend, last)
+    return (
+        host["name"],
+        output.host_state(host),
+        f"{host['in_flight']}/{host['limit']}",
+        latency,
+        backend,
+        last,
+    )

@@ -1,0 +1,88 @@
+"""ygg hosts: what there is; drain, resume and probe one."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from ygg.cli import output
+from ygg.cli.app import Json, app, desk
+
+hosts = typer.Typer(help="List the hosts; stop one, start it again, ask it how it is.")
+app.add_typer(hosts, name="hosts")
+
+Host = Annotated[str, typer.Argument(metavar="HOST", help="A host of hosts.yaml.")]
+HEADER = ("HOST", "KIND", "STATE", "SLOTS", "BACKEND", "VERSION", "MODELS", "URL")
+
+
+@hosts.callback(invoke_without_command=True)
+def list_(ctx: typer.Context, json_: Json = False) -> None:
+    """List the hosts as they are known. SLOTS: busy/allowed. MODELS: loaded/on disk."""
+    if ctx.invoked_subcommand is not None:
+        return
+    with desk(write=False) as found:
+        body, online = found.hosts(), found.online
+    if json_:
+        output.as_json(body)
+        return
+    _print(body["hosts"])
+    if not online:
+        output.say("no daemon is running: ygg hosts probe asks the hosts now")
+
+
+@hosts.command()
+def drain(host: Host, json_: Json = False) -> None:
+    """Start nothing new on a host; what runs there goes on."""
+    with desk(write=True) as found:
+        body, online = found.drain_host(host, True), found.online
+    output.as_json(body) if json_ else output.data(f"{host} drained")
+    output.say(
+        f"running calls go on; no new ones start on {host} until: ygg hosts resume {host}"
+        if online
+        else f"no daemon is running; one that starts sends nothing to {host} until: ygg hosts resume {host}"
+    )
+
+
+@hosts.command()
+def resume(host: Host, json_: Json = False) -> None:
+    """Let a drained host work again."""
+    with desk(write=True) as found:
+        body, online = found.drain_host(host, False), found.online
+    output.as_json(body) if json_ else output.data(f"{host} resumed")
+    if not online:
+        output.say("no daemon is running; start it with ygg loop --async")
+
+
+@hosts.command()
+def probe(
+    host: Annotated[
+        str | None, typer.Argument(metavar="[HOST]", help="Only this one; else every host.")
+    ] = None,
+    json_: Json = False,
+) -> None:
+    """Ask hosts how they are, for 3 s at most; exit 1 when one is down."""
+    with desk(write=False) as found:
+        asked = found.probe(host)
+    if json_:
+        output.as_json({"schema": "ygg.hosts/1", "hosts": asked})
+    else:
+        _print(asked)
+    if any(h["reachable"] is False for h in asked):
+        raise typer.Exit(1)
+
+
+def _print(found: list[dict[str, Any]]) -> None:
+    output.table(HEADER, map(_row, found))
+    for host in found:
+        if host["reachable"] is False:
+            output.say(f"{host['name']}: {host['message']}")
+
+
+def _row(host: dict[str, Any]) -> tuple[str, ...]:
+    loaded = "--" if host["loaded"] is None else len(host["loaded"])
+    return (
+        host["name"], host["kind"], output.host_state(host),
+        f"{host['in_flight']}/{host['limit']}", host["backend"], host["version"] or "--",
+        f"{loaded}/{len(host['models'])}", " ".join(e["url"] for e in host["endpoints"]),
+    )  # fmt: skip
