@@ -11,12 +11,15 @@ import select
 import socket
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import quote, urlencode
 
 from ygg import errors, paths
 from ygg.desk import LONG_POLL_S, JsonDict, error_of, in_parts, raise_told, waited
 from ygg.errors import InvalidInput, Unavailable, YggError
+
+if TYPE_CHECKING:
+    from ygg.model import Snapshot
 
 CONNECT_S = 5.0
 EPILOGUE_S = 30.0  #: how much longer than a long poll an answer may take
@@ -182,6 +185,18 @@ class Remote:
 
     def status(self, *, probe: bool = True) -> JsonDict:
         return cast("JsonDict", self._call("GET", f"/v1/status?probe={str(probe).lower()}"))
+
+    def snapshot(self) -> Snapshot:
+        """The dispatcher as it is now, for `ygg top`."""
+        from ygg.model import Snapshot
+        from ygg.model.transfer import from_plain
+
+        body = self._call("GET", "/v1/snapshot")
+        try:
+            return from_plain(Snapshot, body["snapshot"])
+        except (KeyError, TypeError, ValueError) as error:
+            text = f"{self.where} runs another version of ygg: its snapshot is not understood"
+            raise Unavailable(text, hint="restart the daemon after an upgrade") from error
 
     def hosts(self) -> JsonDict:
         return cast("JsonDict", self._call("GET", "/v1/hosts"))

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from ygg import paths, wire
 from ygg.errors import YggError
 from ygg.logs import set_up_logging
+from ygg.model import State
 from ygg.ops.notify import Notifier
 
 if TYPE_CHECKING:
@@ -33,8 +34,11 @@ log = logging.getLogger("ygg.daemon")
 START_S = 600.0  #: what opening may take at most: a large database is copied before a migration
 
 
-def run(config_path: str | None, *, view: bool = True) -> int:
-    """Run until a signal; the exit code. Raises ConfigError, StoreError before anything started."""
+def run(config_path: str | None, *, view: bool = True, **looks: bool) -> int:
+    """Run until a signal; the exit code. `looks` go to the live view (ascii_, readonly).
+
+    Raises ConfigError, StoreError before anything started.
+    """
     from ygg.config import load_found
 
     notifier = Notifier.taken_from(os.environ)  # before any child could inherit it
@@ -44,9 +48,10 @@ def run(config_path: str | None, *, view: bool = True) -> int:
     state = paths.state_dir(os.environ)
     show = view and _view_wanted()
     log_path = set_up_logging(state, console=not show)
-    code = wire.run(_Daemon(config, config_path, state, show, notifier).main())
+    daemon = _Daemon(config, config_path, state, looks if show else None, notifier)
+    code = wire.run(daemon.main())
     if show:
-        sys.stdout.write(f"ygg stopped; what it did is in {log_path}\n")
+        sys.stdout.write(f"{daemon.summary}; the log: {log_path}\n")
     return code
 
 
@@ -64,10 +69,11 @@ class _Daemon:
         config: Config,
         config_path: str | None,
         state: Path,
-        view: bool,
+        looks: dict[str, bool] | None = None,
         notifier: Notifier | None = None,
     ) -> None:
-        self.config, self.config_path, self.state, self.view = config, config_path, state, view
+        self.config, self.config_path, self.state, self.looks = config, config_path, state, looks
+        self.summary = "ygg stopped"
         self.notifier = notifier or Notifier()
         self.stop = asyncio.Event()
         self.fatal: BaseException | None = None
@@ -98,8 +104,8 @@ class _Daemon:
         handlers = Handlers(scope.dispatcher, lambda: scope.config, about=about)
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(serve(build_app(handlers), socket))
-            if self.view:
-                await stack.enter_async_context(self._live_view(scope))
+            if self.looks is not None:
+                await stack.enter_async_context(self._live_view(scope, self.looks))
             heart = self.heart = Heartbeat(self.notifier, scope.dispatcher)
             await stack.enter_async_context(self._services(heart.report(), heart.feed_watchdog()))
             dispatcher = scope.dispatcher
@@ -115,6 +121,7 @@ class _Daemon:
         log.info("draining: up to %.0f s for running calls; signal again to stop now", waiting)
         heart.stopping()
         await scope.dispatcher.drain(waiting, scope.hurry)
+        self.summary = await _summary(scope)
 
     @asynccontextmanager
     async def _services(self, *jobs: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
@@ -140,10 +147,12 @@ class _Daemon:
         self.stop.set()
 
     @asynccontextmanager
-    async def _live_view(self, scope: wire.Scope) -> AsyncIterator[None]:
-        from ygg.view.live import LiveView
+    async def _live_view(self, scope: wire.Scope, looks: dict[str, bool]) -> AsyncIterator[None]:
+        from ygg.view.live import LiveView, acting
 
-        async with LiveView(scope.dispatcher.snapshot):
+        dispatcher = scope.dispatcher
+        act = acting(dispatcher.pause, dispatcher.drain_host)
+        async with LiveView(dispatcher.view, act, self._end, **looks):
             yield
 
     # --- signals -------------------------------------------------------------------------------
@@ -177,6 +186,23 @@ class _Daemon:
             log.error("hosts.yaml not reloaded, the old configuration stays: %s", error)  # noqa: TRY400
         finally:
             heart.ready()
+
+
+async def _summary(scope: wire.Scope) -> str:
+    """One line of what stands in the queue, for the person who watched."""
+    from ygg.view.text import duration
+
+    view = scope.dispatcher.snapshot()
+    try:
+        count = (await scope.dispatcher.archive.counts()).state
+    except YggError as error:
+        return f"ygg stopped; the queue cannot be read: {error}"
+    waiting = count(State.QUEUED) + count(State.SCHEDULED)
+    return (
+        f"ygg stopped after {duration((view.at_ms - view.started_ms) / 1000)}:"
+        f" {count(State.COMPLETED)} done, {count(State.FAILED)} failed,"
+        f" {count(State.BLOCKED)} blocked, {waiting} waiting"
+    )
 
 
 class _Signals:

@@ -160,6 +160,10 @@ class Dispatcher(RunLoop):
             self._snapshot = (at, self._copy())
         return self._snapshot[1]
 
+    async def view(self) -> Snapshot:
+        """The same, for readers that may have to wait elsewhere."""
+        return self.snapshot()
+
     async def _count(self) -> None:
         self._counts = await self.archive.counts()
 

@@ -126,7 +126,7 @@ MUTANTS: list[Mutant] = [
     Mutant(
         "one refusal narrows a host for ever",
         "ygg/core/gates.py",
-        "    if server.busy_times and server.busy_until + policy.regain_slot_s <= now.mono:",
+        "    if server.busy_times and calm_at(server, policy) <= now.mono:",
         "    if False:",
         ("tests/core/test_gates.py",),
     ),

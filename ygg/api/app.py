@@ -207,6 +207,10 @@ def _task_routes(app: FastAPI, handlers: Handlers) -> None:
 def _daemon_routes(app: FastAPI, handlers: Handlers) -> None:
     """Hosts and the queue as a whole."""
 
+    @app.get("/v1/snapshot")
+    async def snapshot() -> Response:
+        return JSONResponse(await handlers.snapshot())
+
     @app.get("/v1/status")
     async def status(request: Request) -> Response:
         return JSONResponse(await handlers.status(probe=_flag(request, "probe", default=False)))

@@ -24,6 +24,7 @@ from ygg.model import (
     State,
     Task,
 )
+from ygg.model.transfer import to_plain
 
 STATUS = {
     State.SCHEDULED: "queued",
@@ -201,6 +202,9 @@ def host_body(host: HostView, known: Host | None) -> JsonDict:
         "in_flight": len(host.running),
         "available_slots": host.free,
         "tasks": list(host.running),
+        "breaker": "open" if up is False else "closed",
+        "gpus": to_plain(host.gpus),
+        "tokens_per_s": host.tokens_per_s,
         "drained": host.drained,
         "busy_until": iso(host.busy_until_ms),
         "checked_at": iso(host.checked_ms),

@@ -17,11 +17,13 @@ from ygg.api import bodies
 from ygg.api.overseeing import Overseeing
 from ygg.api.queries import filter_of
 from ygg.api.schemas import NewPriority, Retry, parse
-from ygg.errors import Conflict, InvalidInput, YggError
+from ygg.errors import Conflict, InvalidInput, Unavailable, YggError
 from ygg.model import FINAL, JsonDict, Priority, RunningView, State, Task
+from ygg.model.transfer import to_plain
 from ygg.ports import AttemptStarted, Filter, Piece
 
 WAIT_MAX_S = 60.0  #: one long poll
+ENDS_SHOWN = 60  #: recent ends that a live view gets
 PAGE = 10_000  #: tasks read at once for a retry by state
 
 
@@ -213,6 +215,14 @@ class Handlers(Overseeing):
             "hosts": self._host_bodies(view),
             "queue": bodies.queue_body(counts),
         }
+
+    async def snapshot(self) -> JsonDict:
+        """GET /v1/snapshot: what `ygg top` draws."""
+        view = self._control.snapshot()
+        if view is None:
+            raise Unavailable("no daemon is running", hint="ygg loop --async")
+        shown = replace(view, recent=view.recent[-ENDS_SHOWN:])
+        return {"schema": "ygg.snapshot/1", "version": __version__, "snapshot": to_plain(shown)}
 
     async def read_result(self, task_id: str) -> JsonDict:
         """The result for a client over HTTP: its first read starts the shorter retention."""

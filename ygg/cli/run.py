@@ -10,6 +10,9 @@ import typer
 from ygg.cli.app import Globals, Json, app
 from ygg.errors import Interrupted
 
+Ascii = Annotated[bool, typer.Option("--ascii", help="Draw the live view in ASCII.")]
+Readonly = Annotated[bool, typer.Option("--readonly", help="Keys of the live view change nothing.")]
+
 
 @app.command()
 def loop(
@@ -22,12 +25,14 @@ def loop(
     view: Annotated[
         bool, typer.Option("--view/--no-view", help="The live view, when stdout is a terminal.")
     ] = True,
+    ascii_: Ascii = False,
+    readonly: Readonly = False,
 ) -> None:
     """Run the dispatcher until Ctrl-C or SIGTERM."""
     if async_:
         from ygg import daemon
 
-        raise typer.Exit(daemon.run(Globals.config, view=view))
+        raise typer.Exit(daemon.run(Globals.config, view=view, ascii_=ascii_, readonly=readonly))
     from ygg import legacy
 
     raise typer.Exit(legacy.run(Globals.config))

@@ -162,8 +162,13 @@ def _pause(
 
 def calm(server: Server, policy: Policy, now: Now) -> None:
     """Forget refusals that are long past: nothing may have been sent there since."""
-    if server.busy_times and server.busy_until + policy.regain_slot_s <= now.mono:
+    if server.busy_times and calm_at(server, policy) <= now.mono:
         server.busy_times = 0
+
+
+def calm_at(server: Server, policy: Policy) -> float:
+    """When refusals are forgotten, on the monotonic clock."""
+    return server.busy_until + policy.regain_slot_s
 
 
 def regain(host: HostState, policy: Policy, now: Now) -> Reason | None:

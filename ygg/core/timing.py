@@ -87,6 +87,6 @@ def _busy_or_regain(state: State, now: Now) -> float:
                 times.append(server.check_at)
             if server.busy_until > now.mono:
                 times.append(server.busy_until)
-            elif server.busy_times:
-                times.append(server.busy_until + state.policy.regain_slot_s)
+            elif server.busy_times and (calm := gates.calm_at(server, state.policy)) > now.mono:
+                times.append(calm)
     return min(times)

@@ -10,6 +10,7 @@ import asyncio
 import json
 import logging
 import random
+import signal
 import sys
 import tempfile
 import time
@@ -168,10 +169,11 @@ def _config(urls: dict[str, str]) -> Config:
 @asynccontextmanager
 async def _view(dispatcher: Dispatcher) -> AsyncIterator[None]:
     """The live view on a terminal, plain log lines elsewhere."""
-    from ygg.view.live import LiveView, log_lines, wanted
+    from ygg.view.live import LiveView, acting, log_lines, wanted
 
     if wanted():
-        async with LiveView(dispatcher.snapshot):
+        act = acting(dispatcher.pause, dispatcher.drain_host)
+        async with LiveView(dispatcher.view, act, lambda: signal.raise_signal(signal.SIGINT)):
             yield
     else:
         with log_lines(sys.stdout):

@@ -1,7 +1,8 @@
 """The terminal driver of the live view: the alternate screen, a few frames a second, nothing left behind.
 
 Drawn only on a real terminal. `console.is_terminal` is no test for that: FORCE_COLOR makes it true for a
-pipe. Frames equal to the last are skipped; the screen is redrawn once a second when nothing runs.
+pipe. Frames equal to the last are skipped; the screen is redrawn once a second when nothing runs. A resize
+is drawn once it has settled. Ctrl-Z gives the terminal back before it stops the process.
 """
 
 from __future__ import annotations
@@ -10,31 +11,44 @@ import asyncio
 import contextlib
 import logging
 import os
+import signal
 import sys
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Self, TextIO
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Self, TextIO
 
+from ygg.errors import YggError
 from ygg.model import Snapshot
-from ygg.view.render import Row, render
+from ygg.view import keys
+from ygg.view.frame import Row
+from ygg.view.render import render
+from ygg.view.ui import Action, Ui, press
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
     from rich.live import Live
 
-BUSY_S, IDLE_S = 0.25, 1.0
+log = logging.getLogger("ygg.view")
+
+BUSY_S, IDLE_S, SETTLE_S = 0.25, 1.0, 0.1
+BEGIN_SYNC, END_SYNC = "\x1b[?2026h", "\x1b[?2026l"  #: terminals that know it show a frame at once
+
+Source = Callable[[], Awaitable[Snapshot]]
+Act = Callable[[Action], Awaitable[str]]  #: performs an action; what to say of it
 
 
 def wanted() -> bool:
     """Whether stdout is a terminal that can show a screen."""
-    return sys.stdout.isatty() and os.environ.get("TERM", "dumb") not in ("dumb", "")
+    return keys.foreground(sys.stdout) and os.environ.get("TERM", "dumb") not in ("dumb", "")
 
 
-def _ascii_only() -> bool:
+def ascii_only() -> bool:
     return "utf" not in (sys.stdout.encoding or "").lower()
 
 
 class _Rows:
-    """Rows as a rich renderable: one segment a row."""
+    """Rows as a rich renderable: one segment a span."""
 
     def __init__(self, rows: list[Row]) -> None:
         self.rows = rows
@@ -44,19 +58,58 @@ class _Rows:
 
         last = len(self.rows) - 1
         for place, row in enumerate(self.rows):
-            yield Segment(row.text, console.get_style(row.style) if row.style else None)
+            for text, style in row.spans:
+                yield Segment(text, console.get_style(style) if style else None)
             if place < last:
                 yield Segment.line()
 
 
 class LiveView:
-    """Shows snapshots until the block ends."""
+    """Shows snapshots and obeys keys until the block ends; `q` calls `leave`."""
 
-    def __init__(self, snapshot: Callable[[], Snapshot]) -> None:
-        self._snapshot = snapshot
+    def __init__(
+        self,
+        source: Source,
+        act: Act,
+        leave: Callable[[], None],
+        *,
+        ascii_: bool = False,
+        readonly: bool = False,
+    ) -> None:
+        self._source, self._act, self._leave = source, act, leave
+        self._ascii = ascii_ or ascii_only()
+        self._colour = not os.environ.get("NO_COLOR")
+        self.ui = Ui(readonly=readonly)
+        self._wake = asyncio.Event()
+        self._view: Snapshot | None = None
         self._last: tuple[tuple[int, int], list[Row]] | None = None
+        self._terminal: ExitStack | None = (
+            None  #: what gives the terminal back; None while it is not ours
+        )
+        self._acts: set[asyncio.Task[None]] = set()
+
+    # --- life ----------------------------------------------------------------------------------
 
     async def __aenter__(self) -> Self:
+        self._loop = asyncio.get_running_loop()
+        self._take_terminal()
+        for number, handler in self._handlers().items():
+            self._loop.add_signal_handler(number, handler)
+        self._task = asyncio.create_task(self._draw_often())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for number in self._handlers():
+            self._loop.remove_signal_handler(number)
+        for task in (self._task, *self._acts):
+            task.cancel()
+        await asyncio.gather(self._task, *self._acts, return_exceptions=True)
+        self._give_terminal_back()
+
+    def _handlers(self) -> dict[signal.Signals, Callable[[], None]]:
+        return {signal.SIGWINCH: self._resized, signal.SIGTSTP: self._suspend}
+
+    def _take_terminal(self) -> None:
         from rich.console import Console
         from rich.live import Live
 
@@ -65,29 +118,121 @@ class LiveView:
             console=self._console, screen=True, auto_refresh=False,
             redirect_stdout=False, redirect_stderr=False,
         )  # fmt: skip
-        self._live.start()
-        self._task = asyncio.create_task(self._draw_often())
-        return self
+        with ExitStack() as stack:
+            self._live.start()
+            stack.callback(self._live.stop)
+            if keys.foreground(sys.stdin):
+                stack.enter_context(keys.unbuffered())
+                self._loop.add_reader(sys.stdin.fileno(), self._typed)
+                stack.callback(self._loop.remove_reader, sys.stdin.fileno())
+            self._terminal = stack.pop_all()
+        self._last = None
+        self._wake.set()
 
-    async def __aexit__(self, *_: object) -> None:
-        self._task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._task
-        self._live.stop()
+    def _give_terminal_back(self) -> None:
+        if self._terminal is not None:
+            self._terminal.close()
+            self._terminal = None
+
+    def _suspend(self) -> None:
+        """Ctrl-Z: the shell gets its terminal; `fg` comes back to a fresh screen."""
+        self._give_terminal_back()
+        os.kill(os.getpid(), signal.SIGSTOP)
+        self._resume()
+
+    def _resume(self) -> None:
+        """After `bg` the work goes on unseen, until `fg`."""
+        if keys.foreground(sys.stdout):
+            self._take_terminal()
+        else:
+            self._loop.call_later(BUSY_S, self._resume)
+
+    def _resized(self) -> None:
+        self._loop.call_later(SETTLE_S, self._wake.set)
+
+    # --- frames --------------------------------------------------------------------------------
 
     async def _draw_often(self) -> None:
-        while True:
-            view = self._snapshot()
-            self._draw(view)
-            await asyncio.sleep(BUSY_S if view.running else IDLE_S)
+        try:
+            while True:
+                await self._look()
+                self._draw()
+                busy = self._view is not None and self._view.running
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(BUSY_S if busy else IDLE_S):
+                        await self._wake.wait()
+                self._wake.clear()
+        except Exception:  # the work goes on without its picture
+            log.exception("the live view stopped")
+            self._give_terminal_back()
 
-    def _draw(self, view: Snapshot) -> None:
+    async def _look(self) -> None:
+        """A new snapshot; with none to be had the last one stays, and the footer says so."""
+        try:
+            self._view = await self._source()
+        except YggError as error:
+            self.ui = replace(self.ui, note=f"what you see is old: {error.message}")
+
+    def _draw(self) -> None:
+        if self._view is None or self._terminal is None:
+            return
         size = self._console.size
         shape = (size.width, size.height)
-        rows = render(view, *shape, plain=_ascii_only())
+        rows = render(self._view, *shape, ascii=self._ascii, colour=self._colour, ui=self.ui)
         if (shape, rows) != self._last:
             self._last = (shape, rows)
+            self._console.file.write(BEGIN_SYNC)
             self._live.update(_Rows(rows), refresh=True)
+            self._console.file.write(END_SYNC)
+            self._console.file.flush()
+
+    # --- keys ----------------------------------------------------------------------------------
+
+    def _typed(self) -> None:
+        for key in keys.names(os.read(sys.stdin.fileno(), 1024)):
+            self._press(key)
+
+    def _press(self, key: str) -> None:
+        if self._view is None:
+            return
+        self.ui, action = press(self.ui, key, self._view)
+        self._draw()
+        if action is None:
+            return
+        if action.verb == "quit":
+            self._leave()
+            return
+        task = self._loop.create_task(self._perform(action))
+        self._acts.add(task)
+        task.add_done_callback(self._acts.discard)
+
+    async def _perform(self, action: Action) -> None:
+        try:
+            note = await self._act(action)
+        except YggError as error:
+            note = f"{error.message}; {error.hint}" if error.hint else error.message
+        self.ui = replace(self.ui, note=note)
+        self._wake.set()
+
+
+def acting(
+    pause: Callable[[bool], Awaitable[Any]], drain_host: Callable[[str, bool], Awaitable[Any]]
+) -> Act:
+    """Actions of the view as verbs of whoever can perform them."""
+
+    async def act(action: Action) -> str:
+        if action.verb in ("pause", "resume"):
+            await pause(action.verb == "pause")
+            return f"dispatch is {action.verb}d"
+        drained = action.verb == "drain"
+        await drain_host(action.host, drained)
+        return (
+            f"{action.host}: running calls go on, no new ones start"
+            if drained
+            else f"{action.host} takes tasks again"
+        )
+
+    return act
 
 
 @contextlib.contextmanager

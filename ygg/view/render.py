@@ -1,171 +1,135 @@
 """One frame from one Snapshot: `render(snapshot, width, height)`, a pure function to padded rows.
 
-Rows are built as plain padded strings with a style each, because rich's Layout and Table cost ten times
-as much. Rows are given out by a budget: header, hosts, then running, waiting, recent and log share what
-is left. State is a glyph and a word, never colour alone.
+Rows are given out by a budget: header, alerts and hosts first; running gets up to a third of what is
+left, the log two rows, recent ends at least three, the waiting tasks the rest. From 100 columns on, recent
+ends stand beside the waiting tasks. Below 60x16 there is only the header and the hosts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from itertools import zip_longest
 
-from ygg.model import EndView, HostHealth, HostView, RunningView, Snapshot, State, WaitingView
-from ygg.view.text import clock, duration, fit
+from ygg.model import HostHealth, Snapshot, State
+from ygg.view import hosts, panes, tasks
+from ygg.view.frame import ASCII, COLOURS, PLAIN, UNICODE, Canvas, Row, Span
+from ygg.view.text import clock, duration
+from ygg.view.ui import Ui
 
-
-class Row(NamedTuple):
-    """One line of the frame, padded to its width. `style` is a rich style or ""."""
-
-    text: str
-    style: str = ""
-
-
-class Glyphs(NamedTuple):
-    up: str
-    down: str
-    unsure: str
-    busy: str
-    free: str
-    gone: str
-    done: str
-    failed: str
-    line: str
+MIN_WIDTH, MIN_HEIGHT = 60, 16
+HEADERS_FROM = 28  #: rows from which panels have headers
+KEYS = " q quit  p pause  d drain  h hosts  t tasks  / filter  l log  ? help"
 
 
-UNICODE = Glyphs("●", "✗", "◌", "■", "□", "·", "✓", "✗", "─")
-ASCII = Glyphs("o", "x", "?", "#", ".", "-", "+", "x", "-")
-MIN_WIDTH, MIN_HEIGHT = 60, 16  #: below: header and hosts only
-
-
-def render(snapshot: Snapshot, width: int, height: int, *, plain: bool = False) -> list[Row]:
-    """Exactly `height` rows of `width` columns; `plain` keeps to ASCII."""
-    frame = _Frame(snapshot, width, ASCII if plain else UNICODE)
-    rows = [frame.header(), *frame.alerts(), *frame.hosts()]
-    if width >= MIN_WIDTH and height >= MIN_HEIGHT:
-        rows += frame.body(height - len(rows) - 1)
+def render(
+    snapshot: Snapshot,
+    width: int,
+    height: int,
+    *,
+    ascii: bool = False,  # noqa: A002 - the word of the option
+    colour: bool = True,
+    ui: Ui | None = None,
+) -> list[Row]:
+    """Exactly `height` rows of `width` columns."""
+    ui = ui or Ui()
+    canvas = Canvas(
+        snapshot, width, ASCII if ascii else UNICODE, COLOURS if colour else PLAIN, ui.wanted
+    )
+    rows = [_header(canvas), *_alerts(canvas)]
+    room = height - 1 - len(rows)
+    if ui.pane:
+        rows += panes.rows(canvas, ui, room)
+    else:
+        rows += _body(canvas, room, height)
     rows = rows[: height - 1]
-    rows += [Row(" " * width)] * (height - 1 - len(rows))
-    return [*rows, frame.footer()]
+    rows += [canvas.blank()] * (height - 1 - len(rows))
+    return [*rows, _footer(canvas, ui)][-height:]
 
 
-class _Frame:
-    def __init__(self, snapshot: Snapshot, width: int, glyphs: Glyphs) -> None:
-        self.s, self.width, self.g = snapshot, width, glyphs
+def _header(canvas: Canvas) -> Row:
+    s, count = canvas.snapshot, canvas.snapshot.counts.state
+    up = sum(h.health is HostHealth.UP for h in s.hosts)
+    parts = [
+        f" ygg  up {duration((s.at_ms - s.started_ms) / 1000)}",
+        f"{up}/{len(s.hosts)} hosts",
+        f"queue {count(State.QUEUED) + count(State.SCHEDULED)}",
+        f"running {len(s.running)}",
+        f"done {count(State.COMPLETED)}",
+        f"failed {count(State.FAILED)}",
+    ]
+    if canvas.width >= 90:
+        rate = "--" if s.per_minute is None else f"{s.per_minute:.1f}"
+        parts += [f"{rate}/min", f"drain {_about(s.drain_ms)}"]
+    text, at = "  ".join(parts), clock(s.at_ms) + " "
+    space = canvas.width - len(text) - len(at)
+    return canvas.row(text + " " * max(1, space) + at, style="bold")
 
-    def row(self, text: str, style: str = "") -> Row:
-        return Row(fit(text, self.width), style)
 
-    def rule(self, title: str) -> Row:
-        text = f"{self.g.line * 2} {title} "
-        return Row(fit(text + self.g.line * (self.width - len(text)), self.width), "dim")
+def _about(ms: int | None) -> str:
+    return "--" if ms is None else f"~{duration(ms / 1000)}"
 
-    # --- top -----------------------------------------------------------------------------------
 
-    def header(self) -> Row:
-        s, count = self.s, self.s.counts.state
-        up = sum(h.health is HostHealth.UP for h in s.hosts)
-        queue = count(State.QUEUED) + count(State.SCHEDULED)
-        text = (
-            f" ygg  up {duration((s.at_ms - s.started_ms) / 1000)}  {up}/{len(s.hosts)} hosts"
-            f"  queue {queue}  running {len(s.running)}  done {count(State.COMPLETED)}"
-            f"  failed {count(State.FAILED)}"
-        )
-        at = clock(s.at_ms) + " "
-        space = self.width - len(text) - len(at)
-        return self.row(text + " " * max(1, space) + at, "bold")
+def _alerts(canvas: Canvas) -> list[Row]:
+    s, found = canvas.snapshot, []
+    if s.store_error:
+        found.append(canvas.row(f" ! store: {s.store_error}", style="alert"))
+    if s.draining:
+        text = f" ! draining: {len(s.running)} calls still run, nothing new starts"
+        found.append(canvas.row(text, style="alert"))
+    elif s.paused:
+        found.append(canvas.row(" ! dispatch is paused: p, or ygg queue resume", style="alert"))
+    return found
 
-    def alerts(self) -> list[Row]:
-        s, found = self.s, []
-        if s.store_error:
-            found.append(self.row(f" ! store: {s.store_error}", "bold red"))
-        if s.draining:
-            found.append(self.row(f" ! draining: {len(s.running)} calls still run", "bold yellow"))
-        elif s.paused:
-            found.append(self.row(" ! dispatch is paused", "bold yellow"))
-        return found
 
-    def hosts(self) -> list[Row]:
-        return [self.host(h) for h in self.s.hosts]
+def _body(canvas: Canvas, room: int, height: int) -> list[Row]:
+    roomy = height >= HEADERS_FROM
+    rows = [canvas.rule("HOSTS")] if roomy else []
+    rows += hosts.rows(canvas, header=roomy and canvas.wide)
+    if canvas.width < MIN_WIDTH or height < MIN_HEIGHT:
+        return rows
+    return rows + _tasks(canvas, room - len(rows))
 
-    def host(self, host: HostView) -> Row:
-        glyph, word, style = self._health(host)
-        busy = min(len(host.running), host.slots)
-        free = max(0, min(host.limit, host.slots) - busy)
-        gone = host.slots - busy - free
-        marks = self.g.busy * busy + self.g.free * free + self.g.gone * gone
-        models = ", ".join(host.models)
-        text = (
-            f" {glyph} {fit(host.name, 16)} {fit(word, 9)} {fit(marks, 10)}"
-            f" {busy}/{host.limit:<3} {fit(models, max(8, self.width - 52))}"
-        )
-        note = host.health_text if style == "red" else ""
-        return self.row(text if not note else f"{text[:46].rstrip()}  {note}", style)
 
-    def _health(self, host: HostView) -> tuple[str, str, str]:
-        if host.drained:
-            return self.g.unsure, "drained", "yellow"
-        if host.health is HostHealth.UP:
-            pausing = host.busy_until_ms is not None
-            return (self.g.up, "busy", "yellow") if pausing else (self.g.up, "up", "")
-        if host.health is HostHealth.UNKNOWN:
-            return self.g.unsure, "--", "dim"
-        word = "down" if host.health is HostHealth.DOWN else "no access"
-        return self.g.down, word, "red"
+def _tasks(canvas: Canvas, room: int) -> list[Row]:
+    log = min(2, len(canvas.snapshot.log)) if room > 12 else 0
+    heads = 2 if canvas.wide else 1
+    wanted = heads + max(1, len(canvas.running()))
+    running = tasks.running_rows(canvas, min(wanted, max(2, room // 3 + heads)))
+    left = room - len(running) - (log + 1 if log else 0)
+    out = running + (_beside(canvas, left) if canvas.wide else _below(canvas, left))
+    out += [canvas.blank()] * (room - len(out) - (log + 1 if log else 0))
+    if log:
+        out.append(canvas.rule("LOG"))
+        out += [canvas.row(f" {line}", style="dim") for line in canvas.snapshot.log[-log:]]
+    return out
 
-    # --- body ----------------------------------------------------------------------------------
 
-    def body(self, rows: int) -> list[Row]:
-        """Running up to a third, the log two rows, recent at least three, waiting the rest."""
-        s = self.s
-        log = min(2, len(s.log)) if rows > 12 else 0
-        running = min(len(s.running), max(1, rows // 3))
-        rest = rows - running - 3 - (log + 1 if log else 0)
-        recent = max(min(len(s.recent), 3), min(len(s.recent), rest // 2))
-        waiting = max(0, rest - recent)
-        out = [self.rule(f"RUNNING {len(s.running)}"), *self._running(running)]
-        out += [self.rule("NEXT UP"), *self._waiting(waiting)]
-        out += [self.rule("RECENT"), *self._recent(recent)]
-        if log:
-            out += [self.rule("LOG"), *(self.row(f" {line}", "dim") for line in s.log[-log:])]
-        return out
+def _below(canvas: Canvas, room: int) -> list[Row]:
+    """Waiting tasks above recent ends, which get three rows, or what the waiting ones leave."""
+    ends, waits = len(canvas.recent()), len(canvas.waiting())
+    recent = min(ends + 1, max(4, room - waits - 2))
+    return tasks.waiting_rows(canvas, room - recent) + tasks.recent_rows(canvas, recent)
 
-    def _running(self, rows: int) -> list[Row]:
-        chosen = sorted(self.s.running, key=lambda r: r.started_ms)[:rows]
-        return [self.running(r) for r in chosen] or [self.row("   nothing runs", "dim")]
 
-    def running(self, run: RunningView) -> Row:
-        elapsed = duration((self.s.at_ms - run.started_ms) / 1000)
-        fixed = (
-            f"   {run.task_id[-6:]} P{int(run.priority)} {fit(run.type, 15)} {fit(run.host, 15)}"
-            f" {fit(elapsed, 6, right=True)} {run.tokens:>5}t try {run.attempt}"
-        )
-        return self.row(f"{fixed}  {run.title or run.model}")
+def _beside(canvas: Canvas, room: int) -> list[Row]:
+    """Waiting tasks on the left, recent ends on the right."""
+    right = max(54, canvas.width * 2 // 5)
+    left_half, right_half = (
+        Canvas(canvas.snapshot, columns, canvas.glyphs, canvas.styles, canvas.wanted)
+        for columns in (canvas.width - right - 1, right)
+    )
+    waiting = tasks.waiting_rows(left_half, room)
+    recent = tasks.recent_rows(right_half, room)
+    pairs = zip_longest(waiting, recent)
+    return [
+        Row((*(a or left_half.blank()).spans, Span(" "), *(b or right_half.blank()).spans))
+        for a, b in pairs
+    ]
 
-    def _waiting(self, rows: int) -> list[Row]:
-        return [self.waiting(w) for w in self.s.waiting[: max(0, rows)]]
 
-    def waiting(self, task: WaitingView) -> Row:
-        age = duration((self.s.at_ms - task.created_ms) / 1000)
-        return self.row(
-            f"   {task.task_id[-6:]} P{int(task.priority)} {fit(task.type, 15)}"
-            f" {fit(age, 6, right=True)}  {task.reason.text}"
-        )
-
-    def _recent(self, rows: int) -> list[Row]:
-        ends: Sequence[EndView] = self.s.recent[-rows:] if rows > 0 else ()
-        return [self.ended(e) for e in reversed(ends)]
-
-    def ended(self, end: EndView) -> Row:
-        good = end.state is State.COMPLETED
-        took = duration(end.took_ms / 1000) if end.took_ms is not None else "--"
-        tokens = "--" if end.output_tokens is None else str(end.output_tokens)
-        glyph = self.g.done if good else self.g.failed
-        text = (
-            f" {glyph} {end.task_id[-6:]} {fit(end.host or '--', 15)} {fit(took, 6, right=True)}"
-            f" {tokens:>5}t  {end.state}{'' if good else ': ' + end.reason}"
-        )
-        return self.row(text, "" if good else "yellow")
-
-    def footer(self) -> Row:
-        return self.row(" Ctrl-C drains and stops; a second one stops now", "dim")
+def _footer(canvas: Canvas, ui: Ui) -> Row:
+    if ui.typing:
+        return canvas.row(f" /{ui.wanted}_   Enter keeps it, Esc shows all", style="bold")
+    if ui.note:
+        return canvas.row(f" {ui.note}", style="bold")
+    shown = f" showing only {ui.wanted!r}, Esc shows all; " if ui.wanted else ""
+    return canvas.row(shown + (KEYS if not ui.pane else " Esc back " + KEYS), style="dim")

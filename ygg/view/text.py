@@ -39,12 +39,15 @@ def fit(text: str, columns: int, *, right: bool = False) -> str:
     """Exactly `columns` wide: padded, or cut with an ellipsis."""
     text = clean(text)
     if width(text) > columns:
-        text = _cut(text, columns - 1) + "…" if columns > 0 else ""
+        text = cut(text, columns - 1) + "…" if columns > 0 else ""
     space = " " * (columns - width(text))
     return space + text if right else text + space
 
 
-def _cut(text: str, columns: int) -> str:
+def cut(text: str, columns: int) -> str:
+    """As much of clean text as fits."""
+    if text.isascii():
+        return text[: max(0, columns)]
     used, kept = 0, ""
     for char in text:
         used += width(char)

@@ -1,0 +1,163 @@
+"""What replaces the task panels when a person asks for more: one task, one host, the log, the keys."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ygg.model import EndView, GpuView, HostView, RunningView, WaitingView
+from ygg.view import hosts, tasks
+from ygg.view.frame import Canvas, Row
+from ygg.view.text import clock, duration
+from ygg.view.ui import Ui
+
+HELP = (
+    ("q", "leave; in `ygg loop` the first time drains, the second stops now"),
+    ("p", "pause or resume dispatch"),
+    ("h, d", "hosts; d drains or resumes the chosen one"),
+    ("t", "tasks, with the details of the chosen one"),
+    ("/", "show only tasks that hold a text; Esc shows all again"),
+    ("l", "the log"),
+    ("?", "this help"),
+    ("up, down, j, k", "choose"),
+    ("Ctrl-Z", "suspend; fg comes back"),
+)
+
+
+def rows(canvas: Canvas, ui: Ui, room: int) -> list[Row]:
+    """The chosen pane, at most `room` rows."""
+    draw = {"task": _task, "host": _host, "log": _log, "help": _help}[ui.pane]
+    return draw(canvas, ui, room)[:room]
+
+
+def _help(canvas: Canvas, ui: Ui, room: int) -> list[Row]:
+    g = canvas.glyphs
+    marks = f"{g.busy} busy  {g.free} free  {g.gone} withdrawn or drained"
+    keys = [canvas.row("   ", (f"{key:<16}", "bold"), text) for key, text in HELP]
+    return [canvas.rule("KEYS"), *keys, canvas.rule("SLOTS"), canvas.row(f"   {marks}")]
+
+
+def _log(canvas: Canvas, ui: Ui, room: int) -> list[Row]:
+    lines = [line for line in canvas.snapshot.log if canvas.wanted.lower() in line.lower()]
+    return [canvas.rule("LOG"), *(canvas.row(f" {line}") for line in lines[-(room - 1) :])]
+
+
+def _chosen(canvas: Canvas, items: Sequence[Row], cursor: int, room: int) -> list[Row]:
+    """The rows around the cursor, the chosen one marked."""
+    place = min(cursor, len(items) - 1)
+    first = max(0, min(place - room // 2, len(items) - room))
+    out = []
+    for n, item in enumerate(items[first : first + room], first):
+        if n == place:
+            text = canvas.glyphs.cursor + item.text[1:]
+            item = canvas.row((text, "cursor"))
+        out.append(item)
+    return out
+
+
+def _pairs(canvas: Canvas, title: str, pairs: Sequence[tuple[str, str | None]]) -> list[Row]:
+    body = [canvas.row("   ", (f"{name:<14}", "dim"), text or "--") for name, text in pairs]
+    return [canvas.rule(title), *body]
+
+
+# --- one host -------------------------------------------------------------------------------------
+
+
+def _host(canvas: Canvas, ui: Ui, room: int) -> list[Row]:
+    found = canvas.snapshot.hosts
+    if not found:
+        return [canvas.row("   no host is configured", style="dim")]
+    host = found[min(ui.cursor, len(found) - 1)]
+    listed = _chosen(canvas, hosts.rows(canvas, header=False), ui.cursor, max(3, room // 3))
+    return [canvas.rule("HOSTS"), *listed, *_host_details(canvas, host)]
+
+
+def _host_details(canvas: Canvas, host: HostView) -> list[Row]:
+    at = canvas.snapshot.at_ms
+    checked = None if host.checked_ms is None else f"{duration((at - host.checked_ms) / 1000)} ago"
+    _, word, _ = hosts.state_of(canvas, host)
+    pairs = [
+        ("state", " ".join(filter(None, (word or "up", host.health_text)))),
+        ("slots", f"{len(host.running)} busy, {host.limit} of {host.slots} in use"),
+        ("server", f"{host.backend} {host.version or ''}".rstrip()),
+        ("latency", None if host.latency_ms is None else f"{host.latency_ms:.0f} ms"),
+        ("checked", checked),
+        ("models", ", ".join(host.models) or None),
+        ("loaded", None if host.loaded is None else ", ".join(host.loaded) or "none"),
+        *((f"gpu {gpu.index}", _gpu(canvas, gpu)) for gpu in host.gpus),
+        ("tasks", ", ".join(host.running) or "none"),
+    ]
+    return _pairs(canvas, host.name, pairs)
+
+
+def _gpu(canvas: Canvas, gpu: GpuView) -> str:
+    known = [gpu.name] if gpu.name else []
+    if gpu.used_mb is not None and gpu.total_mb is not None:
+        known.append(f"{gpu.used_mb:.0f} of {gpu.total_mb:.0f} MB {gpu.level or ''}".rstrip())
+    if gpu.temperature_c is not None:
+        known.append(f"{gpu.temperature_c:.0f} of {gpu.limit_c or 0:.0f} {canvas.glyphs.degree}C")
+    if gpu.power_w is not None:
+        known.append(f"{gpu.power_w:.0f} W")
+    return ", ".join([*known, f"read {duration(gpu.age_s)} ago"])
+
+
+# --- one task -------------------------------------------------------------------------------------
+
+
+def _task(canvas: Canvas, ui: Ui, room: int) -> list[Row]:
+    running, waiting, recent = canvas.running(), canvas.waiting(), canvas.recent()
+    items: list[RunningView | WaitingView | EndView] = [*running, *waiting, *recent]
+    if not items:
+        return [canvas.rule("TASKS"), canvas.row("   no task", style="dim")]
+    drawn = [tasks.running(canvas, r) for r in running]
+    drawn += [tasks.waiting(canvas, w) for w in waiting] + [tasks.ended(canvas, e) for e in recent]
+    listed = _chosen(canvas, drawn, ui.cursor, max(3, room // 2))
+    return [
+        canvas.rule("TASKS"),
+        *listed,
+        *_task_details(canvas, items[min(ui.cursor, len(items) - 1)]),
+    ]
+
+
+def _task_details(canvas: Canvas, task: RunningView | WaitingView | EndView) -> list[Row]:
+    match task:
+        case RunningView():
+            pairs = _running_pairs(canvas, task)
+        case WaitingView():
+            pairs = _waiting_pairs(canvas, task)
+        case EndView():
+            pairs = _ended_pairs(task)
+    more = [("more", f"ygg show {task.task_id[-6:]}")]
+    return _pairs(canvas, task.task_id, [("type", task.type), *pairs, *more])
+
+
+def _running_pairs(canvas: Canvas, run: RunningView) -> list[tuple[str, str | None]]:
+    at, rate = canvas.snapshot.at_ms, run.rate(canvas.snapshot.at_ms)
+    limit = f" of {run.max_tokens}" if run.max_tokens else ""
+    return [
+        ("title", run.title),
+        ("runs on", f"{run.host}, {run.model} ({run.backend}), attempt {run.attempt}"),
+        ("elapsed", f"{duration((at - run.started_ms) / 1000)} of {duration(run.timeout_s)}"),
+        ("tokens", f"{run.tokens}{limit}" if run.tokens else None),
+        ("speed", None if rate is None else f"{rate:.1f} tokens/s"),
+    ]
+
+
+def _waiting_pairs(canvas: Canvas, task: WaitingView) -> list[tuple[str, str | None]]:
+    expected = None if task.expected_ms is None else f"in {duration(task.expected_ms / 1000)}"
+    return [
+        ("priority", f"P{int(task.priority)} {task.priority.name}"),
+        ("waits", duration((canvas.snapshot.at_ms - task.created_ms) / 1000)),
+        ("because", task.reason.text),
+        ("expected", expected),
+    ]
+
+
+def _ended_pairs(end: EndView) -> list[tuple[str, str | None]]:
+    return [
+        ("state", f"{end.state} at {clock(end.at_ms)}"),
+        ("reason", end.reason),
+        ("host", end.host),
+        ("took", None if end.took_ms is None else duration(end.took_ms / 1000)),
+        ("waited", None if end.wait_ms is None else duration(end.wait_ms / 1000)),
+        ("tokens", None if end.output_tokens is None else str(end.output_tokens)),
+    ]
