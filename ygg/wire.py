@@ -227,6 +227,13 @@ async def ask(endpoint: Endpoint, path: str, timeout_s: float) -> tuple[int, str
     return got.status, got.server, got.data
 
 
+def key_headers(endpoint: Endpoint) -> dict[str, str]:
+    """What every request to an endpoint carries. ConfigError when its API key cannot be read."""
+    from ygg.backends.http import authorization
+
+    return dict(authorization(endpoint))
+
+
 def same_model(one: str, other: str) -> bool:
     """Whether two names mean one model to llama.cpp."""
     from ygg.backends import openai

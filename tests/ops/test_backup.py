@@ -19,11 +19,6 @@ from ygg.errors import Interrupted, StoreCorrupt, YggError
 from ygg.ops import backup
 
 
-@pytest.fixture
-def offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
-    return Cli(tmp_path, monkeypatch)
-
-
 def ids(path: Path) -> set[str]:
     """The tasks of a sound database."""
     db = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)

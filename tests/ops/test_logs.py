@@ -1,0 +1,56 @@
+"""Log lines for the journal and for a console."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from ygg.logs import CleanFormatter, JournalFormatter, journal_stream
+
+
+def record(level: int, text: str, error: BaseException | None = None) -> logging.LogRecord:
+    info = (type(error), error, None) if error else None
+    return logging.LogRecord("ygg", level, "", 0, text, None, info)
+
+
+@pytest.mark.parametrize(
+    ("level", "prefix"),
+    [
+        (logging.DEBUG, "<7>"), (logging.INFO, "<6>"), (logging.WARNING, "<4>"),
+        (logging.ERROR, "<3>"), (logging.CRITICAL, "<2>"),
+    ],
+)  # fmt: skip
+def test_the_level_becomes_the_priority(level: int, prefix: str) -> None:
+    assert JournalFormatter().format(record(level, "text")) == f"{prefix}text"
+
+
+def test_every_line_of_a_traceback_carries_the_priority() -> None:
+    text = JournalFormatter().format(record(logging.ERROR, "broke", ValueError("a\nb")))
+    assert len(text.splitlines()) == 3
+    assert all(line.startswith("<3>") for line in text.splitlines())
+
+
+@pytest.mark.parametrize("formatter", [JournalFormatter(), CleanFormatter()])
+def test_foreign_text_starts_no_line_of_its_own(formatter: logging.Formatter) -> None:
+    line = formatter.format(record(logging.INFO, "quoted \n<0>forged\x1b[31m"))
+    assert len(line.splitlines()) == 1
+    assert "\x1b" not in line
+
+
+def test_the_journal_is_recognised_by_device_and_inode(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with (tmp_path / "out").open("w") as out:
+        at = os.fstat(out.fileno())
+        name = f"{at.st_dev}:{at.st_ino}"
+        monkeypatch.setattr(sys, "stdout", out)
+        assert journal_stream({"JOURNAL_STREAM": name}) is out
+        assert journal_stream({"JOURNAL_STREAM": f"{name}1"}) is None
+        assert journal_stream({}) is None
+        monkeypatch.setattr(sys, "stderr", out)
+        monkeypatch.setattr(sys, "stdout", None)
+        assert journal_stream({"JOURNAL_STREAM": name}) is out
