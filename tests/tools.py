@@ -5,7 +5,9 @@ from __future__ import annotations
 import shutil
 
 TOOLS = {
-    "systemd-analyze": "verification of systemd/ygg.service",
+    "systemd-analyze": "verification of the unit files and of the daemon inside their call filter",
+    "systemctl": "installing the service into a system image",
+    "systemd-sysusers": "creating user and group ygg in a system image",
     "tmux": "driving the live view in a terminal by hand; no test needs it",
 }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.mutants import api, backends, config, core, stores, surface
+from tests.mutants import api, backends, config, core, ops_service, stores, surface
 
 MUTANTS = [
     *core.MUTANTS,
@@ -11,4 +11,5 @@ MUTANTS = [
     *config.MUTANTS,
     *surface.MUTANTS,
     *api.MUTANTS,
+    *ops_service.MUTANTS,
 ]

@@ -36,17 +36,14 @@ class Notifier:
 
     def send(self, **fields: str | int) -> None:
         """One message. Line breaks inside a value become blanks."""
-        if self._address is None:
+        if not self._address:
             return
         lines = [f"{name}={' '.join(str(value).splitlines())}" for name, value in fields.items()]
-        address = self._address.encode("utf-8", "surrogateescape")
-        if address.startswith(b"@"):
-            address = b"\0" + address[1:]
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
                 sock.settimeout(SEND_S)
-                sock.sendto("\n".join(lines).encode("utf-8", "replace"), address)
-        except (OSError, ValueError) as error:  # ValueError: a NUL byte in the address
+                sock.sendto("\n".join(lines).encode("utf-8", "replace"), _path(self._address))
+        except (OSError, ValueError) as error:  # ValueError: the address is no path at all
             log.debug("the service manager was not told %s: %s", ", ".join(fields), error)
 
     def starting(self, limit_s: float, status: str) -> None:
@@ -69,6 +66,12 @@ class Notifier:
 
     def watchdog(self) -> None:
         self.send(WATCHDOG=1)
+
+
+def _path(address: str) -> bytes:
+    """A socket's path; `@name` is one in the abstract namespace."""
+    path = os.fsencode(address)
+    return b"\0" + path[1:] if path.startswith(b"@") else path
 
 
 def _micros(seconds: float) -> int:
