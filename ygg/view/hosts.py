@@ -21,7 +21,8 @@ def rows(canvas: Canvas, *, header: bool) -> list[Row]:
     hosts = canvas.snapshot.hosts
     read = any(h.gpus for h in hosts)
     names = min(20, max((len(h.name) for h in hosts), default=4))
-    slots = min(12, max((h.slots for h in hosts), default=1))
+    most = 12 if canvas.wide else 6  # beyond that numbers take the place of marks
+    slots = max((h.slots if h.slots <= most else 5 for h in hosts), default=1)
     slots = max(slots, 5) if canvas.wide else slots
     out = [_header(canvas, names, slots, read)] if header else []
     return out + [_host(canvas, h, names, slots, read) for h in hosts]

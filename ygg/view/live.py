@@ -170,8 +170,9 @@ class LiveView:
         """A new snapshot; with none to be had the last one stays, and the footer says so."""
         try:
             self._view = await self._source()
+            self.ui = replace(self.ui, old="")
         except YggError as error:
-            self.ui = replace(self.ui, note=f"what you see is old: {error.message}")
+            self.ui = replace(self.ui, old=error.message)
 
     def _draw(self) -> None:
         if self._view is None or self._terminal is None:

@@ -94,7 +94,8 @@ def _gpu(canvas: Canvas, gpu: GpuView) -> str:
     if gpu.used_mb is not None and gpu.total_mb is not None:
         known.append(f"{gpu.used_mb:.0f} of {gpu.total_mb:.0f} MB {gpu.level or ''}".rstrip())
     if gpu.temperature_c is not None:
-        known.append(f"{gpu.temperature_c:.0f} of {gpu.limit_c or 0:.0f} {canvas.glyphs.degree}C")
+        most = "" if gpu.limit_c is None else f" of {gpu.limit_c:.0f}"
+        known.append(f"{gpu.temperature_c:.0f}{most} {canvas.glyphs.degree}C")
     if gpu.power_w is not None:
         known.append(f"{gpu.power_w:.0f} W")
     return ", ".join([*known, f"read {duration(gpu.age_s)} ago"])

@@ -1,7 +1,7 @@
 """One frame from one Snapshot: `render(snapshot, width, height)`, a pure function to padded rows.
 
 Rows are given out by a budget: header, alerts and hosts first; running gets up to a third of what is
-left, the log two rows, recent ends at least three, the waiting tasks the rest. From 100 columns on, recent
+left, the log two rows, recent ends at least three, the waiting tasks the rest. From 120 columns on, recent
 ends stand beside the waiting tasks. Below 60x16 there is only the header and the hosts.
 """
 
@@ -16,6 +16,7 @@ from ygg.view.text import clock, duration
 from ygg.view.ui import Ui
 
 MIN_WIDTH, MIN_HEIGHT = 60, 16
+BESIDE_FROM = 120  #: columns from which two panels stand side by side
 HEADERS_FROM = 28  #: rows from which panels have headers
 KEYS = " q quit  p pause  d drain  h hosts  t tasks  / filter  l log  ? help"
 
@@ -46,20 +47,25 @@ def render(
 
 
 def _header(canvas: Canvas) -> Row:
+    """Uptime, hosts, queue, running, done, failed, rate, time to drain; the first go when room is short."""
     s, count = canvas.snapshot, canvas.snapshot.counts.state
     up = sum(h.health is HostHealth.UP for h in s.hosts)
-    parts = [
-        f" ygg  up {duration((s.at_ms - s.started_ms) / 1000)}",
-        f"{up}/{len(s.hosts)} hosts",
-        f"queue {count(State.QUEUED) + count(State.SCHEDULED)}",
-        f"running {len(s.running)}",
-        f"done {count(State.COMPLETED)}",
-        f"failed {count(State.FAILED)}",
-    ]
-    if canvas.width >= 90:
-        rate = "--" if s.per_minute is None else f"{s.per_minute:.1f}"
-        parts += [f"{rate}/min", f"drain {_about(s.drain_ms)}"]
-    text, at = "  ".join(parts), clock(s.at_ms) + " "
+    rate = "--" if s.per_minute is None else f"{s.per_minute:.1f}"
+    parts = {
+        "up": f"up {duration((s.at_ms - s.started_ms) / 1000)}",
+        "hosts": f"{up}/{len(s.hosts)} hosts",
+        "queue": f"queue {count(State.QUEUED) + count(State.SCHEDULED)}",
+        "running": f"{'running' if canvas.wide else 'run'} {len(s.running)}",
+        "done": f"done {count(State.COMPLETED)}",
+        "failed": f"failed {count(State.FAILED)}",
+        "rate": f"{rate}/min",
+        "drain": f"drain {_about(s.drain_ms)}",
+    }
+    at = clock(s.at_ms) + " "
+    for name in ("up", "hosts", "rate", "drain", "failed"):
+        if len("  ".join([" ygg", *parts.values()])) + 2 + len(at) > canvas.width:
+            del parts[name]
+    text = "  ".join([" ygg", *parts.values()])
     space = canvas.width - len(text) - len(at)
     return canvas.row(text + " " * max(1, space) + at, style="bold")
 
@@ -95,7 +101,7 @@ def _tasks(canvas: Canvas, room: int) -> list[Row]:
     wanted = heads + max(1, len(canvas.running()))
     running = tasks.running_rows(canvas, min(wanted, max(2, room // 3 + heads)))
     left = room - len(running) - (log + 1 if log else 0)
-    out = running + (_beside(canvas, left) if canvas.wide else _below(canvas, left))
+    out = running + (_beside if canvas.width >= BESIDE_FROM else _below)(canvas, left)
     out += [canvas.blank()] * (room - len(out) - (log + 1 if log else 0))
     if log:
         out.append(canvas.rule("LOG"))
@@ -106,13 +112,14 @@ def _tasks(canvas: Canvas, room: int) -> list[Row]:
 def _below(canvas: Canvas, room: int) -> list[Row]:
     """Waiting tasks above recent ends, which get three rows, or what the waiting ones leave."""
     ends, waits = len(canvas.recent()), len(canvas.waiting())
-    recent = min(ends + 1, max(4, room - waits - 2))
+    least = 4 if room >= 8 else room // 2
+    recent = min(ends + 1, max(least, room - waits - 2))
     return tasks.waiting_rows(canvas, room - recent) + tasks.recent_rows(canvas, recent)
 
 
 def _beside(canvas: Canvas, room: int) -> list[Row]:
     """Waiting tasks on the left, recent ends on the right."""
-    right = max(54, canvas.width * 2 // 5)
+    right = min(60, max(54, canvas.width * 2 // 5))
     left_half, right_half = (
         Canvas(canvas.snapshot, columns, canvas.glyphs, canvas.styles, canvas.wanted)
         for columns in (canvas.width - right - 1, right)
@@ -129,6 +136,8 @@ def _beside(canvas: Canvas, room: int) -> list[Row]:
 def _footer(canvas: Canvas, ui: Ui) -> Row:
     if ui.typing:
         return canvas.row(f" /{ui.wanted}_   Enter keeps it, Esc shows all", style="bold")
+    if ui.old:
+        return canvas.row(f" what you see is old: {ui.old}", style="alert")
     if ui.note:
         return canvas.row(f" {ui.note}", style="bold")
     shown = f" showing only {ui.wanted!r}, Esc shows all; " if ui.wanted else ""

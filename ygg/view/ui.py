@@ -22,6 +22,7 @@ class Ui:
     wanted: str = ""  #: the filter
     typing: bool = False  #: keys go to the filter
     note: str = ""  #: a word in the footer until the next key
+    old: str = ""  #: why no newer snapshot could be had
     readonly: bool = False
 
 
