@@ -56,7 +56,7 @@ class Http:
             ("Content-Type", "application/json"),
             ("Accept-Encoding", "identity"),
             ("User-Agent", f"ygg/{__version__}"),
-            *_authorization(endpoint),
+            *authorization(endpoint),
         ]
         self._urls: dict[str, httpx.URL] = {}
         self._pooled = _transport(self.base, reuse=True)
@@ -284,7 +284,7 @@ def _encode(body: JsonDict) -> bytes:
         raise CallFailed(OutcomeKind.BAD_REQUEST, f"the request is no JSON: {exc}") from exc
 
 
-def _authorization(endpoint: Endpoint) -> list[tuple[str, str]]:
+def authorization(endpoint: Endpoint) -> list[tuple[str, str]]:
     """The header of the endpoint's API key. ConfigError when its file cannot be used."""
     if endpoint.api_key_file is None:
         return []

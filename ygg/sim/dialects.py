@@ -152,13 +152,22 @@ class OllamaDialect:
                 return {"models": [self._model(m) for m in has.models]}
             case "/api/ps":
                 return {"models": [self._loaded(m) for m in has.loaded]}
-            case "/api/show":
-                return {
-                    "license": "", "modelfile": "", "parameters": "", "template": "{{ .Prompt }}",
-                    "details": self._details(), "model_info": {"general.architecture": "llama"},
-                    "capabilities": ["completion"], "modified_at": NOW,
-                }  # fmt: skip
         return None
+
+    def about(self) -> JsonDict:
+        """The answer to /api/show."""
+        info = {"general.architecture": "llama", "general.parameter_count": 8_030_261_248,
+                "llama.context_length": 131_072}  # fmt: skip
+        return {
+            "license": "", "modelfile": "", "parameters": 'stop                           "<|end|>"',
+            "template": "{{ .Prompt }}", "details": self._details(), "model_info": info,
+            "capabilities": ["completion"], "modified_at": NOW,
+        }  # fmt: skip
+
+    def unloaded(self, name: str) -> JsonDict:
+        """The answer to an empty prompt with `keep_alive` 0."""
+        facts = {"model": name, "created_at": NOW, "response": ""}
+        return {**facts, "done": True, "done_reason": "unload"}
 
     def _details(self) -> JsonDict:
         return {

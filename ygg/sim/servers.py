@@ -26,6 +26,7 @@ from ygg.sim.answering import Answering, Arrival, Ended
 from ygg.sim.dialects import JSON, Inventory, dialect, dump
 from ygg.sim.faults import Fault, FaultPlan
 from ygg.sim.http import Connection, Request
+from ygg.sim.keeping import keep
 
 __all__ = ["Arrival", "Fault", "FaultPlan", "SimServer"]
 
@@ -49,10 +50,18 @@ class SimServer:
         seed: int = 0,
         api_key: str | None = None,
         port: int = 0,
+        library: Mapping[str, int] | None = None,
+        disk: int | None = None,
+        pull_s: float = 0.0,
     ) -> None:
+        """`library`: models that can be pulled and their bytes, over `pull_s`; `disk`: bytes free."""
         self.name, self.slots, self.models = name, slots, tuple(models)
         self.latency_s, self.load_s, self.tokens, self.seed = latency_s, load_s, tokens, seed
         self.api_key, self.port = api_key, port
+        self.library, self.disk, self.pull_s = dict(library or {}), disk, pull_s
+        self.partial: dict[
+            tuple[str, str], int
+        ] = {}  #: bytes that cut pulls left, by model and layer
         self.dialect_name = dialect
         self.records: list[Arrival] = []
         self.peak_in_flight = 0
@@ -61,6 +70,7 @@ class SimServer:
         self.changed = asyncio.Event()  #: set whenever a call arrives, streams or ends
         self._running: dict[int, Arrival] = {}  #: arrived and not ended, in order of arrival
         self._inventory = Inventory(self.models)
+        self._expiring: set[str] = set()  #: models to unload when their last call ends
         self._connections: set[Connection] = set()
         self._server: asyncio.Server | None = None
         self.plan(faults or FaultPlan())
@@ -110,6 +120,8 @@ class SimServer:
     async def _handle(self, request: Request, connection: Connection) -> None:
         if self.api_key and request.headers.get("authorization") != f"Bearer {self.api_key}":
             connection.reply(401, self.protocol.error(401, "invalid API key"), JSON)
+        elif await keep(self, request, connection):
+            pass
         elif request.method == "POST" and request.path in self.protocol.paths:
             await self._call(request, connection)
         else:
@@ -180,7 +192,21 @@ class SimServer:
         """The call is over: its slot is free before its last byte leaves."""
         record.how, record.ended = how, time.monotonic()
         del self._running[id(record)]
+        if record.model in self._expiring:
+            self.expire(record.model)
         self.changed.set()
+
+    def expire(self, model: str) -> None:
+        """Unload a model once no call uses it."""
+        if any(r.model == model for r in self._running.values()):
+            self._expiring.add(model)
+            return
+        self._expiring.discard(model)
+        self._inventory.loaded.pop(model, None)
+
+    def has(self, model: str) -> None:
+        """Add a model to those on disk."""
+        self.models = self._inventory.models = tuple(dict.fromkeys((*self.models, model)))
 
     async def load(self, model: str) -> float:
         """Silence while the model loads, as Ollama does; one load at a time. Seconds it took."""
