@@ -149,7 +149,9 @@ def test_a_dry_run_tells_all_steps_and_does_none(
     assert target.unit.exists()
 
 
-@pytest.mark.parametrize("home", ["/home/anna/.local/bin/ygg", "/root/.local/share/uv/python3"])
+@pytest.mark.parametrize(
+    "home", ["/home/anna/.local/bin/ygg", "/root/.local/share/uv/python3", "/tmp/ygg"]
+)
 def test_a_ygg_in_a_home_is_refused_with_the_way_out(
     tmp_path: Path, ran: Path, said: list[str], home: str
 ) -> None:
@@ -170,7 +172,7 @@ def test_a_link_into_a_home_is_refused_too(
     (tmp_path / "home/ygg").touch()
     (tmp_path / "ygg").symlink_to(tmp_path / "home/ygg")
     program = Program((str(tmp_path / "ygg"),), (tmp_path / "ygg",))
-    with pytest.raises(YggError, match="kept out of home"):
+    with pytest.raises(YggError, match="hidden from the service"):
         install(image(tmp_path), said.append, by=program)
 
 
@@ -207,8 +209,9 @@ def test_a_failing_step_says_which_and_why(
     person: Path, ran: Path, said: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FAILS", "5")
-    with pytest.raises(YggError, match="systemctl --user daemon-reload failed: it ended with 5"):
+    with pytest.raises(YggError, match="--user daemon-reload failed: it ended with 5") as caught:
         install(Target(user=True), said.append)
+    assert "log in as this user" in caught.value.hint
 
 
 def test_a_place_that_cannot_be_written_is_an_error_with_its_name(tmp_path: Path) -> None:

@@ -19,7 +19,9 @@ from ygg.ops.steps import Remove, Run, Say, Step, Write, WriteOnce, carry_out, n
 
 UNIT = "ygg.service"
 UNITS = Path(__file__).with_name("units")
-HIDDEN = tuple(Path(p) for p in ("/home", "/root", "/run/user"))  #: by ProtectHome
+#: What ProtectHome and PrivateTmp keep from the service.
+HIDDEN = tuple(Path(p) for p in ("/home", "/root", "/run/user", "/tmp", "/var/tmp"))
+NO_SESSION = "log in as this user, here or over SSH: sudo and su give no session of systemd"
 INSTALL_ELSEWHERE = (
     "install it where every user can read it: sudo UV_TOOL_DIR=/opt/uv UV_TOOL_BIN_DIR=/usr/local/bin "
     "UV_PYTHON_INSTALL_DIR=/opt/uv/python uv tool install ygg, or: sudo pipx install --global ygg; "
@@ -62,7 +64,7 @@ class Target:
 
     def systemctl(self, *args: str, hint: str = "") -> Run:
         scope = ("--user",) if self.user else () if self.live else (f"--root={self.root}",)
-        return Run(("systemctl", *scope, *args), hint)
+        return Run(("systemctl", *scope, *args), hint or (NO_SESSION if self.user else ""))
 
     def journal(self) -> str:
         return f"journalctl {'--user ' if self.user else ''}-u ygg -n 50"
@@ -162,12 +164,12 @@ def _check(target: Target, dry_run: bool) -> None:
 
 
 def _refuse_hidden(program: Program) -> None:
-    """Raises YggError when ProtectHome would hide a part of this ygg from its own service."""
+    """Raises YggError when the unit would hide a part of this ygg from its own service."""
     for place in program.places:
         for path in (place.absolute(), place.resolve()):
             if any(path.is_relative_to(home) for home in HIDDEN):
                 raise YggError(
-                    f"this ygg needs {path}, and the service is kept out of home directories",
+                    f"this ygg needs {path}, which is hidden from the service as every home and /tmp",
                     hint=INSTALL_ELSEWHERE,
                 )
 
