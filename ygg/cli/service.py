@@ -20,8 +20,11 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the steps and do 
 Root = Annotated[
     str,
     typer.Option(
-        "--root", metavar="DIR", hidden=True, help="Install into a system image; starts nothing."
+        "--root", metavar="DIR", help="Install into a system image there; starts nothing."
     ),
+]
+FromRoot = Annotated[
+    str, typer.Option("--root", metavar="DIR", help="Remove from a system image there.")
 ]
 
 
@@ -35,7 +38,7 @@ def install(user: User = False, dry_run: DryRun = False, root: Root = "/") -> No
 
 
 @service.command()
-def uninstall(user: User = False, dry_run: DryRun = False, root: Root = "/") -> None:
+def uninstall(user: User = False, dry_run: DryRun = False, root: FromRoot = "/") -> None:
     """Stop and remove the service; tasks and hosts.yaml stay."""
     from ygg.ops.service import Target
     from ygg.ops.service import uninstall as run
