@@ -176,6 +176,10 @@ def offline_desk(config_path: str | None, *, write: bool) -> Desk:
         if write:
             store = open_store(database, config, dispatcher=False)
             return store, store
+        if not database.exists():
+            from ygg.stores.memory import MemoryStore
+
+            return None, MemoryStore()  # nothing was ever submitted: there is nothing to read
         return None, open_archive(database)
 
     return OfflineDesk(config, database, opened, lambda: build_backends(config.hosts.values()))

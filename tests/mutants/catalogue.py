@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.mutants import api, backends, config, core, ops_service, stores, surface
+from tests.mutants import api, backends, config, core, ops_models, ops_service, stores, surface
 
 MUTANTS = [
     *core.MUTANTS,
@@ -12,4 +12,5 @@ MUTANTS = [
     *surface.MUTANTS,
     *api.MUTANTS,
     *ops_service.MUTANTS,
+    *ops_models.MUTANTS,
 ]

@@ -153,6 +153,7 @@ def test_status_counts_the_queue(desk: Desk) -> None:
 def test_a_pause_and_a_drained_host_are_told_by_queue_and_hosts(desk: Desk) -> None:
     assert (desk.queue()["paused"], _drained(desk)) == (False, set())
     assert desk.pause(True) == {"paused": True}
+    assert desk.queue()["paused"]
     assert desk.drain_host("surtr", True) == {"host": "surtr", "drained": True}
     assert (desk.queue()["paused"], _drained(desk)) == (True, {"surtr"})
     desk.pause(False)
@@ -353,3 +354,14 @@ def test_without_daemon_and_configuration_the_places_are_told(
     monkeypatch.setattr(client, "connect", lambda *_: None)
     with pytest.raises(ConfigError):
         wire.desk(socket=None, config=str(tmp_path / "missing.yaml"), write=False)
+
+
+def test_before_the_first_task_there_is_nothing_to_read_and_that_is_no_error(
+    tmp_path: Path,
+) -> None:
+    reading = _offline(tmp_path, write=False)
+    assert reading.tasks()["tasks"] == []
+    assert (reading.queue()["total_tasks"], reading.queue()["paused"]) == (0, False)
+    with pytest.raises(NotFound, match="no task"):
+        reading.show("0000-nope")
+    assert not (tmp_path / "state").exists()

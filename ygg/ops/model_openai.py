@@ -148,13 +148,19 @@ def _message(text: str) -> str:
 
 def _model(entry: JsonDict) -> Model:
     meta, status = _dict(entry.get("meta")), _dict(entry.get("status"))
-    count = _first(meta.get("n_params"))
     return Model(
         entry["id"],
         size=_first(meta.get("size")),
         loaded=status.get("value", "loaded") == "loaded",  # without a router it is loaded
-        parameters=None if count is None else f"{count / 1e9:.1f}B",
+        parameters=_short(_first(meta.get("n_params"))),
     )
+
+
+def _short(count: int | None) -> str | None:
+    """A number of parameters as model names have it: 8.0B, 494M."""
+    if count is None:
+        return None
+    return f"{count / 1e9:.1f}B" if count >= 1e9 else f"{count / 1e6:.0f}M"
 
 
 def _dict(value: object) -> JsonDict:
