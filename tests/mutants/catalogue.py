@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.mutants import api, backends, config, core, ops_models, ops_service, stores, surface
+from tests.mutants import api, backends, config, core, ops, ops_models, ops_service, stores, surface
 
 MUTANTS = [
     *core.MUTANTS,
@@ -11,6 +11,7 @@ MUTANTS = [
     *config.MUTANTS,
     *surface.MUTANTS,
     *api.MUTANTS,
+    *ops.MUTANTS,
     *ops_service.MUTANTS,
     *ops_models.MUTANTS,
 ]

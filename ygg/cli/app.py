@@ -83,5 +83,6 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 from ygg.cli import backup, change, doctor, hosts, models, queue, read, run, submit  # noqa: E402, F401
 from ygg.cli import config as _config  # noqa: E402, F401
+from ygg.cli import init as _init  # noqa: E402, F401
 from ygg.cli import service as _service  # noqa: E402, F401
 from ygg.cli import top as _top  # noqa: E402, F401

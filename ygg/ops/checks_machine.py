@@ -110,9 +110,12 @@ async def _is_active(*, user: bool) -> str:
     try:
         out, _ = await asyncio.wait_for(process.communicate(), SYSTEMCTL_S)
     except TimeoutError:
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
         return "unknown"
+    finally:
+        if process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
     return out.decode(errors="replace").strip() or "unknown"
 
 

@@ -1,0 +1,89 @@
+"""Planted bugs in doctor, init and backup."""
+
+from __future__ import annotations
+
+from tests.mutants.mutant import Mutant
+
+BACKUP, DOCTOR, DISCOVERY = (
+    f"tests/ops/test_{name}.py" for name in ("backup", "doctor", "discovery")
+)
+
+MUTANTS: list[Mutant] = [
+    Mutant(
+        "ops: a backup is written straight to its target",
+        "ygg/ops/backup.py",
+        '    part = target.with_name(f".{target.name}.part")',
+        "    part = target",
+        (BACKUP,),
+    ),
+    Mutant(
+        "ops: a copy is not of one moment",
+        "ygg/stores/sqlite/reading.py",
+        '        origin.execute("BEGIN")',
+        '        origin.execute("SELECT 1")',
+        (BACKUP,),
+    ),
+    Mutant(
+        "ops: a backup is not checked",
+        "ygg/stores/sqlite/reading.py",
+        '    verdict = db.execute("PRAGMA integrity_check(1)").get\n',
+        '    verdict = "ok"\n',
+        (BACKUP,),
+    ),
+    Mutant(
+        "ops: force replaces the database by its backup",
+        "ygg/ops/backup.py",
+        "    if _is(target, source):",
+        "    if False:",
+        (BACKUP,),
+    ),
+    Mutant(
+        "ops: a check has no deadline",
+        "ygg/ops/checks.py",
+        "    limit = asyncio.timeout(deadline_s)",
+        "    limit = asyncio.timeout(30 * deadline_s + 30)",
+        (DOCTOR,),
+    ),
+    Mutant(
+        "ops: checks run one after the other",
+        "ygg/ops/checks.py",
+        "    found = await asyncio.gather(*(_bounded(probe, DEADLINE_S) for probe in probes))",
+        "    found = [await _bounded(probe, DEADLINE_S) for probe in probes]",
+        (f"{DOCTOR}::test_checks_run_at_the_same_time",),
+    ),
+    Mutant(
+        "ops: models of routes are not looked for",
+        "ygg/ops/checks_hosts.py",
+        "    if _serves(server, health, model):\n        return of.ok",
+        "    if True:\n        return of.ok",
+        (DOCTOR,),
+    ),
+    Mutant(
+        "ops: warnings never fail a strict run",
+        "ygg/ops/doctor.py",
+        "(self.strict and self.count(Status.WARNING))",
+        "False",
+        (DOCTOR,),
+    ),
+    Mutant(
+        "ops: the network is looked at without consent",
+        "ygg/cli/init.py",
+        "(nets and (network or yes or _ask(question)))",
+        "nets",
+        (DISCOVERY,),
+    ),
+    Mutant(
+        "ops: yes overwrites hosts.yaml",
+        "ygg/cli/init.py",
+        "    may_write = force or not",
+        "    may_write = force or yes or not",
+        (DISCOVERY,),
+    ),
+    Mutant(
+        "ops: names of models are not quoted",
+        "ygg/ops/proposal.py",
+        "    return json.dumps(value, ensure_ascii=False)",
+        "    return value",
+        (DISCOVERY,),
+    ),
+]
