@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from ygg.core import events as ev
 from ygg.core import explain as explaining
+from ygg.core import rates
 from ygg.core.snapshotting import snapshot
 from ygg.errors import Draining, YggError, known_host
 from ygg.loop import CANCEL_WAIT_S, RunLoop, log
@@ -29,6 +30,8 @@ from ygg.model import (
 from ygg.model import State as TaskState
 from ygg.ports import Backends
 
+HISTORY_S = 1.0
+COUNTS_S = 0.5
 SNAPSHOT_S = 0.25  #: readers get a new copy at most this often
 STATUS_S = 10.0  #: concurrency status in the log
 PRUNE_S = 60.0
@@ -40,6 +43,7 @@ class Dispatcher(RunLoop):
     _counts = Counts({})
     _counted = float("-inf")
     _drained_hosts: set[str] = set()
+    _past: tuple[float, Mapping[str, tuple[float, ...]]] = (float("-inf"), {})
     _snapshot: tuple[float, Snapshot] | None = None
 
     async def start(
@@ -146,7 +150,8 @@ class Dispatcher(RunLoop):
         return explaining.rivals(self.state, lane)
 
     def wait_estimate_ms(self, task: Task, ahead: int) -> int | None:
-        return explaining.wait_estimate_ms(self.state, task.lane, ahead)
+        pace = explaining.pace(self.state, task.lane)
+        return None if pace is None else pace.wait_ms(ahead)
 
     # --- snapshots and housekeeping ------------------------------------------------------------
 
@@ -154,7 +159,7 @@ class Dispatcher(RunLoop):
         """At most four copies a second; the counts in it are refreshed by `housekeeping`."""
         at = self._loop.time()
         if self._snapshot is None or at - self._snapshot[0] >= SNAPSHOT_S:
-            if at - self._counted >= SNAPSHOT_S:
+            if at - self._counted >= COUNTS_S:
                 self._counted = at
                 self._ask(self._count(), lambda _: ev.Ticked(), lambda why: ev.Ticked())
             self._snapshot = (at, self._copy())
@@ -175,8 +180,17 @@ class Dispatcher(RunLoop):
             started_ms=self._started_ms,
             counts=self._counts,
             streamed=self.streams.progress(),
+            past=self._history(),
             log=self.log_tail,
         )
+
+    def _history(self) -> Mapping[str, tuple[float, ...]]:
+        """Worked out once a second."""
+        now = self.now()
+        if now.mono - self._past[0] >= HISTORY_S:
+            views = self._snapshot[1].running if self._snapshot else ()
+            self._past = (now.mono, rates.history(self.state.recent, views, now.wall_ms))
+        return self._past[1]
 
     async def report_concurrency(self) -> None:
         """Every 10 s one line: active tasks and free slots of each host, as long as anything runs."""

@@ -6,7 +6,7 @@ import pytest
 
 from tests.core.world import World, host, kind
 from ygg.core import events as ev
-from ygg.core.explain import explain, rivals, wait_estimate_ms
+from ygg.core.explain import explain, pace, rivals
 from ygg.core.snapshotting import snapshot
 from ygg.model import Counts, HostHealth, Lane, ReasonCode, Streamed
 from ygg.model import OutcomeKind as K
@@ -90,12 +90,14 @@ def test_rivals_are_the_lanes_that_share_a_host() -> None:
 def test_the_wait_estimate_comes_from_measured_runs_only() -> None:
     world = World((host("a", 2),), {"general": kind("general", "a")})
     lane = Lane("general")
-    assert wait_estimate_ms(world.state, lane, 3) is None
+    assert pace(world.state, lane) is None
     task = world.submit("general")
     world.pass_time(4)
     world.end(task)
-    assert wait_estimate_ms(world.state, lane, 0) == 0
-    assert wait_estimate_ms(world.state, lane, 3) == 8000
+    measured = pace(world.state, lane)
+    assert measured is not None
+    assert measured.wait_ms(0) == 0
+    assert measured.wait_ms(3) == 8000
 
 
 def test_a_snapshot_shows_hosts_running_and_waiting_with_reasons() -> None:
@@ -104,12 +106,18 @@ def test_a_snapshot_shows_hosts_running_and_waiting_with_reasons() -> None:
     world.pass_time(3)
     streamed = {first: Streamed(12, world.now.mono - 2)}
     view = snapshot(
-        world.state, world.now, epoch=7, started_ms=1, counts=Counts({}), streamed=streamed
+        world.state,
+        world.now,
+        epoch=7,
+        started_ms=1,
+        counts=Counts({}),
+        streamed=streamed,
+        past={"a": (0, 1.2)},
     )
     a = next(h for h in view.hosts if h.name == "a")
     assert (a.running, a.free, a.limit) == ((first,), 0, 1)
     assert a.tokens_per_s == 6
-    assert sum(a.history) * 10 == 12
+    assert a.history == (0, 1.2)
     assert [(r.task_id, r.tokens, view.at_ms - r.started_ms) for r in view.running] == [
         (first, 12, 3000)
     ]

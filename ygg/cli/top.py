@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 import typer
@@ -23,6 +22,7 @@ def top(
     once: bool = typer.Option(False, "--once", help="Print one frame and end."),
 ) -> None:
     """Watch the running daemon; q leaves it running."""
+    import asyncio
     import os
 
     from ygg.client import connect
@@ -54,6 +54,7 @@ def _print_frame(remote: Remote, *, ascii_: bool) -> None:
 
 async def _watch(remote: Remote, *, ascii_: bool, readonly: bool) -> None:
     """Until q, Ctrl-C or SIGTERM. The terminal is taken only once the daemon has answered."""
+    import asyncio
     import signal
 
     from ygg.model import Snapshot

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Set as AbstractSet
+from itertools import islice
+from typing import NamedTuple
+
 from ygg.core import gates, routing
 from ygg.core.state import State
-from ygg.model import EndView, Lane, Now, Reason, ReasonCode, Task
+from ygg.model import Lane, Now, Reason, ReasonCode, Task
 from ygg.model import State as S
+
+MEASURED = 50  #: calls whose mean run time estimates a wait
 
 
 def explain(state: State, task: Task, now: Now) -> tuple[Reason, ...]:
@@ -97,19 +103,36 @@ def rivals(state: State, lane: Lane) -> tuple[Lane, ...]:
     )
 
 
-def wait_estimate_ms(state: State, lane: Lane, ahead: int) -> int | None:
-    """ahead / slots * mean run time over recent completed calls of the lane's hosts; None when none."""
-    hosts = {c.host for c in routing.candidates(state, lane)}
-    times = [e.took_ms for e in state.recent if _measured(e) and e.host in hosts]
-    took = [t for t in times if t is not None]
-    slots = sum(gates.limit(state.hosts[h]) for h in hosts if h in state.hosts)
+class Pace(NamedTuple):
+    """How fast a lane's hosts work."""
+
+    mean_ms: float
+    slots: int
+    busy: int
+
+    def wait_ms(self, ahead: int) -> int:
+        """(ahead + 1) / slots * mean run time; nothing while a slot is free."""
+        if ahead + self.busy < self.slots:
+            return 0
+        return round((ahead + 1) / self.slots * self.mean_ms)
+
+
+def pace(state: State, lane: Lane) -> Pace | None:
+    """From the newest completed calls on the lane's hosts; None before any, or with no slot."""
+    names = {c.host for c in routing.candidates(state, lane)}
+    hosts = [state.hosts[name] for name in names if name in state.hosts]
+    took = _took_ms(state, names)
+    slots = sum(gates.limit(h) for h in hosts)
     if not took or not slots:
         return None
-    busy = sum(len(state.hosts[h].busy) for h in hosts if h in state.hosts)
-    if ahead + busy < slots:
-        return 0
-    return round((ahead + 1) / slots * sum(took) / len(took))
+    return Pace(sum(took) / len(took), slots, sum(len(h.busy) for h in hosts))
 
 
-def _measured(end: EndView) -> bool:
-    return end.state is S.COMPLETED and end.took_ms is not None
+def _took_ms(state: State, hosts: AbstractSet[str]) -> list[int]:
+    """Run times of the newest `MEASURED` completed calls there."""
+    measured = (
+        end.took_ms
+        for end in reversed(state.recent)
+        if end.took_ms is not None and end.state is S.COMPLETED and end.host in hosts
+    )
+    return list(islice(measured, MEASURED))

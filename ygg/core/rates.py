@@ -32,13 +32,13 @@ def history(
 
 def _spread(row: list[float], tokens: int, start_ms: int, end_ms: int, at_ms: int) -> None:
     """Add tokens to the buckets their time overlaps."""
-    took = max(1, end_ms - start_ms)
-    begin = at_ms - SPAN_MS
-    for n in range(BUCKETS):
-        left = max(start_ms, begin + n * BUCKET_S * 1000)
-        right = min(start_ms + took, begin + (n + 1) * BUCKET_S * 1000)
-        if right > left:
-            row[n] += tokens * (right - left) / took
+    begin, size = at_ms - SPAN_MS, BUCKET_S * 1000
+    end_ms = max(end_ms, start_ms + 1)
+    share = tokens / (end_ms - start_ms)
+    first = max(0, (start_ms - begin) // size)
+    for n in range(first, min(BUCKETS, (end_ms - 1 - begin) // size + 1)):
+        left = begin + n * size
+        row[n] += share * (min(end_ms, left + size) - max(start_ms, left))
 
 
 def tokens_per_s(host: str, running: Iterable[RunningView], at_ms: int) -> float | None:

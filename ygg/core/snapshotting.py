@@ -7,7 +7,7 @@ from dataclasses import replace
 from heapq import nsmallest
 
 from ygg.core import gates, rates, routing
-from ygg.core.explain import wait_estimate_ms, why_waiting
+from ygg.core.explain import pace, why_waiting
 from ygg.core.ranking import rank
 from ygg.core.state import HostState, Running, State
 from ygg.model import (
@@ -35,11 +35,12 @@ def snapshot(
     started_ms: int,
     counts: Counts,
     streamed: Mapping[str, Streamed],
+    past: Mapping[str, tuple[float, ...]],
     log: Iterable[str] = (),
 ) -> Snapshot:
-    """Copy what readers may see. `streamed`: how far the running calls have come, by task id."""
+    """Copy what readers may see. `streamed`: how far the running calls have come, by task id; `past`: what
+    `rates.history` says, which costs too much for every frame."""
     running = tuple(_running(state, r, now, streamed) for r in state.running.values())
-    past = rates.history(state.recent, running, now.wall_ms)
     per_minute = rates.per_minute(state.recent, now.wall_ms)
     return Snapshot(
         at_ms=now.wall_ms,
@@ -133,16 +134,33 @@ def _waiting(state: State, now: Now) -> tuple[WaitingView, ...]:
         return rank(head, state.policy)
 
     heads = nsmallest(NEXT_UP, state.where.values(), key=key)
-    reasons = {h.lane: why_waiting(state, h.lane, now) for h in heads}
-    hosts = {lane: {c.host for c in routing.all_candidates(state, lane)} for lane in reasons}
-    views, before = [], list[Lane]()
+    lanes = {h.lane: _Lane(state, h.lane, now) for h in heads}
+    views, before = [], list[_Lane]()
     for head in heads:
-        reason = reasons[head.lane]
-        ahead = sum(bool(hosts[head.lane] & hosts[lane]) for lane in before)
-        flows = reason.code in (ReasonCode.NEXT, ReasonCode.HOST_FULL)
-        expected = wait_estimate_ms(state, head.lane, ahead) if flows else None
-        before.append(head.lane)
+        lane = lanes[head.lane]
+        ahead = sum(lane is other or bool(lane.hosts & other.hosts) for other in before)
+        before.append(lane)
         views.append(
-            WaitingView(head.id, head.lane.type, head.priority, head.created_ms, reason, expected)
+            WaitingView(
+                head.id,
+                head.lane.type,
+                head.priority,
+                head.created_ms,
+                lane.reason,
+                lane.expected_ms(ahead),
+            )
         )
     return tuple(views)
+
+
+class _Lane:
+    """What the waiting tasks of one lane share."""
+
+    def __init__(self, state: State, lane: Lane, now: Now) -> None:
+        self.reason = why_waiting(state, lane, now)
+        self.hosts = {c.host for c in routing.all_candidates(state, lane)}
+        flows = self.reason.code in (ReasonCode.NEXT, ReasonCode.HOST_FULL)
+        self._pace = pace(state, lane) if flows else None
+
+    def expected_ms(self, ahead: int) -> int | None:
+        return None if self._pace is None else self._pace.wait_ms(ahead)

@@ -6,6 +6,7 @@ State is a glyph and a word, never colour alone: without colour the styles keep 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -107,7 +108,7 @@ class Canvas:
             left -= width(text)
         if left:
             spans.append(Span(" " * left, self.styles[style]))
-        return Row(tuple(spans))
+        return Row(merged(spans))
 
     def _ascii(self, text: str) -> str:
         """ASCII frames keep their columns: a wide character becomes two question marks."""
@@ -145,6 +146,17 @@ class Canvas:
             return True
         wanted = self.wanted.lower()
         return any(wanted in t.lower() for t in (task.task_id, task.type, *texts))
+
+
+def merged(spans: Iterable[Span]) -> tuple[Span, ...]:
+    """Neighbours of one style as one span: the terminal driver pays for each."""
+    out: list[Span] = []
+    for span in spans:
+        if out and out[-1].style == span.style:
+            out[-1] = Span(out[-1].text + span.text, span.style)
+        else:
+            out.append(span)
+    return tuple(out)
 
 
 def short_id(task_id: str) -> str:

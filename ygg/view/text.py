@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from datetime import datetime
+from functools import lru_cache
 
 
 def clean(text: str, *, keep_newlines: bool = False) -> str:
@@ -13,6 +14,11 @@ def clean(text: str, *, keep_newlines: bool = False) -> str:
     """
     if text.isascii() and text.isprintable():
         return text
+    return _cleaned(text, keep_newlines)
+
+
+@lru_cache(1024)  # rules, gauges and names come again in every frame
+def _cleaned(text: str, keep_newlines: bool) -> str:
     return "".join(_safe(char, keep_newlines) for char in text)
 
 
@@ -27,8 +33,11 @@ def _safe(char: str, keep_newlines: bool) -> str:
 
 def width(text: str) -> int:
     """Terminal columns of clean text: wide characters take two, combining ones none."""
-    if text.isascii():
-        return len(text)
+    return len(text) if text.isascii() else _width(text)
+
+
+@lru_cache(1024)
+def _width(text: str) -> int:
     return sum(
         0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1
         for c in text
