@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bench import daemon, depth, drain, makespan
+from bench import daemon, depth, drain, makespan, view
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "performance.md"
 START, END = "<!-- figures: written by make bench -->", "<!-- end of figures -->"
@@ -25,6 +25,8 @@ GOALS: tuple[tuple[str, str, str, float, str], ...] = (
     ("claim: p99 at 1 M / at the smallest queue", "depth", "p99_ratio", 3, "<="),
     ("memory with 1 M queued, MB", "depth", "memory_mb", 150, "<="),
     ("idle: CPU, % of a core", "idle", "cpu_percent", 0.5, "<="),
+    ("live view at 4 Hz: CPU added, % of a core", "view", "cpu_percent_added", 1, "<="),
+    ("live view at 4 Hz: loop lag p99 added, ms", "view", "lag_p99_ms_added", 5, "<="),
     ("start-up: ygg --version / import typer", "start_up", "version_ratio", 2, "<="),
     ("start-up: ygg submit / import typer", "start_up", "submit_ratio", 2, "<="),
 )
@@ -33,7 +35,7 @@ GOALS: tuple[tuple[str, str, str, float, str], ...] = (
 def main() -> int:
     figures: dict[str, dict[str, Any]] = {}
     steps: tuple[tuple[str, Callable[[], dict[str, Any]]], ...] = (
-        ("drain", drain.run), ("makespan", makespan.run), ("depth", depth.run),
+        ("drain", drain.run), ("makespan", makespan.run), ("depth", depth.run), ("view", view.run),
     )  # fmt: skip
     for name, measure in steps:
         figures[name] = measure()

@@ -6,8 +6,8 @@ State is a glyph and a word, never colour alone: without colour the styles keep 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 from ygg.model import EndView, RunningView, Snapshot, WaitingView
@@ -81,15 +81,15 @@ class Canvas:
     def wide(self) -> bool:
         return self.width >= 100
 
-    @property
+    @cached_property
     def host_width(self) -> int:
         return min(16, max((len(h.name) for h in self.snapshot.hosts), default=6))
 
-    @property
+    @cached_property
     def model_width(self) -> int:
         return min(18, max((len(r.model) for r in self.snapshot.running), default=5))
 
-    @property
+    @cached_property
     def type_width(self) -> int:
         s = self.snapshot
         types = [r.type for r in s.running] + [w.type for w in s.waiting]
@@ -98,17 +98,27 @@ class Canvas:
 
     def row(self, *parts: str | tuple[str, str], style: str = "") -> Row:
         """Parts (text, or text with a style word) cut or padded to the width."""
-        spans, left = [], self.width
+        spans, left = list[Span](), self.width
         for part in parts:
             text, word = (part, style) if isinstance(part, str) else part
             text = clean(text)
-            if width(text) > left:
+            used = width(text)
+            if used > left:
                 text = cut(text, left - 1) + "…" if left > 1 else " " * left
-            spans.append(Span(self._ascii(text), self.styles[word]))
-            left -= width(text)
+                used = width(text)
+            left -= used
+            self._add(spans, text, self.styles[word])
         if left:
-            spans.append(Span(" " * left, self.styles[style]))
-        return Row(merged(spans))
+            self._add(spans, " " * left, self.styles[style])
+        return Row(tuple(spans))
+
+    def _add(self, spans: list[Span], text: str, style: str) -> None:
+        """Neighbours of one style are one span: the terminal driver pays for each."""
+        text = self._ascii(text)
+        if spans and spans[-1].style == style:
+            spans[-1] = Span(spans[-1].text + text, style)
+        elif text:
+            spans.append(Span(text, style))
 
     def _ascii(self, text: str) -> str:
         """ASCII frames keep their columns: a wide character becomes two question marks."""
@@ -146,17 +156,6 @@ class Canvas:
             return True
         wanted = self.wanted.lower()
         return any(wanted in t.lower() for t in (task.task_id, task.type, *texts))
-
-
-def merged(spans: Iterable[Span]) -> tuple[Span, ...]:
-    """Neighbours of one style as one span: the terminal driver pays for each."""
-    out: list[Span] = []
-    for span in spans:
-        if out and out[-1].style == span.style:
-            out[-1] = Span(out[-1].text + span.text, span.style)
-        else:
-            out.append(span)
-    return tuple(out)
 
 
 def short_id(task_id: str) -> str:

@@ -11,7 +11,7 @@ from itertools import zip_longest
 
 from ygg.model import HostHealth, Snapshot, State
 from ygg.view import hosts, panes, tasks
-from ygg.view.frame import ASCII, COLOURS, PLAIN, UNICODE, Canvas, Row, Span, merged
+from ygg.view.frame import ASCII, COLOURS, PLAIN, UNICODE, Canvas, Row, Span
 from ygg.view.text import clock, duration
 from ygg.view.ui import Ui
 
@@ -128,7 +128,7 @@ def _beside(canvas: Canvas, room: int) -> list[Row]:
     recent = tasks.recent_rows(right_half, room)
     pairs = zip_longest(waiting, recent)
     return [
-        Row(merged((*(a or left_half.blank()).spans, Span(" "), *(b or right_half.blank()).spans)))
+        Row((*(a or left_half.blank()).spans, Span(" "), *(b or right_half.blank()).spans))
         for a, b in pairs
     ]
 

@@ -47,6 +47,8 @@ def _width(text: str) -> int:
 def fit(text: str, columns: int, *, right: bool = False) -> str:
     """Exactly `columns` wide: padded, or cut with an ellipsis."""
     text = clean(text)
+    if text.isascii() and len(text) <= columns:
+        return text.rjust(columns) if right else text.ljust(columns)
     if width(text) > columns:
         text = cut(text, columns - 1) + "…" if columns > 0 else ""
     space = " " * (columns - width(text))
