@@ -27,6 +27,10 @@ def run(args: list[str]) -> int:
         return 0
     from ygg.cli.app import app
 
+    if "_YGG_COMPLETE" in os.environ:  # a shell asks what could come next: ygg completion
+        from ygg.cli.completion import prepare
+
+        prepare()
     try:
         app(args, standalone_mode=True, prog_name="ygg")
     except SystemExit as end:

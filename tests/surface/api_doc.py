@@ -207,6 +207,10 @@ async def _daemon(page: _Page) -> None:
     page.api.house.places["fenrir"].down(OutcomeKind.UNREACHABLE)
     about = "`probe=true` asks every host first, all at once, for 3 s at most; else what was known is told."
     await page.show("GET /v1/status", about, "/v1/status?probe=true")
+    page.text(
+        "### `GET /v1/snapshot`\n\nWhat `ygg top` draws, at most four times a second. Its shape follows the version of ygg"
+        " and is no contract: programs read `/v1/status`, `/v1/queue` and `/v1/hosts`.\n"
+    )
     about = "Tasks of every state; `priorities` has them by priority and state. A pause outlives restarts."
     await page.show("GET /v1/queue", about)
     about = "No task starts until `resume`; running ones go on."

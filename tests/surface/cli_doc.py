@@ -70,6 +70,13 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "prioritize": ("ygg prioritize {3} high",),
     "cancel": ("ygg cancel {3}",),
     "retry": ("ygg retry {3}",),
+    "hosts": ("ygg hosts",),
+    "hosts drain": ("ygg hosts drain fenrir",),
+    "hosts probe": ("ygg hosts probe",),
+    "hosts resume": ("ygg hosts resume fenrir",),
+    "queue": ("ygg queue",),
+    "queue pause": ("ygg queue pause",),
+    "queue resume": ("ygg queue resume",),
     "config check": ("ygg config check",),
     "config path": ("ygg config path",),
 }
@@ -115,12 +122,12 @@ def commands() -> Iterator[tuple[str, Any]]:
 
 
 def _walk(command: Any, name: str) -> Iterator[tuple[str, Any]]:
+    """Commands, and groups that do something on their own."""
     below = getattr(command, "commands", None)
-    if below is None:
+    if below is None or (name and command.invoke_without_command):
         yield name, command
-        return
-    for part, command in below.items():
-        yield from _walk(command, f"{name} {part}".strip())
+    for part, inner in (below or {}).items():
+        yield from _walk(inner, f"{name} {part}".strip())
 
 
 def _section(name: str, command: Any, scene: Scene) -> str:

@@ -277,6 +277,45 @@ def test_config_commands(offline: Cli) -> None:
     assert "properties" in offline.ok("config", "schema").json
 
 
+def test_help_lists_every_command_the_daily_ones_first(offline: Cli) -> None:
+    lines = [
+        line.split()[0]
+        for line in offline.ok("--help").lines
+        if line.startswith("  ") and line[2] != " "
+    ]
+    assert lines[lines.index("submit") :][:4] == ["submit", "list", "show", "result"]
+    assert {"top", "doctor", "init", "backup", "service", "hosts", "queue", "models"} <= set(lines)
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_scripts_ask_ygg_and_ygg_answers(offline: Cli, shell: str) -> None:
+    assert "_YGG_COMPLETE" in offline.ok("completion", shell).out
+    env = {"_YGG_COMPLETE": "complete_bash", "COMP_WORDS": "ygg ho", "COMP_CWORD": "1"}
+    asked = subprocess.run(
+        [sys.executable, "-m", "ygg"], env=os.environ | env, capture_output=True, text=True
+    )
+    assert asked.stdout.split() == ["hosts"]
+    assert offline("completion", "cmd").code == 2
+
+
+def test_status_tells_what_is_loaded_and_how_full_and_hot_the_cards_are(
+    cli: Cli, home: Api
+) -> None:
+    from ygg.cli.read import _gpu, _models
+
+    assert _models({"models": ["a", "b"], "loaded": ["b", "c"]}) == "a, b (loaded), c (loaded)"
+    cold = {
+        "used_mb": None,
+        "total_mb": None,
+        "level": None,
+        "temperature_c": None,
+        "limit_c": None,
+    }
+    warm = {"used_mb": 6470, "total_mb": 8192, "level": "HIGH", "temperature_c": 71, "limit_c": 90}
+    assert _gpu([cold]) == ("--", "--")
+    assert _gpu([cold, warm]) == ("79% HIGH", "71/90°C")
+
+
 # --- terminals and pipes --------------------------------------------------------------------------
 
 

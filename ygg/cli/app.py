@@ -4,14 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 if TYPE_CHECKING:
     from ygg.desk import Desk
 
+#: Commands as `--help` lists them: the daily ones first.
+ORDER = (
+    "submit", "list", "show", "result", "wait", "why", "cancel", "retry", "prioritize", "status", "top",
+    "queue", "hosts", "models", "loop", "demo", "init", "doctor", "config", "backup", "service",
+    "completion",
+)  # fmt: skip
+
+
+class InOrder(TyperGroup):
+    def list_commands(self, ctx: Any) -> list[str]:
+        return sorted(self.commands, key=ORDER.index)
+
+
 app = typer.Typer(
+    cls=InOrder,
     name="ygg",
     help="One durable, priority-sorted task queue for every GPU in the house.",
     epilog=(
@@ -81,8 +97,6 @@ def desk(*, write: bool) -> Iterator[Desk]:
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
-from ygg.cli import backup, change, doctor, hosts, models, queue, read, run, submit  # noqa: E402, F401
-from ygg.cli import config as _config  # noqa: E402, F401
-from ygg.cli import init as _init  # noqa: E402, F401
-from ygg.cli import service as _service  # noqa: E402, F401
-from ygg.cli import top as _top  # noqa: E402, F401
+for _part in ("submit", "read", "change", "queue", "hosts", "models", "top", "run", "init", "doctor",
+              "config", "backup", "service", "completion"):  # fmt: skip
+    import_module(f"ygg.cli.{_part}")  # each adds its commands

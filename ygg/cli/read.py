@@ -221,19 +221,38 @@ def _print_status(body: dict[str, Any], where: str) -> None:
     names = ("processing", "scheduled", "completed", "failed", "blocked")
     output.data("tasks    " + "  ".join(f"{name} {queue[name]}" for name in names))
     output.data("")
-    header = ("HOST", "STATE", "SLOTS", "LATENCY", "BACKEND", "MODELS")
-    output.table(header, map(_host_row, body["hosts"]))
+    read = any(h["gpus"] for h in body["hosts"])
+    gpu = ("VRAM", "TEMP") if read else ()
+    header = ("HOST", "STATE", "SLOTS", "LATENCY", *gpu, "BACKEND", "MODELS")
+    output.table(header, (_host_row(h, read) for h in body["hosts"]))
 
 
-def _host_row(host: dict[str, Any]) -> tuple[str, ...]:
+def _host_row(host: dict[str, Any], read: bool) -> tuple[str, ...]:
     latency = "--" if host["latency_ms"] is None else f"{host['latency_ms']:.0f} ms"
     backend = f"{host['backend']} {host['version'] or ''}".rstrip()
-    last = host["message"] if host["reachable"] is False else ", ".join(host["models"])
-    return (
-        host["name"],
-        output.host_state(host),
-        f"{host['in_flight']}/{host['limit']}",
-        latency,
-        backend,
-        last,
-    )
+    last = host["message"] if host["reachable"] is False else _models(host)
+    slots = f"{host['in_flight']}/{host['limit']}"
+    gpu = _gpu(host["gpus"]) if read else ()
+    return (host["name"], output.host_state(host), slots, latency, *gpu, backend, last)
+
+
+def _models(host: dict[str, Any]) -> str:
+    """What there is, and of it what is loaded."""
+    loaded = host["loaded"] or []
+    known = [*host["models"], *(m for m in loaded if m not in host["models"])]
+    return ", ".join(f"{m} (loaded)" if m in loaded else m for m in known)
+
+
+def _gpu(gpus: list[dict[str, Any]]) -> tuple[str, str]:
+    """Memory and heat of a host's cards, the fullest and the hottest; -- where none tells."""
+    memory = [
+        (g["used_mb"] / g["total_mb"], g["level"])
+        for g in gpus
+        if g["used_mb"] is not None and g["total_mb"]
+    ]
+    heat = [(g["temperature_c"], g["limit_c"]) for g in gpus if g["temperature_c"] is not None]
+    share, level = max(memory, default=(None, None))
+    degrees, limit = max(heat, default=(None, None))
+    vram = "--" if share is None else f"{share:.0%} {level or ''}".rstrip()
+    most = "" if limit is None else f"/{limit:.0f}"
+    return vram, "--" if degrees is None else f"{degrees:.0f}{most}°C"
