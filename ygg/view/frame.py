@@ -83,18 +83,18 @@ class Canvas:
 
     @cached_property
     def host_width(self) -> int:
-        return min(16, max((len(h.name) for h in self.snapshot.hosts), default=6))
+        return min(16, max([4, *(len(h.name) for h in self.snapshot.hosts)]))
 
     @cached_property
     def model_width(self) -> int:
-        return min(18, max((len(r.model) for r in self.snapshot.running), default=5))
+        return min(18, max([5, *(len(r.model) for r in self.snapshot.running)]))
 
     @cached_property
     def type_width(self) -> int:
         s = self.snapshot
         types = [r.type for r in s.running] + [w.type for w in s.waiting]
         types += [e.type for e in s.recent[-20:]]
-        return min(16, max((len(t) for t in types), default=6))
+        return min(16, max([4, *(len(t) for t in types)]))
 
     def row(self, *parts: str | tuple[str, str], style: str = "") -> Row:
         """Parts (text, or text with a style word) cut or padded to the width."""
