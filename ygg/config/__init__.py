@@ -85,7 +85,7 @@ def load_found(explicit: str | None, env: Mapping[str, str], cwd: Path | None = 
         looked = "\n".join(f"  {place}" for place in places)
         raise ConfigError(
             f"no hosts.yaml found, looked at\n{looked}",
-            hint="write one there, or name it with --config FILE or $YGG_CONFIG",
+            hint="ygg init writes one; or name it with --config FILE or $YGG_CONFIG",
         )
     return load(found, env)
 

@@ -10,6 +10,7 @@ from ygg.model.snapshot import BUCKET_S, BUCKETS
 
 SPAN_MS = BUCKET_S * BUCKETS * 1000
 RATE_MS = 300_000  #: completed tasks per minute are counted over this long at most
+MIN_SPAN_MS = 10_000  #: the first tasks alone say little
 
 
 def history(
@@ -57,7 +58,7 @@ def per_minute(recent: Sequence[EndView], at_ms: int) -> float | None:
             times.append(end.at_ms - (end.took_ms or 0))
     if not times:
         return None
-    return len(times) * 60_000 / max(1000, at_ms - min(times))
+    return len(times) * 60_000 / max(MIN_SPAN_MS, at_ms - min(times))
 
 
 def drain_ms(counts: Counts, running: int, rate: float | None) -> int | None:
