@@ -155,10 +155,10 @@ class Dispatcher(RunLoop):
 
     # --- snapshots and housekeeping ------------------------------------------------------------
 
-    def snapshot(self) -> Snapshot:
-        """At most four copies a second; the counts in it are refreshed by `housekeeping`."""
+    def snapshot(self, max_age_s: float = SNAPSHOT_S) -> Snapshot:
+        """A copy no older than this; the counts in it are refreshed by `housekeeping`."""
         at = self._loop.time()
-        if self._snapshot is None or at - self._snapshot[0] >= SNAPSHOT_S:
+        if self._snapshot is None or at - self._snapshot[0] >= max_age_s:
             if at - self._counted >= COUNTS_S:
                 self._counted = at
                 self._ask(self._count(), lambda _: ev.Ticked(), lambda why: ev.Ticked())

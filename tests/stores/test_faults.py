@@ -6,6 +6,7 @@ import asyncio
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import apsw
@@ -42,9 +43,15 @@ async def test_a_full_disk_refuses_submits_and_lets_running_tasks_end(tmp_path: 
     pages = store._db.execute("PRAGMA page_count").get
     store._db.execute(f"PRAGMA max_page_count = {pages + 4}")
     big = [new_task(request={"prompt": "x" * 60_000}) for _ in range(4)]
-    results = await asyncio.gather(
+    gate = threading.Event()
+    held = store._writer.post(gate.wait)  # so that both come in one group
+    both = asyncio.gather(
         store.submit(big, NOW), store.claim([claim_of(answer.task)], NOW), return_exceptions=True
     )
+    await asyncio.sleep(0)
+    gate.set()
+    await held
+    results = await both
     assert isinstance(results[0], StoreFull)
     claimed = results[1][0]  # type: ignore[index]
     assert claimed is not None

@@ -165,3 +165,12 @@ def daemon(folder: Path, config: Path, *args: str) -> Iterator[Daemon]:
         yield running
     finally:
         running.stop()
+
+
+def running(target: Daemon, task_id: str) -> bool:
+    """Whether a host works on the task now. Asked over the socket: a process would take too long."""
+    client = target.remote()
+    try:
+        return bool(client.show(task_id)["state"] == "processing")
+    finally:
+        client.close()

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.rig import Daemon, daemon, hosts_yaml, sim_servers, until
+from tests.system.rig import Daemon, daemon, hosts_yaml, running, sim_servers, until
 from ygg.stores.sqlite import open_store
 
 SLOTS = {"a": 2, "b": 1}
@@ -36,14 +36,6 @@ def submitted(target: Daemon, *args: str) -> str:
     done = target.ygg("submit", *args)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
-
-
-def running(target: Daemon, task_id: str) -> bool:
-    client = target.remote()
-    try:
-        return bool(client.show(task_id)["state"] == "processing")
-    finally:
-        client.close()
 
 
 def test_sigterm_waits_for_running_calls_then_exits_0_and_cleans_up(

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.system import confined
-from tests.system.rig import hosts_yaml, sim_servers, until
+from tests.system.rig import hosts_yaml, running, sim_servers, until
 from tests.system.systemd import Manager, Service, manager, service
 from ygg.ops.service import UNITS
 
@@ -55,7 +55,7 @@ ygg.config.load_found = load_found
 
 @pytest.fixture(scope="module")
 def urls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    with sim_servers(tmp_path_factory.mktemp("sims"), 1.0, SLOTS) as found:
+    with sim_servers(tmp_path_factory.mktemp("sims"), 2.0, SLOTS) as found:
         yield found
 
 
@@ -73,7 +73,7 @@ def systemd(tmp_path: Path) -> Iterator[Manager]:
 def running_task(target: Service) -> str:
     """A task that a host works on now."""
     task = target.ygg("submit", "work").stdout.strip()
-    until(lambda: shown(target, task)["state"] == "processing")
+    until(lambda: running(target, task))
     return task
 
 

@@ -32,7 +32,7 @@ class Heartbeat:
         self.note = ""
 
     def text(self) -> str:
-        line = status_line(self._dispatcher.snapshot(), stopping=self._stopping)
+        line = status_line(self._dispatcher.snapshot(max_age_s=0.0), stopping=self._stopping)
         return f"{line}; {self.note}" if self.note else line
 
     def ready(self) -> None:
