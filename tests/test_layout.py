@@ -7,6 +7,8 @@ import statistics
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests.mutants.catalogue import MUTANTS
+
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = sorted((ROOT / "ygg").rglob("*.py"))
 
@@ -73,3 +75,11 @@ def test_every_module_of_the_core_that_does_something_is_tested_by_name() -> Non
     missing = {m for m in modules if TESTED_IN.get(m, m) not in tests}
     assert missing == set()
     assert tests <= modules, "a test file of a module that is gone"
+
+
+def test_every_planted_bug_still_fits_its_file() -> None:
+    texts = {m.file: (ROOT / m.file).read_text(encoding="utf-8") for m in MUTANTS}
+    stale = [m.name for m in MUTANTS if texts[m.file].count(m.old) != 1]
+    assert stale == []
+    names = [m.name for m in MUTANTS]
+    assert len(names) == len(set(names)), "two planted bugs of one name"

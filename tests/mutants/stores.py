@@ -115,8 +115,6 @@ MUTANTS: list[Mutant] = [
         "ygg/stores/sqlite/writer.py",
         "            alone = self._transaction([job])",
         "            alone = error",
-        (
-            "tests/stores/test_faults.py::test_a_full_disk_refuses_submits_and_lets_running_tasks_end",
-        ),
+        ("tests/stores/test_faults.py::test_a_group_whose_commit_fails_is_tried_one_by_one",),
     ),
 ]

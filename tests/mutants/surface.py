@@ -22,8 +22,8 @@ MUTANTS: list[Mutant] = [
     Mutant(
         "late followers miss the beginning",
         "ygg/streams.py",
-        "                reader.put(item)\n        self._readers",
-        "                pass\n        self._readers",
+        "            reader.replay(",
+        "            len(",
         ("tests/shell/test_loop.py::test_a_follower_sees_every_piece_whenever_it_comes",),
     ),
     Mutant(

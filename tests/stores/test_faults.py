@@ -43,15 +43,9 @@ async def test_a_full_disk_refuses_submits_and_lets_running_tasks_end(tmp_path: 
     pages = store._db.execute("PRAGMA page_count").get
     store._db.execute(f"PRAGMA max_page_count = {pages + 4}")
     big = [new_task(request={"prompt": "x" * 60_000}) for _ in range(4)]
-    gate = threading.Event()
-    held = store._writer.post(gate.wait)  # so that both come in one group
-    both = asyncio.gather(
+    results = await asyncio.gather(
         store.submit(big, NOW), store.claim([claim_of(answer.task)], NOW), return_exceptions=True
     )
-    await asyncio.sleep(0)
-    gate.set()
-    await held
-    results = await both
     assert isinstance(results[0], StoreFull)
     claimed = results[1][0]  # type: ignore[index]
     assert claimed is not None
@@ -60,6 +54,25 @@ async def test_a_full_disk_refuses_submits_and_lets_running_tasks_end(tmp_path: 
     store._db.execute("PRAGMA max_page_count = 100000")
     (later,) = await store.submit(big[:1], NOW)
     assert isinstance(later, Submitted)
+    await store.close()
+    audit(tmp_path / "ygg.db")
+
+
+async def test_a_group_whose_commit_fails_is_tried_one_by_one(tmp_path: Path) -> None:
+    store = open_store(tmp_path / "ygg.db")
+    gate = threading.Event()
+    held = store._writer.post(gate.wait)  # so that both come in one group
+    both = asyncio.gather(*(store.submit([new_task()], NOW) for _ in range(2)))
+    await asyncio.sleep(0)
+    answers = iter(
+        [True, True]
+    )  # a true answer turns COMMIT into ROLLBACK: of `held`, of the group
+    store._db.set_commit_hook(lambda: next(answers, False))
+    gate.set()
+    await asyncio.gather(held, return_exceptions=True)
+    for (answer,) in await both:
+        assert isinstance(answer, Submitted)
+    assert next(answers, None) is None, "no commit failed"
     await store.close()
     audit(tmp_path / "ygg.db")
 
