@@ -28,7 +28,7 @@ from ygg.model import (
     TaskType,
 )
 from ygg.model import State as TaskState
-from ygg.ports import Backends
+from ygg.ports import Backends, Probes
 
 HISTORY_S = 1.0
 COUNTS_S = 0.5
@@ -52,6 +52,7 @@ class Dispatcher(RunLoop):
         types: Mapping[str, TaskType],
         policy: Policy,
         backends: Backends,
+        probes: Probes | None = None,
     ) -> None:
         """Recover what a dead owner left, then take the first step. Waits for no host."""
         await self.recover(policy.max_crashes)
@@ -60,7 +61,7 @@ class Dispatcher(RunLoop):
         self._drained_hosts = set(held.drained)
         if held.paused:
             self.feed(ev.DispatchPaused(True))
-        self.own(hosts, types, policy, backends)
+        self.own(hosts, types, policy, backends, probes)
 
     def own(
         self,
@@ -68,8 +69,9 @@ class Dispatcher(RunLoop):
         types: Mapping[str, TaskType],
         policy: Policy,
         backends: Backends,
+        probes: Probes | None = None,
     ) -> None:
-        super().own(hosts, types, policy, backends)
+        super().own(hosts, types, policy, backends, probes)
         for name in self._drained_hosts & self.state.hosts.keys():
             if not self.state.hosts[name].drained:
                 self.feed(ev.HostDrained(name, True))

@@ -37,8 +37,9 @@ from ygg.model import (
     TaskType,
 )
 from ygg.model import State as TaskState
-from ygg.ports import Archive, AttemptStarted, Backends, Piece, Queue
+from ygg.ports import Archive, AttemptStarted, Backends, Piece, Probes, Queue
 from ygg.streams import Streams
+from ygg.watching import watch
 
 log = logging.getLogger("ygg.dispatch")
 
@@ -78,6 +79,8 @@ class RunLoop:
         self.state = State()
         self.streams = Streams()
         self.backends: Backends = {}
+        self.probes: Probes = {}
+        self._watches: dict[str, list[asyncio.Task[None]]] = {}
         self.log_tail: deque[str] = deque(maxlen=100)
         self._inbox: deque[ev.Event] = deque()
         self._stepping = False
@@ -107,10 +110,22 @@ class RunLoop:
         types: Mapping[str, TaskType],
         policy: Policy,
         backends: Backends,
+        probes: Probes | None = None,
     ) -> None:
         """Use these hosts from now on; calls that run on others go on."""
         self.backends = backends
-        self.feed(ev.HostsOwned(tuple(hosts), types, policy))
+        self._use_probes(probes or {})
+        measured = frozenset(n for n, ps in self.probes.items() if any(p.measures for p in ps))
+        self.feed(ev.HostsOwned(tuple(hosts), types, policy, measured))
+
+    def _use_probes(self, probes: Probes) -> None:
+        """Probes that are gone end; new ones of hosts that are watched begin."""
+        watched = [host for host in self._watches if probes.get(host) != self.probes.get(host)]
+        for host in watched:
+            self._watch(host, on=False)
+        self.probes = probes
+        for host in watched:
+            self._watch(host, on=True)
 
     def retire(self, backends: Backends) -> None:
         """Close the connections of endpoints that left the configuration, once their calls ended."""
@@ -136,6 +151,8 @@ class RunLoop:
         self.feed(ev.CutAsked())
         await self._until_quiet(CANCEL_WAIT_S, asyncio.Event())
         self._stop_timer()
+        for host in list(self._watches):
+            self._watch(host, on=False)
         self.streams.close()
 
     async def _until_quiet(self, grace_s: float, hurry: asyncio.Event) -> None:
@@ -238,6 +255,10 @@ class RunLoop:
                     self._calls[task_id].cancel()
             case fx.CheckHost(host, endpoint):
                 self._check(host, endpoint)
+            case fx.Watch(host, on):
+                self._watch(host, on=on)
+            case fx.Unload():
+                self._unload(effect)
             case _:
                 assert_never(effect)
 
@@ -321,6 +342,28 @@ class RunLoop:
                     host, endpoint, Health(HostHealth.DOWN, message=told(why))
                 ),
             )
+
+    # --- readings ------------------------------------------------------------------------------
+
+    def _watch(self, host: str, *, on: bool) -> None:
+        for task in self._watches.pop(host, []):
+            task.cancel()
+        if on:
+            self._watches[host] = [
+                self._loop.create_task(watch(host, probe, self.feed))
+                for probe in self.probes.get(host, ())
+            ]
+
+    def _unload(self, effect: fx.Unload) -> None:
+        host, endpoint, model = effect.host, effect.endpoint, effect.model
+        backend = self.backends.get((host, endpoint))
+        if backend is None:
+            return
+        self._ask(
+            backend.unload(model),
+            lambda done: ev.ModelUnloaded(host, endpoint, model, done),
+            lambda why: ev.ModelUnloaded(host, endpoint, model, False, told(why)),
+        )
 
     # --- waiting readers -----------------------------------------------------------------------
 

@@ -27,6 +27,7 @@ from ygg.model import (
     OutcomeKind,
     Priority,
     Promoted,
+    Reading,
     Reason,
     Recovery,
     Result,
@@ -260,10 +261,55 @@ class Backend(Protocol):
         """Ask for version and models. Never raises; says `down` or `unauthorized` with a message."""
         ...
 
+    async def unload(self, model: str) -> bool:
+        """Free the memory of a loaded model by the server's own means; False where it has none.
+        Raises CallFailed."""
+        ...
+
     async def close(self) -> None: ...
 
 
 Backends = Mapping[tuple[str, str], Backend]  #: by (host, endpoint)
+
+
+# --- probes --------------------------------------------------------------------------------------
+
+
+class ProbeFailed(YggError):
+    """No reading came: what is in the way, and with the hint what a person can do about it."""
+
+    code = "probe_failed"
+
+
+class Probe(Protocol):
+    """Takes the readings of one host. Built inside a running event loop; opens nothing before the first
+    `sample`, and heals itself: after a failure the next `sample` starts anew."""
+
+    @property
+    def source(self) -> str:
+        """`nvml`, `ssh`, `ollama_ps` or `static`."""
+        ...
+
+    @property
+    def measures(self) -> bool:
+        """Whether its readings tell of memory or heat, so that their absence limits the host."""
+        ...
+
+    async def sample(self) -> Reading:
+        """The next reading, no sooner than the host's interval after the last one and received just
+        now; the first one at once. Raises ProbeFailed, after the host's timeout at the latest."""
+        ...
+
+    async def rest(self) -> None:
+        """Stop everything that keeps the GPU or a connection awake until the next `sample`."""
+        ...
+
+    async def close(self) -> None:
+        """Never raises, never waits for a driver that hangs."""
+        ...
+
+
+Probes = Mapping[str, tuple[Probe, ...]]  #: by host
 
 
 # --- what API and CLI ask of a running dispatcher, or of the store alone ---------------------------

@@ -163,18 +163,25 @@ def test_a_config_that_is_accepted_keeps_its_promises_and_reads_back(data: dict[
         assert config.differences(found, config.from_dict(again, "x")) == []
 
 
+def _reread(text: str) -> object:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        return None
+
+
 @fuzz
 @given(files)
 def test_the_same_from_yaml_and_from_data(tmp_path: Path, data: dict[str, Any]) -> None:
     text = yaml.safe_dump(data, allow_unicode=True, sort_keys=False)
+    if repr(_reread(text)) != repr(
+        data
+    ):  # PyYAML writes some line breaks so that it cannot read them again
+        return
     same = attempt(lambda: config.from_dict(data, str(tmp_path / "hosts.yaml")))
     read = from_bytes(tmp_path, text.encode("utf-8", "replace"))
     if isinstance(same, config.Config):
-        # A file is text; data from elsewhere may hold what no file can.
-        odd = isinstance(read, ConfigError) and (
-            "NUL" in read.message or "printable" in read.message
-        )
-        assert odd or read == same
+        assert read == same
 
 
 @fuzz

@@ -17,8 +17,8 @@ MUTANTS: list[Mutant] = [
     Mutant(
         "a route to a model nobody has is taken",
         "ygg/config/build.py",
-        "or next((e for e in endpoints if not e.models), None)",
-        "or endpoints[0]",
+        "listing or tuple(e for e in endpoints if not e.models)[:1]",
+        "listing or endpoints[:1]",
         (
             "tests/test_config.py::test_one_mistake_is_told_once_with_line_path_and_suggestion[route to an unknown model]",
         ),
@@ -35,8 +35,8 @@ MUTANTS: list[Mutant] = [
     Mutant(
         "a host may have no slot",
         "ygg/config/values.py",
-        "Field(ge=1, le=256)",
-        "Field(ge=0, le=256)",
+        "Slots = Annotated[int, Field(ge=1",
+        "Slots = Annotated[int, Field(ge=0",
         (
             "tests/test_config.py::test_one_mistake_is_told_once_with_line_path_and_suggestion[no slot]",
         ),

@@ -42,6 +42,9 @@ class Fake:
         self.checks.append(timeout_s)
         return self.health
 
+    async def unload(self, model: str) -> bool:
+        raise AssertionError("an attempt unloads nothing")
+
     async def close(self) -> None:
         raise AssertionError("an attempt does not close its backend")
 

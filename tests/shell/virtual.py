@@ -79,6 +79,7 @@ class Place:
     running: int = 0
     peak: int = 0
     stopped: list[str] = field(default_factory=list)
+    unloaded: list[str] = field(default_factory=list)
     retry_after_s: float | None = None
 
     def down(self, fault: OutcomeKind = OutcomeKind.UNREACHABLE) -> None:
@@ -122,6 +123,10 @@ class FakeBackend:
 
     async def check(self, timeout_s: float = 3.0) -> Health:
         return Health(self.place.health, message=str(self.place.health))
+
+    async def unload(self, model: str) -> bool:
+        self.place.unloaded.append(model)
+        return True
 
     async def close(self) -> None: ...
 

@@ -245,6 +245,9 @@ class _Checked:
         self.asked += 1
         return self.health
 
+    async def unload(self, model: str) -> bool:
+        return False
+
     async def close(self) -> None:
         self.closed = True
 

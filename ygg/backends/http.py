@@ -30,6 +30,7 @@ KEEP_IDLE_S = 4.0  #: llama.cpp and uvicorn (vLLM) close idle connections after 
 STALE_WITHIN_S = 1.0  #: a pooled connection that breaks sooner than this was stale
 ERROR_BODY_MAX = 65_536
 ERROR_BODY_S = 5.0
+UNLOAD_S = 10.0  #: for freeing a model's memory
 LINE_MAX = 4_194_304  #: bytes of one line of a stream; real ones have hundreds
 NAME_MAX = 200
 NUMBER_MAX = 2**53  #: counts and durations beyond it are nonsense, and no store holds them
@@ -85,8 +86,15 @@ class Http:
 
     async def get(self, path: str, timeout_s: float) -> Got:
         """A small GET. Raises CallFailed when there is no whole answer within `timeout_s`."""
+        return await self._small("GET", path, timeout_s)
+
+    async def tell(self, path: str, body: JsonDict, timeout_s: float) -> Got:
+        """A small POST whose answer is one JSON object. Raises as `get`."""
+        return await self._small("POST", path, timeout_s, _encode(body))
+
+    async def _small(self, method: str, path: str, timeout_s: float, content: bytes = b"") -> Got:
         try:
-            request = self._request("GET", path, timeout_s)
+            request = self._request(method, path, timeout_s, content)
             async with asyncio.timeout(timeout_s):
                 response = await self._send(request)
                 body = await _read(response, BODY_MAX)

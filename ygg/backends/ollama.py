@@ -12,7 +12,17 @@ import asyncio
 from collections.abc import AsyncIterator
 
 from ygg.backends import failures
-from ygg.backends.http import Got, Http, as_count, as_ms, as_name, as_object, as_text, with_system
+from ygg.backends.http import (
+    UNLOAD_S,
+    Got,
+    Http,
+    as_count,
+    as_ms,
+    as_name,
+    as_object,
+    as_text,
+    with_system,
+)
 from ygg.model import Call, Endpoint, Health, HostHealth, JsonDict, Operation, OutcomeKind, Usage
 from ygg.ports import CallFailed, Done, Piece
 
@@ -114,6 +124,11 @@ class OllamaBackend:
             loaded=_names(loaded),
             message="" if isinstance(loaded, Got) else "busy, perhaps loading a model",
         )
+
+    async def unload(self, model: str) -> bool:
+        """An empty request with keep_alive 0."""
+        body = {"model": model, "keep_alive": 0}
+        return (await self._http.tell("/api/generate", body, UNLOAD_S)).status == 200
 
     async def _get(self, path: str, timeout_s: float) -> Got | CallFailed:
         try:

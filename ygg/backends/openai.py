@@ -16,7 +16,17 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 
 from ygg.backends import failures
-from ygg.backends.http import Got, Http, as_count, as_ms, as_name, as_object, as_text, with_system
+from ygg.backends.http import (
+    UNLOAD_S,
+    Got,
+    Http,
+    as_count,
+    as_ms,
+    as_name,
+    as_object,
+    as_text,
+    with_system,
+)
 from ygg.model import Call, Endpoint, Health, HostHealth, JsonDict, Operation, OutcomeKind, Usage
 from ygg.ports import CallFailed, Done, Piece
 
@@ -119,6 +129,12 @@ class OpenAIBackend:
         about = "/props" if self.dialect == LLAMA_CPP else "/version"
         models, facts = await asyncio.gather(self._get("/v1/models", left), self._get(about, left))
         return _found(models, health) or self._up(models, facts, took * 1000)
+
+    async def unload(self, model: str) -> bool:
+        """Only llama.cpp's router can; every other server answers 404."""
+        if self.dialect == VLLM:
+            return False
+        return (await self._http.tell("/models/unload", {"model": model}, UNLOAD_S)).status == 200
 
     def _up(self, models: Got | CallFailed, facts: Got | CallFailed, latency_ms: float) -> Health:
         ids = _ids(models)

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, fields, replace
+from itertools import pairwise
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
@@ -21,7 +22,17 @@ from ygg.config import forms
 from ygg.config.problems import KeyPath, Problems, listed, near, shown, ticked
 from ygg.config.records import GENERAL, ApiConfig, Config
 from ygg.config.show import settings
-from ygg.model import Candidate, Endpoint, Host, Policy, TaskType
+from ygg.model import (
+    Candidate,
+    Endpoint,
+    HeatRule,
+    Host,
+    Policy,
+    PressureRule,
+    Residency,
+    TaskType,
+    Telemetry,
+)
 
 _SERVER_KEYS = ("backend", "url", "models", "dialect", "api_key_file", "options")
 _WORDS = {
@@ -63,8 +74,8 @@ def _shape(data: Any, problems: Problems) -> forms.FileForm | None:
     except ValidationError as error:
         errors = error.errors(include_url=False, include_context=True)
     for detail in errors:
-        _note(detail, problems)
-    return _salvage(data, {_path(detail)[:2] for detail in errors})
+        _note(_path(detail, data), detail, problems)
+    return _salvage(data, {_path(detail, data)[:2] for detail in errors})
 
 
 def _salvage(data: Any, broken: set[KeyPath]) -> forms.FileForm | None:
@@ -83,14 +94,21 @@ def _salvage(data: Any, broken: set[KeyPath]) -> forms.FileForm | None:
         return None
 
 
-def _path(detail: ErrorDetails) -> KeyPath:
-    """Where the error is. Pydantic marks an error of a key itself with a last step `[key]`."""
+def _path(detail: ErrorDetails, data: Any) -> KeyPath:
+    """Where the error is. Pydantic marks an error of a key itself with a last step `[key]`; a mapping
+    written as one word has no keys to point at."""
     path = detail["loc"]
-    return path[:-1] if path and path[-1] == "[key]" else path
+    path = path[:-1] if path and path[-1] == "[key]" else path
+    for n, step in enumerate(path):
+        if isinstance(data, str):
+            return path[:n]
+        parts = dict(enumerate(data)) if isinstance(data, list) else data
+        data = parts.get(step) if isinstance(parts, dict) else None
+    return path
 
 
-def _note(detail: ErrorDetails, problems: Problems) -> None:
-    path, kind = _path(detail), detail["type"]
+def _note(path: KeyPath, detail: ErrorDetails, problems: Problems) -> None:
+    kind = detail["type"]
     if any(p.path == path for p in problems.found):
         return
     if kind == "extra_forbidden":
@@ -149,7 +167,38 @@ class _Builder:
         # The core falls back on the host's models for a server that names none: only right when all do.
         every = all(e.models for e in endpoints)
         models = dict.fromkeys(m for e in endpoints for m in e.models) if every else ()
-        return Host(name, form.slots, endpoints, form.kind, tuple(models), tuple(form.tags))
+        return Host(
+            name=name,
+            slots=form.slots,
+            endpoints=endpoints,
+            kind=form.kind,
+            models=tuple(models),
+            tags=tuple(form.tags),
+            telemetry=self._telemetry((*path, "telemetry"), form.telemetry),
+            pressure=self._pressure((*path, "pressure"), form.pressure),
+            heat=self._heat((*path, "heat"), form.heat),
+        )
+
+    def _telemetry(self, path: KeyPath, form: forms.TelemetryForm) -> Telemetry:
+        if form.source == "ssh" and form.ssh is None:
+            self.problems.add(path, "the key `ssh`: where to log in", "none")
+        return _record(Telemetry, form)
+
+    def _pressure(self, path: KeyPath, form: forms.PressureForm) -> PressureRule:
+        self._rising(path, form, "normal", "high", "critical", "stop")
+        return _record(PressureRule, form)
+
+    def _heat(self, path: KeyPath, form: forms.HeatForm) -> HeatRule:
+        self._rising(path, form, "normal", "throttle", "stop")
+        self._rising(path, form, "stop_margin", "hot_margin", "cool_margin")
+        return _record(HeatRule, form)
+
+    def _rising(self, path: KeyPath, form: forms.Form, *keys: str) -> None:
+        """Each of these numbers must be above the one before."""
+        for low, high in pairwise(keys):
+            if getattr(form, low) >= getattr(form, high):
+                below = f"a number above `{low}` ({getattr(form, low):g})"
+                self.problems.add((*path, high), below, f"{getattr(form, high):g}")
 
     def _servers(
         self, path: KeyPath, form: forms.HostForm
@@ -179,17 +228,25 @@ class _Builder:
             self.problems.add(path, "`models` with at least one model", "none")
         if form.dialect and form.backend != "openai":
             self.problems.add((*path, "dialect"), "`dialect` only with openai", form.backend)
-        self._once((*path, "models"), form.models)
-        key_file = self._file(form.api_key_file)
-        models = tuple(form.models)
-        return Endpoint(name, form.backend, url, models, form.dialect, key_file, form.options)
+        models = [m.name for m in form.models]
+        self._once((*path, "models"), models)
+        return Endpoint(
+            name=name,
+            backend=form.backend,
+            url=url,
+            models=tuple(models),
+            dialect=form.dialect,
+            api_key_file=self._file(form.api_key_file),
+            options=form.options,
+            sizes={m.name: m.memory for m in form.models if m.memory is not None},
+        )
 
     def _type(self, name: str, form: forms.TypeForm, policy: Policy) -> TaskType:
         path: KeyPath = ("task_types", name, "route")
-        found = [self._candidate((*path, n), c) for n, c in enumerate(form.route)]
-        route = [c for c in found if c is not None]
-        if len(route) == len(found):
-            self._once(path, [c.key for c in route])
+        found = [self._candidates((*path, n), c) for n, c in enumerate(form.route)]
+        if all(found):
+            self._once(path, [places[0].key for places in found])
+        route = dict.fromkeys(c for places in found for c in places)
         return TaskType(
             name=name,
             route=tuple(route),
@@ -199,30 +256,32 @@ class _Builder:
             retries=form.retries,
             match_labels=tuple(form.match.labels),
             match_titles=tuple(form.match.titles),
+            choose=form.choose,
+            gpu=form.gpu,
         )
 
-    def _candidate(self, path: KeyPath, form: forms.CandidateForm) -> Candidate | None:
-        """The place in full, None when it cannot be resolved."""
+    def _candidates(self, path: KeyPath, form: forms.CandidateForm) -> tuple[Candidate, ...]:
+        """The places in full, one for each server that has the model; () when there is none."""
         host = self.hosts.get(form.host)
         if host is None or form.host in self.wrong:
             names = self.data["hosts"]
             if form.host not in names:
                 self._unknown(path, "a host of this file", form.host, names)
-            return None
+            return ()
         endpoints = host.endpoints
         if form.endpoint is not None:
             endpoints = tuple(e for e in endpoints if e.name == form.endpoint)
             if not endpoints:
                 names = [e.name for e in host.endpoints]
                 self._unknown(path, f"an endpoint of {host.name}", form.endpoint, names)
-                return None
-        endpoint = _serving(endpoints, form.model)
-        if endpoint is None:
+                return ()
+        first = endpoints[0].models[0] if endpoints[0].models else ""
+        model = form.model or first
+        serving = _serving(endpoints, model)
+        if not serving:
             models = [m for e in endpoints for m in e.models]
-            self._unknown(path, f"a model of {host.name}", form.model or "", models)
-            return None
-        first = endpoint.models[0] if endpoint.models else ""
-        return Candidate(host.name, endpoint.name, form.model or first)
+            self._unknown(path, f"a model of {host.name}", model, models)
+        return tuple(Candidate(host.name, e.name, model) for e in serving)
 
     def _unknown(self, path: KeyPath, expected: str, word: str, known: Iterable[str]) -> None:
         self.problems.add(
@@ -241,19 +300,24 @@ class _Builder:
         return str((self.source.absolute().parent / Path(name).expanduser()).absolute())
 
 
-def _serving(endpoints: tuple[Endpoint, ...], model: str | None) -> Endpoint | None:
-    """The first endpoint that lists the model, else the first that lists none and takes any."""
-    if model is None:
-        return endpoints[0]
-    listing = (e for e in endpoints if model in e.models)
-    return next(listing, None) or next((e for e in endpoints if not e.models), None)
+def _serving(endpoints: tuple[Endpoint, ...], model: str) -> tuple[Endpoint, ...]:
+    """The endpoints that list the model, else the first that lists none and takes any."""
+    listing = tuple(e for e in endpoints if model in e.models)
+    return listing or tuple(e for e in endpoints if not e.models)[:1]
+
+
+Record = TypeVar("Record")
+
+
+def _record(kind: type[Record], form: forms.Form) -> Record:
+    """A record whose fields are the form's keys; durations there end in `_s`, memory in `_mb`."""
+    known = {f.name for f in fields(kind)}  # type: ignore[arg-type]
+    values: dict[str, Any] = {}
+    for key, value in form:
+        name = next(n for n in (key, f"{key}_s", f"{key}_mb") if n in known)
+        values[name] = tuple(value) if isinstance(value, list) else value
+    return kind(**values)
 
 
 def _policy(form: forms.PolicyForm) -> Policy:
-    """Policy's fields are the form's keys; durations there end in `_s`."""
-    known: Mapping[str, object] = Policy.__dataclass_fields__
-    values: dict[str, Any] = {}
-    for key, value in form:
-        name = key if key in known else f"{key}_s"
-        values[name] = tuple(value) if isinstance(value, list) else value
-    return Policy(**values)
+    return replace(_record(Policy, form), residency=_record(Residency, form.residency))

@@ -19,9 +19,10 @@ from pydantic import (
 from pydantic_core import CoreSchema
 
 from ygg.config import values as v
-from ygg.model import JsonDict, Policy
+from ygg.model import HeatRule, JsonDict, Policy, PressureRule, Telemetry
 
-P = Policy()  #: the defaults come from there, so that they are written once
+#: The defaults come from these, so that they are written once.
+P, T, R, H = Policy(), Telemetry(), PressureRule(), HeatRule()
 
 
 class Form(BaseModel):
@@ -38,6 +39,32 @@ class Form(BaseModel):
         return {k: v for k, v in data.items() if v is not None or k not in fields}
 
 
+def _word_schema(word: str, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonDict:
+    """The JSON schema of a mapping that may be written as one word."""
+    mapping = handler.resolve_ref_schema(handler(core_schema))
+    return {"anyOf": [{"type": "string", "description": word}, mapping]}
+
+
+class ModelForm(Form):
+    """One model of a server, by its name or with its size."""
+
+    name: v.Text = Field(description="The name the server knows it by.")
+    memory: v.Memory | None = Field(
+        default=None,
+        description="What it takes of the card's memory when loaded, with its context, such as `6.5GB`. "
+        "Tells ygg what fits together; without it ygg learns which models were loaded together.",
+    )
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonDict:
+        return _word_schema("the model's name", core_schema, handler)
+
+
+Models = list[Annotated[ModelForm, BeforeValidator(v.model)]]
+
+
 class EndpointForm(Form):
     """One model server."""
 
@@ -48,10 +75,10 @@ class EndpointForm(Form):
     url: v.Url = Field(
         description="Address of the server, such as http://surtr:11434. A trailing /v1 is dropped."
     )
-    models: list[v.Text] = Field(
+    models: Models = Field(
         default=[],
-        description="Models it serves, the preferred one first. An `openai` server with a single "
-        "model may leave them out.",
+        description="Models it serves, the preferred one first: names, or mappings with `name` and `memory`. "
+        "An `openai` server with a single model may leave them out.",
     )
     dialect: v.Dialect | None = Field(
         default=None,
@@ -66,6 +93,114 @@ class EndpointForm(Form):
     )
 
 
+class TelemetryForm(Form):
+    """Where the readings of a host come from. One word is the `source`: `telemetry: nvml`."""
+
+    source: v.Source = Field(
+        default=T.source,  # type: ignore[arg-type]  # Telemetry keeps it as text
+        description="`nvml` (this machine's NVIDIA driver), `ssh` (nvidia-smi on the host), `ollama_ps` (only "
+        "which models are loaded), `static` (nothing is read) or `off`. `auto`: `nvml` for this machine when it has "
+        "the driver, `ssh` when `ssh` is set, else `ollama_ps` for Ollama servers, else `static`.",
+    )
+    ssh: v.Ssh | None = Field(
+        default=None,
+        description="Where to log in: `machine`, `user@machine` or a name of ssh_config. Its host key must be "
+        "known: `ygg hosts trust NAME`.",
+    )
+    interval: v.Duration = Field(default=T.interval_s, description="Time between two readings.")
+    timeout: v.Duration = Field(
+        default=T.timeout_s,
+        description="Longest wait for one. Readings count as fresh for 3 intervals and a timeout, then may only lower "
+        "limits, and after three times that say nothing.",
+    )
+    idle_interval: v.Ageing = Field(
+        default=T.idle_interval_s,
+        description="Time between readings of a host without work. `off`: none after 60 s, so that its card may sleep.",
+    )
+    on_unknown: v.OnUnknown = Field(
+        default=T.on_unknown,  # type: ignore[arg-type]
+        description="Slots of a host whose readings have stopped: `conservative` (one), `static` (all) or `hold` (none).",
+    )
+    memory: v.Memory | None = Field(
+        default=None,
+        description="The card's memory where nothing reads it, such as `8GB`: with the models' sizes it tells what fits.",
+    )
+    servers: list[v.Text] = Field(
+        default=list(T.servers),
+        description="Names of the model servers' processes: memory of any other process is foreign.",
+    )
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonDict:
+        return _word_schema("the source", core_schema, handler)
+
+
+class PressureForm(Form):
+    """Memory pressure: levels in percent of used / total. One word is the `mode`."""
+
+    mode: v.PressureMode = Field(
+        default=R.mode,  # type: ignore[arg-type]
+        description="`foreign`: slots shrink only for memory that is not the model servers', such as a game's. `seed`: "
+        "at most 4, 2, 2, 1 calls at the four levels, whoever holds the memory.",
+    )
+    normal: v.Percent = Field(default=R.normal, description="Where the level NORMAL begins.")
+    high: v.Percent = Field(default=R.high, description="Where the level HIGH begins.")
+    critical: v.Percent = Field(default=R.critical, description="Where the level CRITICAL begins.")
+    stop: v.Percent = Field(
+        default=R.stop,
+        description="No new starts from here on; idle models are unloaded until there is room. 100: never.",
+    )
+    hysteresis: v.Percent = Field(
+        default=R.hysteresis, description="A level is left this far below where it began."
+    )
+    foreign_from: v.Percent = Field(
+        default=R.foreign_from, description="Foreign memory below this share changes nothing."
+    )
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonDict:
+        return _word_schema("the mode", core_schema, handler)
+
+
+class HeatForm(Form):
+    """Heat: degrees Celsius of the hottest card. One word is the `mode`: `heat: card`."""
+
+    mode: v.HeatMode = Field(
+        default=H.mode,  # type: ignore[arg-type]
+        description="`limits`: the temperatures here. `card`: the degrees left to the limit the card itself reports; right "
+        "for cards that hold 83 °C under load by design.",
+    )
+    normal: v.Degrees = Field(
+        default=H.normal, description="Below this all slots; above it fewer, down to half."
+    )
+    throttle: v.Degrees = Field(default=H.throttle, description="Above this half of the slots.")
+    stop: v.Degrees = Field(default=H.stop, description="Above this no new starts.")
+    cool: v.Degrees = Field(default=H.cool, description="They resume this far below `stop` ...")
+    hold: v.Duration = Field(default=H.hold_s, description="... for this long.")
+    hot_margin: v.Degrees = Field(
+        default=H.hot_margin, description="`card`: half of the slots with so few degrees left."
+    )
+    stop_margin: v.Degrees = Field(
+        default=H.stop_margin, description="`card`: no new starts with so few degrees left."
+    )
+    cool_margin: v.Degrees = Field(
+        default=H.cool_margin, description="`card`: starts resume with so many degrees left."
+    )
+    assumed_max: v.Degrees = Field(
+        default=H.assumed_max, description="`card`: the limit of a card that tells none."
+    )
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonDict:
+        return _word_schema("the mode", core_schema, handler)
+
+
 class HostForm(Form):
     """One machine. Its server is described right here (`url`, `backend`, ...) or, when it runs
     several, under `endpoints`."""
@@ -78,11 +213,20 @@ class HostForm(Form):
         "servers: 1 to 256. ygg never sends more."
     )
     tags: list[v.Text] = Field(default=[], description="Words of your own about the machine.")
+    telemetry: Annotated[TelemetryForm, BeforeValidator(v.word("source"))] = Field(
+        default=TelemetryForm(), description="Where its readings come from: a source or a mapping."
+    )
+    pressure: Annotated[PressureForm, BeforeValidator(v.word("mode"))] = Field(
+        default=PressureForm(), description="What memory pressure does: a mode or a mapping."
+    )
+    heat: Annotated[HeatForm, BeforeValidator(v.word("mode"))] = Field(
+        default=HeatForm(), description="What heat does: a mode or a mapping."
+    )
     backend: v.Backend | None = Field(
         default=None, description="Short form: as `endpoints.NAME.backend`."
     )
     url: v.Url | None = Field(default=None, description="Short form: as `endpoints.NAME.url`.")
-    models: list[v.Text] = Field(default=[], description="Short form: as `endpoints.NAME.models`.")
+    models: Models = Field(default=[], description="Short form: as `endpoints.NAME.models`.")
     dialect: v.Dialect | None = Field(
         default=None, description="Short form: as `endpoints.NAME.dialect`."
     )
@@ -112,8 +256,7 @@ class CandidateForm(Form):
     def __get_pydantic_json_schema__(
         cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonDict:
-        mapping = handler.resolve_ref_schema(handler(core_schema))
-        return {"anyOf": [{"type": "string", "description": "`host` or `host/model`"}, mapping]}
+        return _word_schema("`host` or `host/model`", core_schema, handler)
 
 
 Route = Annotated[CandidateForm, BeforeValidator(v.candidate)]
@@ -138,6 +281,16 @@ class TypeForm(Form):
         description="Where its tasks may run, best first: `host`, `host/model` or a mapping with "
         "`host`, `endpoint` and `model`. The first one that can take a task gets it."
     )
+    choose: v.Choose = Field(
+        default="order",
+        description="`order`: the first host of the route that can take a task gets it; among its own servers and "
+        "models memory pressure decides. `best`: the whole route is ranked by preferred backend, loaded model, run time and failures.",
+    )
+    gpu: v.Gpu = Field(
+        default="preferred",
+        description="For tasks that do not say: whether they need a GPU host (`required`), want one (`preferred`) or go to "
+        "CPU hosts (`never`).",
+    )
     options: v.Options = Field(
         default={},
         description="Sampling and other settings sent to the server as they are; a task's own win.",
@@ -157,6 +310,19 @@ class TypeForm(Form):
     match: MatchForm = Field(
         default=MatchForm(),
         description="Which tasks are of this type when their submitter names none.",
+    )
+
+
+class ResidencyForm(Form):
+    """Changing a model costs seconds: of equal tasks those whose model is loaded go first, within these bounds."""
+
+    max_wait: v.Duration = Field(
+        default=P.residency.max_wait_s,
+        description="Longest time a task is passed over for tasks whose model is loaded.",
+    )
+    min_hold: v.Duration = Field(
+        default=P.residency.min_hold_s,
+        description="A model that was just loaded stays this long, unless a task of a better priority needs another.",
     )
 
 
@@ -198,7 +364,8 @@ class PolicyForm(Form):
     )
     regain_slot: v.Duration = Field(
         default=P.regain_slot_s,
-        description="After an out-of-memory answer a host loses a slot; one comes back per this time.",
+        description="What heat, foreign memory or an out-of-memory answer took of a host's slots comes back one at a time, "
+        "one per this time.",
     )
     ageing: v.Ageing = Field(
         default=P.ageing_s,
@@ -241,6 +408,21 @@ class PolicyForm(Form):
         default=P.read_retention_s,
         description="How long a result is kept after its first read over HTTP.",
     )
+    residency: ResidencyForm = Field(
+        default=ResidencyForm(), description="How long tasks wait for a loaded model's sake."
+    )
+    overflow_margin: v.Margin = Field(
+        default=P.overflow_margin,
+        description="CPU hosts take tasks that prefer a GPU when more of those wait than CPU tasks by over this number.",
+    )
+    gpu_content_types: list[v.Text] = Field(
+        default=list(P.gpu_content_types),
+        description="Content types that profit from a GPU; tasks of others go to CPU hosts first.",
+    )
+    bundle_sizes: v.Bundles = Field(
+        default=list(P.bundle_sizes),
+        description="How many tasks one call may carry at the levels LOW, NORMAL, HIGH and CRITICAL.",
+    )
     capacity: v.Capacity = Field(
         default=P.capacity,
         description="Waiting tasks above which submits over HTTP are refused as queue full.",
@@ -278,11 +460,17 @@ ANY = "*"
 FORMS: dict[tuple[str, ...], type[Form]] = {
     (): FileForm,
     ("hosts", ANY): HostForm,
+    ("hosts", ANY, "models", ANY): ModelForm,
+    ("hosts", ANY, "telemetry"): TelemetryForm,
+    ("hosts", ANY, "pressure"): PressureForm,
+    ("hosts", ANY, "heat"): HeatForm,
     ("hosts", ANY, "endpoints", ANY): EndpointForm,
+    ("hosts", ANY, "endpoints", ANY, "models", ANY): ModelForm,
     ("task_types", ANY): TypeForm,
     ("task_types", ANY, "route", ANY): CandidateForm,
     ("task_types", ANY, "match"): MatchForm,
     ("policies",): PolicyForm,
+    ("policies", "residency"): ResidencyForm,
     ("api",): ApiForm,
 }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields, is_dataclass
 from typing import Any
 
 from ygg.config.records import ApiConfig, Config
@@ -35,7 +35,7 @@ def settings(
     return {
         "hosts": {name: _host(host) for name, host in hosts.items()},
         "task_types": {name: _type(kind) for name, kind in types.items()},
-        "policies": {_key(name): _plain(value) for name, value in asdict(policy).items()},
+        "policies": _record(policy),
         "api": asdict(api),
     }
 
@@ -97,6 +97,9 @@ def _host(host: Host) -> JsonDict:
         "kind": host.kind,
         "slots": host.slots,
         "tags": list(host.tags),
+        "telemetry": _record(host.telemetry),
+        "pressure": _record(host.pressure),
+        "heat": _record(host.heat),
         "endpoints": endpoints,
     }
 
@@ -105,7 +108,7 @@ def _endpoint(endpoint: Endpoint) -> JsonDict:
     return {
         "backend": endpoint.backend,
         "url": endpoint.url,
-        "models": list(endpoint.models),
+        "models": [_model(name, endpoint.sizes) for name in endpoint.models],
         "dialect": endpoint.dialect,
         "api_key_file": endpoint.api_key_file,
         "options": dict(endpoint.options),
@@ -115,6 +118,8 @@ def _endpoint(endpoint: Endpoint) -> JsonDict:
 def _type(kind: TaskType) -> JsonDict:
     return {
         "route": [{k: v for k, v in c._asdict().items() if v} for c in kind.route],
+        "choose": kind.choose,
+        "gpu": kind.gpu,
         "options": dict(kind.options),
         "system": kind.system,
         "timeout": kind.timeout_s,
@@ -123,13 +128,23 @@ def _type(kind: TaskType) -> JsonDict:
     }
 
 
-def _key(name: str) -> str:
-    """`timeout_s` of Policy is `timeout` in hosts.yaml."""
-    return name.removesuffix("_s")
+def _model(name: str, sizes: Mapping[str, float]) -> str | JsonDict:
+    size = sizes.get(name)
+    return name if size is None else {"name": name, "memory": f"{size:g}MB"}
 
 
-def _plain(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple) else value
+def _record(record: Any) -> JsonDict:
+    """A record of numbers under the keys of hosts.yaml: `timeout_s` is `timeout` there."""
+    found: JsonDict = {}
+    for f in fields(record):
+        value = getattr(record, f.name)
+        if is_dataclass(value):
+            found[f.name] = _record(value)
+        elif f.name.endswith("_mb"):
+            found[f.name.removesuffix("_mb")] = None if value is None else f"{value:g}MB"
+        else:
+            found[f.name.removesuffix("_s")] = list(value) if isinstance(value, tuple) else value
+    return found
 
 
 def _hide(value: Any) -> Any:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import re
 import warnings
+from collections.abc import Callable
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
@@ -47,6 +48,25 @@ def _duration(value: object) -> float:
     except ValueError:
         text = "a duration above 0 such as 60s, 10m, 2h or 7d, or seconds"
         raise PydanticCustomError(EXPECTED, text) from None
+
+
+def _memory(value: object) -> float:
+    """MiB of `8GB`, `6.5 GiB`, `900MB`; a bare number is GB. Card makers' GB are GiB."""
+    text = f"{value}GB" if isinstance(value, int | float) and not isinstance(value, bool) else value
+    found = re.fullmatch(r"(\d+(?:\.\d+)?) ?([GM])i?B", text) if isinstance(text, str) else None
+    if found is None or float(found[1]) <= 0:
+        raise PydanticCustomError(EXPECTED, "an amount of memory such as 8GB, 6.5GB or 900MB")
+    return float(found[1]) * (1024 if found[2] == "G" else 1)
+
+
+def model(value: object) -> object:
+    """A model by its name alone."""
+    return {"name": value} if isinstance(value, str) else value
+
+
+def word(key: str) -> Callable[[object], object]:
+    """A mapping of which only this key is given, written as its value."""
+    return lambda value: {key: value} if isinstance(value, str) else value
 
 
 def _ageing(value: object) -> object:
@@ -120,6 +140,12 @@ _DURATION_SCHEMA: JsonDict = {
         {"type": "string", "pattern": r"^(\d+(\.\d+)?(ms|s|m|h|d))+$"},
     ]
 }
+_MEMORY_SCHEMA: JsonDict = {
+    "anyOf": [
+        {"type": "number", "exclusiveMinimum": 0},
+        {"type": "string", "pattern": r"^\d+(\.\d+)? ?[GM]i?B$"},
+    ]
+}
 _AGEING_SCHEMA: JsonDict = {"anyOf": [*_DURATION_SCHEMA["anyOf"], {"enum": [False, "off", None]}]}
 _URL_SCHEMA: JsonDict = {"type": "string", "format": "uri", "pattern": "^https?://"}
 
@@ -144,4 +170,31 @@ Backend = Annotated[Literal["ollama", "openai"], expect("`ollama` or `openai`")]
 Dialect = Annotated[Literal["llama.cpp", "vllm"], expect("`llama.cpp` or `vllm`")]
 Steps = Annotated[list[Duration], Field(min_length=1, max_length=50)]
 Kind = Annotated[Literal["gpu", "cpu"], expect("`gpu` or `cpu`")]
+Choose = Annotated[Literal["order", "best"], expect("`order` or `best`")]
+Gpu = Annotated[
+    Literal["required", "preferred", "never"], expect("`required`, `preferred` or `never`")
+]
+Source = Annotated[
+    Literal["auto", "nvml", "ssh", "ollama_ps", "static", "off"],
+    expect("`auto`, `nvml`, `ssh`, `ollama_ps`, `static` or `off`"),
+]
+OnUnknown = Annotated[
+    Literal["conservative", "static", "hold"], expect("`conservative`, `static` or `hold`")
+]
+PressureMode = Annotated[Literal["foreign", "seed"], expect("`foreign` or `seed`")]
+HeatMode = Annotated[Literal["limits", "card"], expect("`limits` or `card`")]
+Percent = Annotated[float, Field(ge=0, le=100), expect("a number from 0 to 100")]
+Degrees = Annotated[float, Field(ge=0, le=130), expect("degrees Celsius from 0 to 130")]
+Margin = Annotated[int, Field(ge=0, le=10_000), expect("a whole number from 0 to 10000")]
+Memory = Annotated[float, BeforeValidator(_memory), WithJsonSchema(_MEMORY_SCHEMA)]
+Ssh = Annotated[
+    str,
+    Field(pattern=r"^([A-Za-z0-9._-]+@)?[A-Za-z0-9][A-Za-z0-9._:-]*$"),
+    expect("`machine`, `user@machine` or a name of ssh_config"),
+]
+Bundles = Annotated[
+    list[Annotated[int, Field(ge=1, le=256)]],
+    Field(min_length=4, max_length=4),
+    expect("four whole numbers from 1 to 256"),
+]
 Interrupted = Annotated[Literal["block", "requeue"], expect("`block` or `requeue`")]

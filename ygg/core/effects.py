@@ -66,6 +66,23 @@ class CheckHost:
 
 
 @dataclass(frozen=True, slots=True)
+class Watch:
+    """Take readings of a host from now on, or let its probes rest."""
+
+    host: str
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Unload:
+    """Free the memory of a model that no call uses."""
+
+    host: str
+    endpoint: str
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
 class WakeAt:
     """Feed Ticked at this monotonic time unless an event comes first. Replaces the last one."""
 
@@ -82,4 +99,17 @@ class Note:
     level: str = "INFO"
 
 
-Effect = Peek | ListLanes | Promote | Claim | Start | Cancel | Finish | CheckHost | WakeAt | Note
+Effect = (
+    Peek
+    | ListLanes
+    | Promote
+    | Claim
+    | Start
+    | Cancel
+    | Finish
+    | CheckHost
+    | Watch
+    | Unload
+    | WakeAt
+    | Note
+)

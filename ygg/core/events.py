@@ -15,6 +15,7 @@ from ygg.model import (
     Outcome,
     Policy,
     Priority,
+    Reading,
     Task,
     TaskType,
 )
@@ -27,6 +28,7 @@ class HostsOwned:
     hosts: tuple[Host, ...]
     types: Mapping[str, TaskType]
     policy: Policy
+    measured: frozenset[str] = frozenset()  #: hosts with a probe that measures
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +139,34 @@ class HostChecked:
 
 
 @dataclass(frozen=True, slots=True)
+class ReadingTaken:
+    """A probe took a reading of a host."""
+
+    host: str
+    reading: Reading
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingMissed:
+    """A probe that measures could take none."""
+
+    host: str
+    source: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModelUnloaded:
+    """Answer to Unload; `done` is False where the server cannot, or did not."""
+
+    host: str
+    endpoint: str
+    model: str
+    done: bool
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class DispatchPaused:
     """The operator stopped or resumed all starts."""
 
@@ -181,6 +211,9 @@ Event = (
     | EndRefused
     | CancelAsked
     | HostChecked
+    | ReadingTaken
+    | ReadingMissed
+    | ModelUnloaded
     | DispatchPaused
     | HostDrained
     | DrainAsked

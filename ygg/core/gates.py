@@ -1,7 +1,7 @@
 """When a host may take one more call, and what its servers' answers do to that.
 
-The gate of a host is its limit: the configured slots, less what an out-of-memory answer withdrew; one
-withdrawn slot comes back per `regain_slot_s`. On top of it each server has a breaker (down,
+The gate of a host is its limit (`limits`): the configured slots, less what heat, memory, lost readings
+or an out-of-memory answer withdrew. On top of it each server has a breaker (down,
 unauthorised: closed again only by a good health check, tried after 1, 2, 4 … 60 s; the pause starts over
 when a call has completed or two checks in a row were good) and a busy gate (429, 503, out of memory: no
 start before `busy_until`, then one call at a time until one completes or `regain_slot_s` have passed).
@@ -10,6 +10,7 @@ A sick host is charged here, never its tasks.
 
 from __future__ import annotations
 
+from ygg.core import limits
 from ygg.core.state import HostState, Server, State
 from ygg.model import (
     Candidate,
@@ -38,15 +39,22 @@ def limit(host: HostState) -> int:
 
 
 def free(host: HostState) -> int:
-    """Slots open for a new call now."""
+    """Slots open for a new call now, as far as no reading is awaited."""
     return 0 if host.drained else max(0, limit(host) - len(host.busy))
+
+
+def stopped(host: HostState) -> bool:
+    """Whether its readings allow no start at all."""
+    return host.gauge.measured and host.limit == 0
 
 
 def up(state: State, candidate: Candidate) -> bool:
     """Whether the candidate could take work, slots aside."""
     host = state.hosts.get(candidate.host)
     server = host.servers.get(candidate.endpoint) if host else None
-    return host is not None and server is not None and not host.drained and not server.open
+    if host is None or server is None or host.drained or stopped(host):
+        return False
+    return not server.open
 
 
 def obstacle(state: State, candidate: Candidate, now: Now) -> Reason | None:
@@ -63,10 +71,22 @@ def obstacle(state: State, candidate: Candidate, now: Now) -> Reason | None:
     if server.busy_until > now.mono:
         text = f"{name} asked for a pause: {server.text}"
         return Reason(ReasonCode.HOST_BUSY, text, name, _wall(server.busy_until, now))
-    if free(host) <= 0:
-        text = f"{name}: {len(host.busy)} of {limit(host)} slots busy"
-        return Reason(ReasonCode.HOST_FULL, text, name)
-    return None
+    if limits.awaited(host, now):
+        return Reason(ReasonCode.MEASURING, f"{name}: a reading of its GPU is awaited", name)
+    return _full(host) if free(host) <= 0 else None
+
+
+def _full(host: HostState) -> Reason:
+    """No slot is open: none is allowed, or all are busy."""
+    name, gauge = host.host.name, host.gauge
+    if stopped(host):
+        code = ReasonCode.HOST_HOT if gauge.hot else ReasonCode.HOST_PRESSED
+        code = code if gauge.hot or gauge.full else ReasonCode.LIMIT
+        return Reason(code, f"{name} takes no new start: {host.limit_text}", name)
+    text = f"{name}: {len(host.busy)} of {limit(host)} slots busy"
+    if host.limit < host.host.slots:
+        text += f", {host.host.slots} configured ({host.limit_text})"
+    return Reason(ReasonCode.HOST_FULL, text, name)
 
 
 def _down_reason(name: str, server: Server, now: Now) -> Reason:
@@ -152,12 +172,9 @@ def _pause(
     if pause is None:
         pause = min(policy.probe_max_s, policy.probe_min_s * 2.0 ** (server.busy_times - 1))
     server.busy_until = max(server.busy_until, now.mono + pause)
-    if outcome.kind is not OutcomeKind.OUT_OF_MEMORY or host.limit <= 1:
+    if outcome.kind is not OutcomeKind.OUT_OF_MEMORY:
         return None
-    host.limit -= 1
-    host.regain_at = now.mono + policy.regain_slot_s
-    text = f"{host.host.name}: out of memory, limit {host.limit + 1} -> {host.limit}"
-    return Reason(ReasonCode.HOST_BUSY, text, host.host.name)
+    return limits.withdraw(host, policy, now, "out of memory")
 
 
 def calm(server: Server, policy: Policy, now: Now) -> None:
@@ -169,12 +186,3 @@ def calm(server: Server, policy: Policy, now: Now) -> None:
 def calm_at(server: Server, policy: Policy) -> float:
     """When refusals are forgotten, on the monotonic clock."""
     return server.busy_until + policy.regain_slot_s
-
-
-def regain(host: HostState, policy: Policy, now: Now) -> Reason | None:
-    """Give one withdrawn slot back when its time has come."""
-    if host.regain_at is None or host.regain_at > now.mono:
-        return None
-    host.limit = min(host.host.slots, host.limit + 1)
-    host.regain_at = now.mono + policy.regain_slot_s if host.limit < host.host.slots else None
-    return Reason(ReasonCode.NEXT, f"{host.host.name}: limit back to {host.limit}", host.host.name)

@@ -27,9 +27,11 @@ from ygg.model import (
     Host,
     HostHealth,
     Lane,
+    Level,
     OutcomeKind,
     Policy,
     Priority,
+    Reading,
     TaskType,
 )
 
@@ -51,6 +53,29 @@ class Window:
 
 
 @dataclass(slots=True)
+class Gauge:
+    """What the readings of one host have told. Times are monotonic seconds."""
+
+    measured: bool = False  #: a probe measures it, so that missing readings limit it
+    watching: bool = False
+    asked: float = 0.0  #: since when it is watched
+    active: float = 0.0  #: when it last had work
+    reading: Reading | None = None  #: the newest that tells of devices
+    at: float = float("-inf")  #: when that came
+    streak: int = 0  #: readings without a gap
+    lost: bool = False  #: they had stopped; a limit rises again after `readings.PROVEN` in a row
+    error: str = ""  #: what was in the way of the last one; "" when it came
+    level: Level | None = None
+    full: bool = False  #: too little memory for a new start
+    hot: bool = False  #: too hot for a new start
+    cool_since: float | None = None
+    foreign_mb: float = 0.0
+    foreign_seen: int = 0  #: readings in a row that showed learned foreign memory
+    footprints: dict[frozenset[str], float] = field(default_factory=dict)
+    unload_at: float = 0.0  #: no further attempt to free memory before this
+
+
+@dataclass(slots=True)
 class Server:
     """One endpoint of a host: what the breaker and the busy gate know of it."""
 
@@ -64,6 +89,8 @@ class Server:
     probe_s: float = 0.0  #: pause before the next probe while the breaker is open
     busy_until: float = 0.0
     busy_times: int = 0  #: refusals in a row (429, 503, out of memory)
+    loaded: frozenset[str] | None = None  #: models in memory, as far as it tells
+    loaded_at: float = float("-inf")  #: when that last changed
 
     @property
     def open(self) -> bool:
@@ -77,7 +104,9 @@ class HostState:
     host: Host
     servers: dict[str, Server]
     limit: int
-    regain_at: float | None = None
+    limit_text: str = ""  #: why it is below the configured slots
+    regain_at: float | None = None  #: not before this the limit may rise by one
+    gauge: Gauge = field(default_factory=Gauge)
     drained: bool = False
     removed: bool = False  #: gone from hosts.yaml; stays until its last call ended
     busy: set[str] = field(default_factory=set)
@@ -111,6 +140,7 @@ class State:
     finishing: dict[str, End] = field(default_factory=dict)  #: ends on their way to the store
     unwritten: dict[str, End] = field(default_factory=dict)  #: ends the store could not take yet
     cancel_wanted: set[str] = field(default_factory=set)
+    resting: set[str] = field(default_factory=set)  #: measured hosts that are not watched
     paused: bool = False
     draining: bool = False
     cut: bool = False
@@ -122,6 +152,7 @@ class State:
     wake_at: float | None = None
     retime: bool = True  #: something may be due sooner than `wake_at`
     stale_ends: int = 0
+    invalid_readings: int = 0
     recent: deque[EndView] = field(default_factory=lambda: deque(maxlen=RECENT))
 
     # --- windows -------------------------------------------------------------------------------
@@ -192,6 +223,8 @@ class State:
         for name, host in self.hosts.items():
             assert host.busy == held[name], f"{name}: busy {host.busy} but held {held[name]}"
             assert 0 <= host.limit <= host.host.slots, f"{name}: limit {host.limit}"
+            rests = host.gauge.measured and not host.gauge.watching and not host.removed
+            assert rests == (name in self.resting), f"{name}: resting {rests}"
         assert not self.claiming.keys() & self.running.keys(), "a task both claiming and running"
 
     def _check_windows(self) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from ygg.core import dispatching, gates, retrying, routing, timing
+from ygg.core import dispatching, gates, readings, retrying, routing, timing
 from ygg.core.effects import (
     Cancel,
     Effect,
@@ -34,13 +34,16 @@ from ygg.core.events import (
     HostDrained,
     HostsOwned,
     LanesSeen,
+    ModelUnloaded,
     Promoted,
+    ReadingMissed,
+    ReadingTaken,
     StoreFailed,
     TaskLeft,
     TasksQueued,
     Ticked,
 )
-from ygg.core.state import Claiming, HostState, Running, Server, State
+from ygg.core.state import Claiming, Gauge, HostState, Running, Server, State
 from ygg.model import (
     Candidate,
     End,
@@ -66,6 +69,8 @@ def step(state: State, event: Event, now: Now) -> list[Effect]:
         state, now
     )  # first: a free slot costs the house, an end can wait
     effects += handled
+    if state.resting:
+        effects += readings.wake(state, now)
     if state.retime or state.wake_at is None or state.wake_at <= now.mono:
         effects += timing.due(state, now)
         effects += timing.wake(state, now)
@@ -104,7 +109,14 @@ def _handle(state: State, event: Event, now: Now) -> list[Effect]:  # noqa: C901
             return _cancel_asked(state, event)
         case HostChecked():
             reason = gates.checked(state, event.host, event.endpoint, event.health, now)
+            readings.checked(state, event, now)
             return _notes(reason, warn=reason is not None and reason.code is not ReasonCode.NEXT)
+        case ReadingTaken():
+            return readings.taken(state, event, now)
+        case ReadingMissed():
+            return readings.missed(state, event, now)
+        case ModelUnloaded():
+            return readings.unloaded(state, event, now)
         case DispatchPaused():
             state.paused = event.paused
             return _notes(Reason(ReasonCode.PAUSED, "dispatch " + _word(event.paused)))
@@ -144,10 +156,12 @@ def _hosts_owned(state: State, event: HostsOwned, now: Now) -> list[Effect]:
     for name, host in before.items():
         if name not in state.hosts and host.busy:  # its calls end as they may; nothing new starts
             host.removed, host.limit = True, 0
+            state.resting.discard(name)
             state.hosts[name] = host
+    state.resting &= state.hosts.keys()
     if not before:
         state.poll_at = now.mono
-    return []
+    return readings.watch_new(state, event.measured, now)
 
 
 def _merge(old: HostState | None, host: Host, now: Now) -> HostState:
@@ -158,8 +172,17 @@ def _merge(old: HostState | None, host: Host, now: Now) -> HostState:
     kept = {name: old.servers[name] if name in same else new for name, new in servers.items()}
     for server in kept.values() if old.removed else ():
         server.checking = False  # nobody answered while the host was gone
-    limit = host.slots if old.regain_at is None else min(old.limit, host.slots)
-    return HostState(host, kept, limit, old.regain_at, old.drained, busy=old.busy)
+    limited = old.limit < old.host.slots and not old.removed
+    return HostState(
+        host,
+        kept,
+        min(old.limit, host.slots) if limited else host.slots,
+        old.limit_text if limited else "",
+        old.regain_at,
+        Gauge() if old.removed else old.gauge,
+        old.drained,
+        busy=old.busy,
+    )
 
 
 def _host_drained(state: State, event: HostDrained) -> list[Effect]:
@@ -229,7 +252,7 @@ def _claimed(state: State, event: Claimed, now: Now) -> list[Effect]:
     state.store_error = None
     for claim, task in zip(event.claims, event.tasks, strict=True):
         claiming = state.claiming.pop(claim.task_id)
-        why = None if task is None else _stop_before_start(state, task)
+        why = None if task is None else _stop_before_start(state, task, claim.candidate)
         if task is None:
             _refused(state, claiming)
         elif why is not None:
@@ -237,6 +260,7 @@ def _claimed(state: State, event: Claimed, now: Now) -> list[Effect]:
             effects += _end(state, task, claim.candidate, Outcome(why), now)
         else:
             call = routing.build_call(state, task, claim.candidate)
+            readings.expect_loaded(state, claim.candidate, now)
             state.running[task.id] = Running(call, now.mono)
             effects.append(Start(call))
     return effects
@@ -259,12 +283,14 @@ def _free_slot(state: State, name: str, task_id: str) -> None:
         state.routes.clear()
 
 
-def _stop_before_start(state: State, task: Task) -> OutcomeKind | None:
-    """Cancelled, or shut down, while the claim was on its way."""
+def _stop_before_start(state: State, task: Task, where: Candidate) -> OutcomeKind | None:
+    """Cancelled, shut down, or the host too hot or too full, while the claim was on its way."""
     if task.id in state.cancel_wanted or task.cancel_requested:
         state.cancel_wanted.discard(task.id)
         return OutcomeKind.CANCELLED
-    return OutcomeKind.WITHDRAWN if state.draining else None
+    host = state.hosts[where.host]
+    stopped = state.draining or (host.gauge.measured and host.limit == 0)
+    return OutcomeKind.WITHDRAWN if stopped else None
 
 
 def _call_ended(state: State, event: CallEnded, now: Now) -> list[Effect]:

@@ -6,8 +6,8 @@ checks. `wake` asks for one Ticked at the earliest of them; an idle dispatcher w
 
 from __future__ import annotations
 
-from ygg.core import dispatching, gates
-from ygg.core.effects import CheckHost, Effect, Finish, ListLanes, Note, Promote, WakeAt
+from ygg.core import dispatching, gates, readings
+from ygg.core.effects import CheckHost, Effect, Finish, ListLanes, Promote, WakeAt
 from ygg.core.state import State
 from ygg.model import Now
 
@@ -27,7 +27,8 @@ def due(state: State, now: Now) -> list[Effect]:
     if state.poll_at <= now.mono:
         state.poll_at = now.mono + state.policy.poll_s
         state.forget_idle_lanes()
-        effects.append(ListLanes())
+        effects += [ListLanes(), *readings.rest(state, now)]
+    effects += readings.follow(state, now)
     effects += _due_hosts(state, now)
     return effects
 
@@ -52,9 +53,6 @@ def _due_hosts(state: State, now: Now) -> list[Effect]:
     for name, host in state.hosts.items():
         if host.removed:
             continue
-        regained = gates.regain(host, state.policy, now)
-        if regained:
-            effects.append(Note(regained))
         for endpoint, server in host.servers.items():
             gates.calm(server, state.policy, now)
             if not server.checking and server.check_at <= now.mono:
@@ -66,7 +64,7 @@ def _due_hosts(state: State, now: Now) -> list[Effect]:
 def wake(state: State, now: Now) -> list[Effect]:
     """WakeAt for the earliest thing to come, when it differs from the last one asked for."""
     state.retime = False
-    times = [] if not state.hosts else [state.poll_at, _busy_or_regain(state, now)]
+    times = [] if not state.hosts else [state.poll_at, _hosts_change(state, now)]
     if state.store_retry_at is not None:
         times = [state.store_retry_at]
     elif state.next_due_ms is not None and not state.promoting:
@@ -78,10 +76,10 @@ def wake(state: State, now: Now) -> list[Effect]:
     return [WakeAt(at)]
 
 
-def _busy_or_regain(state: State, now: Now) -> float:
+def _hosts_change(state: State, now: Now) -> float:
     times = [float("inf")]
     for host in (h for h in state.hosts.values() if not h.removed):
-        times.append(host.regain_at if host.regain_at is not None else float("inf"))
+        times.append(readings.next_change(host, now))
         for server in host.servers.values():
             if not server.checking:
                 times.append(server.check_at)

@@ -7,7 +7,18 @@ epoch), `_s` are seconds. `None` always means "not known" or "not set", never ze
 from __future__ import annotations
 
 from ygg.model.calls import Call, CallLimits, Counts, Health
-from ygg.model.places import Candidate, Endpoint, Holds, Host, Policy, TaskType
+from ygg.model.places import (
+    Candidate,
+    Endpoint,
+    HeatRule,
+    Holds,
+    Host,
+    Policy,
+    PressureRule,
+    Residency,
+    TaskType,
+    Telemetry,
+)
 from ygg.model.snapshot import (
     EndView,
     GpuView,
@@ -32,6 +43,7 @@ from ygg.model.tasks import (
     Task,
     Usage,
 )
+from ygg.model.telemetry import SLOWED, Device, Level, Process, Reading, Slowdown, Trust
 from ygg.model.words import (
     FINAL,
     TRANSITIONS,
@@ -49,12 +61,14 @@ from ygg.model.words import (
 
 __all__ = [
     "FINAL",
+    "SLOWED",
     "TRANSITIONS",
     "Call",
     "CallLimits",
     "Candidate",
     "Claim",
     "Counts",
+    "Device",
     "End",
     "EndView",
     "Endpoint",
@@ -62,12 +76,14 @@ __all__ = [
     "GpuView",
     "Head",
     "Health",
+    "HeatRule",
     "Holds",
     "Host",
     "HostHealth",
     "HostView",
     "JsonDict",
     "Lane",
+    "Level",
     "LogRow",
     "NewTask",
     "Now",
@@ -75,19 +91,26 @@ __all__ = [
     "Outcome",
     "OutcomeKind",
     "Policy",
+    "PressureRule",
     "Priority",
+    "Process",
     "Promoted",
+    "Reading",
     "Reason",
     "ReasonCode",
     "Recovery",
+    "Residency",
     "Result",
     "RunningView",
+    "Slowdown",
     "Snapshot",
     "State",
     "Streamed",
     "Submitted",
     "Task",
     "TaskType",
+    "Telemetry",
+    "Trust",
     "Usage",
     "WaitingView",
 ]

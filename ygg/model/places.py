@@ -18,6 +18,73 @@ class Endpoint:
     dialect: str | None = None  #: openai only: `llama.cpp`, `vllm` or None (found out)
     api_key_file: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
+    sizes: Mapping[str, float] = field(default_factory=dict)  #: MiB by model, where given
+
+
+@dataclass(frozen=True, slots=True)
+class Telemetry:
+    """Where the readings of a host come from and how far they are trusted.
+
+    `source`: `auto`, `nvml`, `ssh`, `ollama_ps`, `static` or `off`. `on_unknown`: what happens without
+    a reading that can be trusted: `conservative` (one slot), `static` (all of them), `hold` (none).
+    """
+
+    source: str = "auto"
+    ssh: str | None = None  #: `user@machine` or a name of ssh_config
+    interval_s: float = 2.0
+    timeout_s: float = 4.0
+    idle_interval_s: float | None = None  #: samples of a host without work; None: it may sleep
+    on_unknown: str = "conservative"
+    memory_mb: float | None = None  #: the card's memory where nothing can read it
+    servers: tuple[str, ...] = ("ollama", "llama-server", "llama-swap", "vllm", "VLLM::EngineCore")
+
+    @property
+    def fresh_s(self) -> float:
+        """Three missed samples and a timeout: 10 s by default."""
+        return 3 * self.interval_s + self.timeout_s
+
+    @property
+    def stale_s(self) -> float:
+        """After this a reading says nothing: 30 s by default."""
+        return 3 * self.fresh_s
+
+
+@dataclass(frozen=True, slots=True)
+class PressureRule:
+    """Memory pressure of one host, percent of used / total. `mode`: `foreign` (slots shrink for memory
+    that is not the model servers') or `seed` (the concurrency table 4, 2, 2, 1 over the level)."""
+
+    mode: str = "foreign"
+    normal: float = 50.0
+    high: float = 70.0
+    critical: float = 85.0
+    stop: float = 95.0  #: no new starts from here on
+    hysteresis: float = 3.0  #: a level is left this far below where it began
+    foreign_from: float = 10.0  #: less foreign memory than this is a desktop, not a game
+
+
+@dataclass(frozen=True, slots=True)
+class HeatRule:
+    """Heat of one host. `mode`: `limits` (the temperatures here) or `card` (the card's own margin)."""
+
+    mode: str = "limits"
+    normal: float = 65.0
+    throttle: float = 80.0
+    stop: float = 85.0
+    cool: float = 5.0  #: starts resume this far below `stop`
+    hold_s: float = 30.0  #: for this long
+    hot_margin: float = 3.0  #: degrees to the card's own limit
+    stop_margin: float = 0.0
+    cool_margin: float = 10.0
+    assumed_max: float = 88.0  #: of a card that tells no limit
+
+
+@dataclass(frozen=True, slots=True)
+class Residency:
+    """How long tasks may wait for a loaded model's sake: the bound, and the shortest stay of a model."""
+
+    max_wait_s: float = 60.0
+    min_hold_s: float = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +105,9 @@ class Host:
     kind: str = "gpu"
     models: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
+    telemetry: Telemetry = Telemetry()
+    pressure: PressureRule = PressureRule()
+    heat: HeatRule = HeatRule()
 
 
 class Candidate(NamedTuple):
@@ -54,7 +124,7 @@ class Candidate(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class TaskType:
-    """What hosts.yaml says of one kind of work. `route` is ordered: first usable candidate wins."""
+    """What hosts.yaml says of one kind of work. `route` is ordered: the first usable host wins."""
 
     name: str
     route: tuple[Candidate, ...]
@@ -64,6 +134,8 @@ class TaskType:
     retries: int | None = None  #: attempts allowed after a timeout or error; None: the policy's
     match_labels: tuple[str, ...] = ()
     match_titles: tuple[str, ...] = ()  #: regular expressions, case-insensitive
+    choose: str = "order"  #: or "best": rank the whole route by level, load, latency, failures
+    gpu: str = "preferred"  #: for tasks that do not say: required, preferred or never
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +151,7 @@ class Policy:
     probe_min_s: float = 1.0
     probe_max_s: float = 60.0
     check_every_s: float = 30.0  #: health check of a host without traffic
-    regain_slot_s: float = 30.0  #: one withdrawn slot comes back per this time
+    regain_slot_s: float = 30.0  #: a limit rises by one slot at most per this time
     ageing_s: float | None = (
         None  #: W: a task gains one priority class per W of waiting; None: strict
     )
@@ -94,3 +166,7 @@ class Policy:
     retention_s: float = 7 * 86400.0
     read_retention_s: float = 300.0
     capacity: int = 1000
+    residency: Residency = Residency()
+    overflow_margin: int = 5  #: a CPU slot helps out when the GPU queue is longer by more than this
+    gpu_content_types: tuple[str, ...] = ("audio", "video", "image", "text")
+    bundle_sizes: tuple[int, ...] = (8, 6, 4, 1)  #: by level of memory pressure

@@ -76,6 +76,7 @@ class GpuNeed(StrEnum):
     REQUIRED = "required"
     PREFERRED = "preferred"
     NEVER = "never"
+    UNNEEDED = "unneeded"  #: its content does not profit: CPU hosts first; derived, never asked for
 
 
 class OutcomeKind(StrEnum):
@@ -107,6 +108,14 @@ class ReasonCode(StrEnum):
     HOST_UNAUTHORIZED = "host_unauthorized"
     HOST_BUSY = "host_busy"  #: told us to come back later (429, 503, out of memory)
     HOST_DRAINED = "host_drained"
+    HOST_HOT = "host_hot"  #: too hot for a new start
+    HOST_PRESSED = "host_pressed"  #: its memory is too full for a new start
+    MEASURING = "measuring"  #: a reading is being taken before the first start after a rest
+    LIMIT = "limit"  #: how many slots a host has now, and why
+    MODEL_TOO_LARGE = "model_too_large"  #: does not fit in the memory that can be had
+    MODEL_HELD_BACK = "model_held_back"  #: not allowed at this level of memory pressure
+    SWAP_PENDING = "swap_pending"  #: a slot is idle on purpose while models are exchanged
+    GPU_PREFERRED = "gpu_preferred"  #: a CPU host is kept for tasks that need no GPU
     NO_HOST = "no_host"  #: no host of the config serves this task
     CANDIDATE_REFUSED = "candidate_refused"
     CANDIDATE_AVOIDED = "candidate_avoided"

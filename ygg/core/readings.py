@@ -1,0 +1,280 @@
+"""What readings change: level, heat, foreign memory, what is loaded; and when a host is watched.
+
+A host with a probe that measures is watched from the start and as long as it has work; without any for
+`REST_S` its probes rest, so that its card may sleep. Before the first start after a rest one reading is
+awaited. Readings that cannot be true are dropped and counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ygg.core import heat, limits, pressure, routing
+from ygg.core.effects import Effect, Note, Unload, Watch
+from ygg.core.events import HostChecked, ModelUnloaded, ReadingMissed, ReadingTaken
+from ygg.core.state import Gauge, HostState, Server, State
+from ygg.model import Candidate, Lane, Level, Now, Reading, Reason, ReasonCode, Trust
+
+REST_S = 60.0  #: without work for so long, a host is left alone
+SETTLE_S = 30.0  #: memory is no measure for so long after another model was loaded
+FOREIGN_SEEN = 3  #: readings in a row that must show foreign memory which is only inferred
+UNLOAD_S = 30.0  #: between two attempts to free memory
+
+
+# --- readings ---------------------------------------------------------------------------------------
+
+
+def taken(state: State, event: ReadingTaken, now: Now) -> list[Effect]:
+    """Learn from a reading; notes of the limit and the level when they changed."""
+    host = state.hosts.get(event.host)
+    if host is None or host.removed:
+        return []
+    fault = event.reading.fault()
+    if fault is not None:
+        state.invalid_readings += 1
+        text = f"{event.host}: impossible reading dropped: {fault}"
+        return [Note(Reason(ReasonCode.LIMIT, text, event.host), level="WARNING")]
+    for endpoint, models in event.reading.loaded or ():
+        know_loaded(host.servers.get(endpoint), models, now)
+    if not event.reading.devices or not host.gauge.watching:
+        return []
+    state.retime = True
+    news = _measure(host, event.reading, now)
+    return [*news, *_adjusted(state, host, now), *_relieve(state, host, now)]
+
+
+def _measure(host: HostState, reading: Reading, now: Now) -> list[Effect]:
+    gauge = host.gauge
+    gauge.reading, gauge.at, gauge.error = reading, now.mono, ""
+    gauge.streak += 1
+    gauge.lost = gauge.lost and gauge.streak < limits.PROVEN
+    _feel(host, now)
+    return _weigh(host, now)
+
+
+def _feel(host: HostState, now: Now) -> None:
+    """Too hot or not: starts stop at once and resume after `hold_s` of cool readings."""
+    gauge, rule = host.gauge, host.host.heat
+    found = heat.heat_of(gauge.reading.devices, rule) if gauge.reading else None
+    if found is None:
+        return
+    if heat.too_hot(found, rule):
+        gauge.hot, gauge.cool_since = True, None
+    elif gauge.hot and heat.cooled(found, rule):
+        gauge.cool_since = now.mono if gauge.cool_since is None else gauge.cool_since
+        gauge.hot = now.mono - gauge.cool_since < rule.hold_s
+    else:
+        gauge.cool_since = None
+
+
+def _weigh(host: HostState, now: Now) -> list[Effect]:
+    """Level, fullness and foreign memory; a note when the level changed."""
+    gauge, rule = host.gauge, host.host.pressure
+    memory = pressure.memory_of(gauge.reading.devices) if gauge.reading else None
+    if memory is None:
+        return []
+    before = gauge.level
+    gauge.level = pressure.level_of(memory.percent, rule, before)
+    gauge.full = pressure.full(memory.percent, rule, gauge.full)
+    gauge.foreign_mb = _foreign(host, memory, now)
+    if before is gauge.level or (before is None and gauge.level is Level.LOW):
+        return []
+    name = host.host.name
+    text = f"{name}: memory pressure {gauge.level.name}, {memory.percent:.0f} % used"
+    return [Note(Reason(ReasonCode.LIMIT, text, name))]
+
+
+def _foreign(host: HostState, memory: pressure.Memory, now: Now) -> float:
+    """MiB that are not the model servers'."""
+    gauge = host.gauge
+    assert gauge.reading is not None
+    servers = host.servers.values()
+    named = pressure.named_foreign(
+        memory,
+        gauge.reading.processes,
+        host.host.telemetry,
+        loaded=any(s.loaded for s in servers),
+    )
+    if named is not None:
+        return named
+    if now.mono - max(s.loaded_at for s in servers) < SETTLE_S:
+        return gauge.foreign_mb
+    return _learned_foreign(host, memory)
+
+
+def _learned_foreign(host: HostState, memory: pressure.Memory) -> float:
+    """What is used beyond the least the same loaded models ever took, once it was seen often enough."""
+    gauge, key = host.gauge, loaded_models(host)
+    expected = gauge.footprints.get(key)
+    if expected is None:
+        expected = _sizes(host, key) or memory.used_mb
+    gauge.footprints[key] = min(expected, memory.used_mb)
+    beyond = max(0.0, memory.used_mb - expected)
+    much = beyond >= host.host.pressure.foreign_from / 100 * memory.total_mb
+    gauge.foreign_seen = gauge.foreign_seen + 1 if much else 0
+    return beyond if not much or gauge.foreign_seen >= FOREIGN_SEEN else gauge.foreign_mb
+
+
+def _sizes(host: HostState, models: Iterable[str]) -> float | None:
+    """The configured sizes of these models together; None when one is not known."""
+    known = {canonical(m): s for e in host.host.endpoints for m, s in e.sizes.items()}
+    found = [known.get(model) for model in models]
+    return None if None in found else sum(s for s in found if s is not None)
+
+
+def missed(state: State, event: ReadingMissed, now: Now) -> list[Effect]:
+    """A probe came back with nothing. The limit falls once the newest reading is too old."""
+    host = state.hosts.get(event.host)
+    if host is None or host.removed or not host.gauge.watching:
+        return []
+    gauge, state.retime = host.gauge, True
+    news = event.message != gauge.error
+    gauge.error, gauge.streak = event.message, 0
+    text = f"{event.host}: no reading from {event.source}: {event.message}"
+    note = Note(Reason(ReasonCode.LIMIT, text, event.host), level="WARNING")
+    return [*([note] if news else []), *_adjusted(state, host, now)]
+
+
+def _adjusted(state: State, host: HostState, now: Now) -> list[Effect]:
+    reason = limits.adjust(host, state.policy, now)
+    return [Note(reason)] if reason else []
+
+
+# --- memory ---------------------------------------------------------------------------------------
+
+
+def canonical(model: str) -> str:
+    """Ollama's `name` and `name:latest` are one model."""
+    return model.removesuffix(":latest")
+
+
+def know_loaded(server: Server | None, models: Iterable[str] | None, now: Now) -> None:
+    """Take over which models a server has in memory."""
+    if server is None or models is None:
+        return
+    found = frozenset(canonical(m) for m in models)
+    if found != server.loaded:
+        server.loaded, server.loaded_at = found, now.mono
+
+
+def checked(state: State, event: HostChecked, now: Now) -> None:
+    """A health check tells of loaded models too."""
+    host = state.hosts.get(event.host)
+    know_loaded(host.servers.get(event.endpoint) if host else None, event.health.loaded, now)
+
+
+def expect_loaded(state: State, candidate: Candidate, now: Now) -> None:
+    """A call loads its model, whether the server tells or not."""
+    server = state.hosts[candidate.host].servers.get(candidate.endpoint)
+    if server is not None and candidate.model and server.loaded is not None:
+        know_loaded(server, {*server.loaded, candidate.model}, now)
+
+
+def loaded_models(host: HostState) -> frozenset[str]:
+    """All models in memory, as far as the servers of the host tell."""
+    return frozenset(m for s in host.servers.values() for m in s.loaded or ())
+
+
+def _relieve(state: State, host: HostState, now: Now) -> list[Effect]:
+    """Memory is too full for any start: free what no call uses."""
+    gauge = host.gauge
+    if not gauge.full or gauge.unload_at > now.mono:
+        return []
+    gauge.unload_at = now.mono + UNLOAD_S
+    name = host.host.name
+    in_use = {
+        (r.call.candidate.endpoint, canonical(r.call.candidate.model))
+        for r in state.running.values()
+        if r.call.candidate.host == name
+    }
+    return [
+        Unload(name, endpoint, model)
+        for endpoint, server in host.servers.items()
+        for model in sorted(server.loaded or ())
+        if (endpoint, model) not in in_use
+    ]
+
+
+def unloaded(state: State, event: ModelUnloaded, now: Now) -> list[Effect]:
+    """The server's answer to Unload."""
+    host = state.hosts.get(event.host)
+    server = host.servers.get(event.endpoint) if host else None
+    if server is None:
+        return []
+    if event.done:
+        know_loaded(server, (server.loaded or frozenset()) - {event.model}, now)
+    how = "unloaded to free memory" if event.done else f"could not be unloaded {event.message}"
+    text = f"{event.host}: {event.model} {how}".rstrip()
+    return [Note(Reason(ReasonCode.HOST_PRESSED, text, event.host))]
+
+
+# --- who is watched ---------------------------------------------------------------------------------
+
+
+def watch_new(state: State, measured: Iterable[str], now: Now) -> list[Effect]:
+    """Begin with the hosts that have a probe; forget the readings of those that have none any more."""
+    names = frozenset(measured)
+    for host in state.hosts.values():
+        if (host.host.name in names) != host.gauge.measured:
+            host.gauge = Gauge(measured=host.host.name in names)
+    fresh = [h for h in state.hosts.values() if h.gauge.measured and not h.gauge.watching]
+    return [_watch(state, host, now) for host in fresh if not host.removed]
+
+
+def _watch(state: State, host: HostState, now: Now) -> Watch:
+    gauge, state.retime = host.gauge, True
+    gauge.watching, gauge.asked, gauge.active, gauge.error = True, now.mono, now.mono, ""
+    state.resting.discard(host.host.name)
+    return Watch(host.host.name, True)
+
+
+def wake(state: State, now: Now) -> list[Effect]:
+    """Hosts that rest and now have work waiting are measured before it starts."""
+    if state.paused or state.draining:
+        return []
+    names = state.resting & wanted(state)
+    return [_watch(state, state.hosts[n], now) for n in sorted(names) if not state.hosts[n].drained]
+
+
+def wanted(state: State) -> set[str]:
+    """Hosts that waiting tasks could run on."""
+    waiting: set[Lane] = {head.lane for head in state.where.values()}
+    return {c.host for lane in waiting for c in routing.all_candidates(state, lane)}
+
+
+def rest(state: State, now: Now) -> list[Effect]:
+    """Leave hosts alone that have had no work for `REST_S`; look at resting ones as configured."""
+    effects: list[Effect] = []
+    busy = wanted(state)
+    for name, host in state.hosts.items():
+        gauge, every = host.gauge, host.host.telemetry.idle_interval_s
+        if not gauge.measured or host.removed:
+            continue
+        if host.busy or (name in busy and not host.drained):
+            gauge.active = now.mono
+        elif gauge.watching and now.mono - gauge.active >= REST_S:
+            gauge.watching = False
+            state.resting.add(name)
+            effects.append(Watch(name, False))
+        elif not gauge.watching and every is not None and now.mono - gauge.at >= every:
+            effects.append(_watch(state, host, now))
+            gauge.active = now.mono - REST_S + host.host.telemetry.fresh_s
+    return effects
+
+
+def follow(state: State, now: Now) -> list[Effect]:
+    """What the passing of time alone changes: readings age, slots come back."""
+    effects: list[Effect] = []
+    for host in state.hosts.values():
+        if not host.removed:
+            effects += _adjusted(state, host, now)
+    return effects
+
+
+def next_change(host: HostState, now: Now) -> float:
+    """When `follow` has something to do for this host, on the monotonic clock."""
+    rises = host.limit < host.host.slots and host.regain_at is not None
+    regain = host.regain_at if rises and host.regain_at is not None else float("inf")
+    known = not host.gauge.measured or limits.trust(host, now) is Trust.FRESH
+    times = [limits.changes_at(host), regain if known else float("inf")]
+    return min((t for t in times if t > now.mono), default=float("inf"))
