@@ -32,6 +32,7 @@ class GpuView:
     power_w: float | None = None
     age_s: float = 0.0
     stale: bool = False  #: too old to be trusted for more than lowering a limit
+    utilization: float | None = None  #: percent
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,8 @@ class HostView:
     history: tuple[
         float, ...
     ] = ()  #: tokens per second in the last buckets of `BUCKET_S`, oldest first
+    limit_reason: str = ""  #: why the limit is below the configured slots
+    level: str | None = None  #: memory pressure of the host: LOW, NORMAL, HIGH, CRITICAL
 
     @property
     def free(self) -> int:
