@@ -210,7 +210,7 @@ class RunLoop:
             for task_id in event.expired:
                 self._announce(task_id)
 
-    def _perform(self, effect: fx.Effect) -> None:
+    def _perform(self, effect: fx.Effect) -> None:  # noqa: C901 - one arm per effect
         match effect:
             case fx.Claim(claims):
                 self._ask(

@@ -14,6 +14,7 @@ from ygg.core.state import State
 from ygg.core.step import step
 from ygg.model import (
     Candidate,
+    Device,
     End,
     Endpoint,
     Head,
@@ -27,6 +28,7 @@ from ygg.model import (
     OutcomeKind,
     Policy,
     Priority,
+    Reading,
     Result,
     Task,
     TaskType,
@@ -43,6 +45,15 @@ def host(name: str, slots: int = 1, models: tuple[str, ...] = ("m",), kind: str 
 
 def kind(name: str, *hosts: str, retries: int | None = None, model: str = "m") -> TaskType:
     return TaskType(name, tuple(Candidate(h, "main", model) for h in hosts), retries=retries)
+
+
+def card(
+    used: float = 20, celsius: float | None = 50, total: float = 8192, **more: object
+) -> Device:
+    """A card with that percentage of its memory used."""
+    free = total * (1 - used / 100)
+    fields = {"total_mb": total, "free_mb": free, "temperature_c": celsius, **more}
+    return Device("GPU-1", **fields)  # type: ignore[arg-type]
 
 
 HOME_HOSTS = (host("surtr", 2), host("fenrir", 3), host("skadi", 2))
@@ -65,7 +76,9 @@ class World:
         policy: Policy | None = None,
         *,
         own: bool = True,
+        measured: tuple[str, ...] = (),
     ) -> None:
+        self.measured = frozenset(measured)
         self.state = State()
         self.mono = 1000.0
         self.rows: dict[str, Task] = {}
@@ -76,13 +89,15 @@ class World:
         self.checks: list[tuple[str, str]] = []
         self.cancels: list[fx.Cancel] = []
         self.ends: list[End] = []
+        self.watched: set[str] = set()
+        self.unloads: list[fx.Unload] = []
         self.hosts, self.types = hosts, HOME_TYPES if types is None else types
         self.policy = policy or Policy()
         if own:
             self.own()
 
     def own(self) -> None:
-        self.feed(ev.HostsOwned(self.hosts, self.types, self.policy))
+        self.feed(ev.HostsOwned(self.hosts, self.types, self.policy, self.measured))
 
     @property
     def now(self) -> Now:
@@ -133,12 +148,16 @@ class World:
     def check_answer(self, name: str, health: HostHealth) -> None:
         self.feed(ev.HostChecked(name, "main", Health(health, message=str(health))))
 
+    def read(self, name: str, *devices: Device, **more: object) -> None:
+        """A reading of the host arrives."""
+        self.feed(ev.ReadingTaken(name, Reading("nvml", devices, **more)))  # type: ignore[arg-type]
+
     def running_on(self, name: str) -> list[str]:
         return [t for t, s in self.calls.items() if s.call.candidate.host == name]
 
     # --- the store ------------------------------------------------------------------------------
 
-    def perform(self, effect: fx.Effect) -> None:
+    def perform(self, effect: fx.Effect) -> None:  # noqa: C901 - one arm per effect
         match effect:
             case fx.Claim(claims):
                 self.feed(ev.Claimed(claims, tuple(self._claim(c) for c in claims)), settle=False)
@@ -163,6 +182,10 @@ class World:
                 self.cancels.append(effect)
             case fx.Note():
                 self.notes.append(effect)
+            case fx.Watch(name, on):
+                self.watched.add(name) if on else self.watched.discard(name)
+            case fx.Unload():
+                self.unloads.append(effect)
             case fx.WakeAt():
                 pass
 

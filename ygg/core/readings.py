@@ -13,11 +13,13 @@ from ygg.core import heat, limits, pressure, routing
 from ygg.core.effects import Effect, Note, Unload, Watch
 from ygg.core.events import HostChecked, ModelUnloaded, ReadingMissed, ReadingTaken
 from ygg.core.state import Gauge, HostState, Server, State
-from ygg.model import Candidate, Lane, Level, Now, Reading, Reason, ReasonCode, Trust
+from ygg.model import Candidate, HostHealth, Lane, Level, Now, Reading, Reason, ReasonCode, Trust
 
 REST_S = 60.0  #: without work for so long, a host is left alone
 SETTLE_S = 30.0  #: memory is no measure for so long after another model was loaded
-FOREIGN_SEEN = 3  #: readings in a row that must show foreign memory which is only inferred
+SEEN = 3  #: readings in a row that must show more, or less, than the loaded models took before
+DIP = 0.02  #: share of the card by which a reading may fall and still be believed at once
+FORGETS = 0.005 / 60  #: share of the card per second by which what they took is forgotten
 UNLOAD_S = 30.0  #: between two attempts to free memory
 
 
@@ -45,11 +47,12 @@ def taken(state: State, event: ReadingTaken, now: Now) -> list[Effect]:
 
 def _measure(host: HostState, reading: Reading, now: Now) -> list[Effect]:
     gauge = host.gauge
+    since = min(now.mono - gauge.at, host.host.telemetry.fresh_s)
     gauge.reading, gauge.at, gauge.error = reading, now.mono, ""
     gauge.streak += 1
     gauge.lost = gauge.lost and gauge.streak < limits.PROVEN
     _feel(host, now)
-    return _weigh(host, now)
+    return _weigh(host, since, now)
 
 
 def _feel(host: HostState, now: Now) -> None:
@@ -67,8 +70,9 @@ def _feel(host: HostState, now: Now) -> None:
         gauge.cool_since = None
 
 
-def _weigh(host: HostState, now: Now) -> list[Effect]:
-    """Level, fullness and foreign memory; a note when the level changed."""
+def _weigh(host: HostState, since: float, now: Now) -> list[Effect]:
+    """Level, fullness and foreign memory, `since` seconds after the last reading; a note when the level
+    changed."""
     gauge, rule = host.gauge, host.host.pressure
     memory = pressure.memory_of(gauge.reading.devices) if gauge.reading else None
     if memory is None:
@@ -76,7 +80,7 @@ def _weigh(host: HostState, now: Now) -> list[Effect]:
     before = gauge.level
     gauge.level = pressure.level_of(memory.percent, rule, before)
     gauge.full = pressure.full(memory.percent, rule, gauge.full)
-    gauge.foreign_mb = _foreign(host, memory, now)
+    gauge.foreign_mb = _foreign(host, memory, since, now)
     if before is gauge.level or (before is None and gauge.level is Level.LOW):
         return []
     name = host.host.name
@@ -84,7 +88,7 @@ def _weigh(host: HostState, now: Now) -> list[Effect]:
     return [Note(Reason(ReasonCode.LIMIT, text, name))]
 
 
-def _foreign(host: HostState, memory: pressure.Memory, now: Now) -> float:
+def _foreign(host: HostState, memory: pressure.Memory, since: float, now: Now) -> float:
     """MiB that are not the model servers'."""
     gauge = host.gauge
     assert gauge.reading is not None
@@ -97,22 +101,31 @@ def _foreign(host: HostState, memory: pressure.Memory, now: Now) -> float:
     )
     if named is not None:
         return named
+    if any(s.loaded is None for s in servers):
+        return 0.0  # nothing tells what should be in memory
     if now.mono - max(s.loaded_at for s in servers) < SETTLE_S:
         return gauge.foreign_mb
-    return _learned_foreign(host, memory)
+    return _learned_foreign(host, memory, since)
 
 
-def _learned_foreign(host: HostState, memory: pressure.Memory) -> float:
-    """What is used beyond the least the same loaded models ever took, once it was seen often enough."""
+def _learned_foreign(host: HostState, memory: pressure.Memory, seconds: float) -> float:
+    """What is used beyond what the same loaded models took before, once it was seen often enough.
+
+    The expectation falls to what was seen leaner several times in a row and slowly forgets: one that was
+    learned too low would else count our own memory as foreign for ever."""
     gauge, key = host.gauge, loaded_models(host)
     expected = gauge.footprints.get(key)
     if expected is None:
         expected = _sizes(host, key) or memory.used_mb
-    gauge.footprints[key] = min(expected, memory.used_mb)
-    beyond = max(0.0, memory.used_mb - expected)
+    expected += FORGETS * memory.total_mb * seconds
+    beyond = memory.used_mb - expected
+    lean = beyond < -DIP * memory.total_mb
+    gauge.lean_seen = gauge.lean_seen + 1 if lean else 0
+    learns = beyond < 0 and (not lean or gauge.lean_seen >= SEEN)
+    gauge.footprints[key] = memory.used_mb if learns else expected
     much = beyond >= host.host.pressure.foreign_from / 100 * memory.total_mb
     gauge.foreign_seen = gauge.foreign_seen + 1 if much else 0
-    return beyond if not much or gauge.foreign_seen >= FOREIGN_SEEN else gauge.foreign_mb
+    return max(0.0, beyond) if not much or gauge.foreign_seen >= SEEN else gauge.foreign_mb
 
 
 def _sizes(host: HostState, models: Iterable[str]) -> float | None:
@@ -160,7 +173,10 @@ def know_loaded(server: Server | None, models: Iterable[str] | None, now: Now) -
 def checked(state: State, event: HostChecked, now: Now) -> None:
     """A health check tells of loaded models too."""
     host = state.hosts.get(event.host)
-    know_loaded(host.servers.get(event.endpoint) if host else None, event.health.loaded, now)
+    server = host.servers.get(event.endpoint) if host else None
+    if server is not None and event.health.health is not HostHealth.UP:
+        server.loaded = None
+    know_loaded(server, event.health.loaded, now)
 
 
 def expect_loaded(state: State, candidate: Candidate, now: Now) -> None:
@@ -217,6 +233,7 @@ def watch_new(state: State, measured: Iterable[str], now: Now) -> list[Effect]:
     for host in state.hosts.values():
         if (host.host.name in names) != host.gauge.measured:
             host.gauge = Gauge(measured=host.host.name in names)
+            host.limit, host.limit_text = host.host.slots, ""
     fresh = [h for h in state.hosts.values() if h.gauge.measured and not h.gauge.watching]
     return [_watch(state, host, now) for host in fresh if not host.removed]
 

@@ -70,7 +70,8 @@ class Gauge:
     hot: bool = False  #: too hot for a new start
     cool_since: float | None = None
     foreign_mb: float = 0.0
-    foreign_seen: int = 0  #: readings in a row that showed learned foreign memory
+    foreign_seen: int = 0  #: readings in a row that showed more than the loaded models took before
+    lean_seen: int = 0  #: readings in a row that showed less
     footprints: dict[frozenset[str], float] = field(default_factory=dict)
     unload_at: float = 0.0  #: no further attempt to free memory before this
 
