@@ -23,6 +23,7 @@ from ygg.model import (
     Holds,
     Lane,
     LogRow,
+    MinuteRow,
     NewTask,
     OutcomeKind,
     Priority,
@@ -132,7 +133,12 @@ class Queue(Protocol):
         ...
 
     def prune(self, now_ms: int, limit: int = 500) -> Awaitable[int]:
-        """Delete up to `limit` ended tasks past their retention, with results and event logs."""
+        """Delete up to `limit` ended tasks past their retention, with results and event logs, and up to
+        `limit` minutes older than `model.history.KEPT_MS`. How many went."""
+        ...
+
+    def record_minutes(self, rows: Sequence[MinuteRow]) -> Awaitable[None]:
+        """Keep what hosts did in a minute. A row of the same host and minute is replaced."""
         ...
 
     def hold(self, host: str | None, held: bool) -> Awaitable[None]:
@@ -192,6 +198,11 @@ class Archive(Protocol):
 
     def ahead(self, task: Task, lanes: Sequence[Lane], limit: int) -> Awaitable[int]:
         """How many queued tasks of `lanes` rank before `task` by (priority, seq), counted to `limit`."""
+        ...
+
+    def minutes(self, host: str | None, since_ms: int) -> Awaitable[list[MinuteRow]]:
+        """What this host, or with None every one, did in the minutes that began at `since_ms` or later;
+        by minute, then host."""
         ...
 
 

@@ -15,7 +15,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from tests.builders import claim_of, end_of, new_task
 from tests.stores.audit import audit
 from ygg.errors import YggError
-from ygg.model import Lane, Priority, ReasonCode, State, Task
+from ygg.model import Lane, MinuteRow, Priority, ReasonCode, State, Task
+from ygg.model.history import KEPT_MS
 from ygg.ports import Filter
 from ygg.stores.memory import MemoryStore
 from ygg.stores.sqlite import SqliteStore, open_store
@@ -118,6 +119,16 @@ class TwoStores(RuleBasedStateMachine):
     def promote(self, ms: int) -> None:
         self.now += ms
         self.both("promote", self.now)
+
+    @rule(host=st.sampled_from("ab"), age=st.integers(0, 50), waiting=st.integers(0, 9))
+    def record(self, host: str, age: int, waiting: int) -> None:
+        row = MinuteRow(host, self.now - KEPT_MS + age, 12, 2, 2, 1.5, waiting, used_share=0.25)
+        self.both("record_minutes", [row])
+
+    @rule(limit=st.integers(1, 3))
+    def prune(self, limit: int) -> None:
+        self.both("prune", self.now, limit)
+        self.both("minutes", None, 0)
 
     @rule()
     def crash(self) -> None:

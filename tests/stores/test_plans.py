@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import apsw
@@ -9,7 +10,7 @@ import pytest
 
 from tests.builders import new_task
 from ygg.model import Priority
-from ygg.stores.sqlite import open_store, verbs
+from ygg.stores.sqlite import minutes, open_store, verbs
 from ygg.stores.sqlite.reader import AHEAD
 
 NOW = 1_800_000_000_000
@@ -22,6 +23,8 @@ PLANS = {
     "next deadline": (verbs.NEXT_DEADLINE, "USING INDEX deadline (deadline_ms>?)"),
     "orphans": (verbs.ORPHANS, "USING COVERING INDEX processing"),
     "prunable": (verbs.PRUNABLE, "USING INDEX expiry (expires_ms>? AND expires_ms<?)"),
+    "minutes": (minutes.SINCE, "SEARCH minutes USING PRIMARY KEY (minute_ms>?)"),
+    "old minutes": (minutes.OLD, "SEARCH minutes USING PRIMARY KEY (minute_ms<?)"),
     "ahead": (AHEAD, "USING COVERING INDEX claim (lane=? AND priority<?)"),
 }
 
@@ -43,8 +46,9 @@ async def test_the_plan_uses_its_index(
     if analyzed:
         database.execute("ANALYZE")
     sql, expected = PLANS[name]
-    values = [1] * max(sql.count("?"), 1) if "?1" not in sql else [1] * 4
-    rows = database.execute(f"EXPLAIN QUERY PLAN {sql}", values if "?" in sql else ())
+    numbered = {int(n) for n in re.findall(r"\?(\d)", sql)}
+    values = [1] * max(numbered, default=sql.count("?"))
+    rows = database.execute(f"EXPLAIN QUERY PLAN {sql}", values)
     steps = [row[3] for row in rows]
     assert any(expected in step for step in steps), steps
     tasks = [s for s in steps if "tasks" in s]

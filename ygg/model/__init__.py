@@ -7,6 +7,7 @@ epoch), `_s` are seconds. `None` always means "not known" or "not set", never ze
 from __future__ import annotations
 
 from ygg.model.calls import Call, CallLimits, Counts, Health
+from ygg.model.history import MinuteRow
 from ygg.model.places import (
     Candidate,
     Endpoint,
@@ -85,6 +86,7 @@ __all__ = [
     "Lane",
     "Level",
     "LogRow",
+    "MinuteRow",
     "NewTask",
     "Now",
     "Operation",

@@ -30,6 +30,7 @@ from ygg.model import (
     Holds,
     Lane,
     LogRow,
+    MinuteRow,
     NewTask,
     Priority,
     Promoted,
@@ -40,6 +41,7 @@ from ygg.model import (
     Submitted,
     Task,
 )
+from ygg.model.history import KEPT_MS
 from ygg.ports import Filter
 
 _OVERRIDDEN = (State.QUEUED, State.SCHEDULED, State.BLOCKED, State.FAILED)
@@ -59,6 +61,7 @@ class MemoryStore:
         self._read: set[str] = set()
         self._next_seq = 1
         self._held: set[str | None] = set()
+        self._minutes: dict[tuple[int, str], MinuteRow] = {}
         self._closed = False
 
     def reopened(self) -> MemoryStore:
@@ -73,6 +76,7 @@ class MemoryStore:
             "_read",
             "_next_seq",
             "_held",
+            "_minutes",
         ):
             setattr(fresh, name, getattr(self, name))
         self._closed = True
@@ -360,7 +364,14 @@ class MemoryStore:
             self._logs.pop(task_id, None)
             self._results.pop(task_id, None)
             del self._expiry[task_id]
-        return len(gone)
+        old = sorted(key for key in self._minutes if key[0] < now_ms - KEPT_MS)[:limit]
+        for key in old:
+            del self._minutes[key]
+        return len(gone) + len(old)
+
+    async def record_minutes(self, rows: Sequence[MinuteRow]) -> None:
+        self._check_open()
+        self._minutes.update({(r.minute_ms, r.host): r for r in rows})
 
     async def close(self) -> None:
         self._closed = True
@@ -393,6 +404,10 @@ class MemoryStore:
         mine, wanted = (task.priority, task.seq), set(lanes)
         better = [t for t in self._queued() if t.lane in wanted and (t.priority, t.seq) < mine]
         return min(limit, len(better))
+
+    async def minutes(self, host: str | None, since_ms: int) -> list[MinuteRow]:
+        found = [row for _, row in sorted(self._minutes.items()) if row.minute_ms >= since_ms]
+        return [row for row in found if host in (None, row.host)]
 
 
 def _past(at_ms: int | None, now_ms: int) -> bool:

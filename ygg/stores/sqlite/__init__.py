@@ -24,6 +24,7 @@ from ygg.model import (
     Holds,
     Lane,
     LogRow,
+    MinuteRow,
     NewTask,
     Priority,
     Promoted,
@@ -34,6 +35,7 @@ from ygg.model import (
 )
 from ygg.ports import Filter
 from ygg.stores.sqlite import holds as holding
+from ygg.stores.sqlite import minutes as history
 from ygg.stores.sqlite import opening
 from ygg.stores.sqlite.ledger import Ledger
 from ygg.stores.sqlite.reader import Reader
@@ -160,7 +162,13 @@ class SqliteStore:
         return self._post(lambda: self._verbs.touch_read(task_id, now_ms, keep_s))
 
     def prune(self, now_ms: int, limit: int = 500) -> Awaitable[int]:
-        return self._post(lambda: self._verbs.prune(now_ms, limit))
+        def prune() -> int:
+            return self._verbs.prune(now_ms, limit) + history.prune(self._db, now_ms, limit)
+
+        return self._post(prune)
+
+    def record_minutes(self, rows: Sequence[MinuteRow]) -> Awaitable[None]:
+        return self._post(lambda: history.record(self._db, rows))
 
     async def close(self) -> None:
         if self._lock < 0:
@@ -196,3 +204,6 @@ class SqliteStore:
 
     def ahead(self, task: Task, lanes: Sequence[Lane], limit: int) -> Awaitable[int]:
         return self._reader.ahead(task, lanes, limit)
+
+    def minutes(self, host: str | None, since_ms: int) -> Awaitable[list[MinuteRow]]:
+        return self._reader.minutes(host, since_ms)

@@ -12,9 +12,10 @@ from typing import TypeVar
 import apsw
 
 from ygg.errors import InvalidInput, NotFound, StoreError
-from ygg.model import Counts, Holds, Lane, LogRow, Priority, Result, State, Task
+from ygg.model import Counts, Holds, Lane, LogRow, MinuteRow, Priority, Result, State, Task
 from ygg.ports import Filter
 from ygg.stores.sqlite import holds as holding
+from ygg.stores.sqlite import minutes as history
 from ygg.stores.sqlite.rows import TASK_COLUMNS, fetch, parse_lane, to_log, to_result, to_task
 from ygg.stores.sqlite.writer import translate
 
@@ -90,6 +91,9 @@ class Reader:
 
     async def ahead(self, task: Task, lanes: Sequence[Lane], limit: int) -> int:
         return await self._read(lambda db: _ahead(db, task, lanes, limit))
+
+    async def minutes(self, host: str | None, since_ms: int) -> list[MinuteRow]:
+        return await self._read(lambda db: history.minutes(db, host, since_ms))
 
 
 def _get(db: apsw.Connection, task_id: str) -> Task:
