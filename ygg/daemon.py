@@ -109,7 +109,9 @@ class _Daemon:
             heart = self.heart = Heartbeat(self.notifier, scope.dispatcher)
             await stack.enter_async_context(self._services(heart.report(), heart.feed_watchdog()))
             dispatcher = scope.dispatcher
-            async with self._services(dispatcher.report_concurrency(), dispatcher.prune()):
+            async with self._services(
+                dispatcher.report_concurrency(), dispatcher.prune(), dispatcher.record_minutes()
+            ):
                 log.info("ready: %d hosts, socket %s", len(scope.config.hosts), socket)
                 heart.ready()
                 await self.stop.wait()

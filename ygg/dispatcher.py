@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from ygg.core import events as ev
 from ygg.core import explain as explaining
 from ygg.core import rates
+from ygg.core.minutes import Minutes
 from ygg.core.snapshotting import snapshot
 from ygg.errors import Draining, YggError, known_host
 from ygg.loop import CANCEL_WAIT_S, RunLoop, log
@@ -35,6 +36,7 @@ COUNTS_S = 0.5
 SNAPSHOT_S = 0.25  #: readers get a new copy at most this often
 STATUS_S = 10.0  #: concurrency status in the log
 PRUNE_S = 60.0
+LOOK_S = 5.0  #: between two looks that become a row of the minutes
 
 
 class Dispatcher(RunLoop):
@@ -211,6 +213,18 @@ class Dispatcher(RunLoop):
             h.name: {"active": len(h.running), "available_slots": h.free, "tasks": list(h.running)}
             for h in views
         }
+
+    async def record_minutes(self) -> None:
+        """Keep what each host did, minute by minute. The minute that runs when it ends is lost."""
+        minutes = Minutes()
+        while True:
+            await asyncio.sleep(LOOK_S)
+            rows = minutes.fold(self.state, self._copy().hosts, self._wall_ms())
+            try:
+                if rows:
+                    await self.queue.record_minutes(rows)
+            except YggError as error:
+                log.warning("the last minute is not kept: %s", error)
 
     async def prune(self) -> None:
         """Delete ended tasks past their retention, a small transaction at a time."""
