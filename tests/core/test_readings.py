@@ -69,7 +69,8 @@ def test_a_model_that_was_just_loaded_is_not_taken_for_a_game() -> None:
     world = measured()
     world.submit("general")
     steady(world, 40, card(10), loaded=(("main", ()),))
-    steady(world, 60, card(80), loaded=(("main", ("m",)),))
+    for used in (10, 10, 20, 40, 60, *[80] * 30):  # it is told at once, and takes a while
+        steady(world, 2, card(used), loaded=(("main", ("m",)),))
     assert limit(world) == 4
     assert world.state.hosts["a"].gauge.foreign_mb == 0
 

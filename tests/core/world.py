@@ -82,6 +82,7 @@ class World:
         self.state = State()
         self.mono = 1000.0
         self.rows: dict[str, Task] = {}
+        self.submitted = 0
         self.todo: deque[fx.Effect] = deque()
         self.notes: list[fx.Note] = []
         self.started: list[str] = []  # task ids in the order of their calls
@@ -125,11 +126,12 @@ class World:
     # --- what a caller does ---------------------------------------------------------------------
 
     def submit(self, type_: str = "code", priority: int = 2, **fields: object) -> str:
-        task_id = f"t{len(self.rows) + 1}"
+        self.submitted += 1
+        task_id = f"t{self.submitted}"
         lane = fields.pop("lane", None) or Lane(type_)
         assert isinstance(lane, Lane)
         task = Task(
-            task_id, len(self.rows) + 1, 1, lane, Priority(priority), S.QUEUED, Operation.CHAT,
+            task_id, self.submitted, 1, lane, Priority(priority), S.QUEUED, Operation.CHAT,
             {"messages": []}, created_ms=self.now.wall_ms, queued_ms=self.now.wall_ms,
         )  # fmt: skip
         self.rows[task_id] = replace(task, **fields)  # type: ignore[arg-type]

@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
-from tests.mutants import api, backends, config, core, ops, ops_models, ops_service, stores, surface
+from tests.mutants import (
+    api,
+    backends,
+    config,
+    core,
+    gpu,
+    ops,
+    ops_models,
+    ops_service,
+    stores,
+    surface,
+)
 
 MUTANTS = [
     *core.MUTANTS,
+    *gpu.MUTANTS,
     *stores.MUTANTS,
     *backends.MUTANTS,
     *config.MUTANTS,

@@ -83,7 +83,7 @@ MUTANTS: list[Mutant] = [
     ),
     Mutant(
         "out of memory lowers no limit",
-        CORE + "gates.py",
+        CORE + "limits.py",
         "    host.limit -= 1\n",
         "    host.limit -= 0\n",
         (GATES,),

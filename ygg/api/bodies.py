@@ -199,6 +199,8 @@ def host_body(host: HostView, known: Host | None) -> JsonDict:
         "loaded": None if host.loaded is None else list(host.loaded),
         "slots": host.slots,
         "limit": host.limit,
+        "limit_reason": host.limit_reason or None,
+        "memory_pressure": host.level,
         "in_flight": len(host.running),
         "available_slots": host.free,
         "tasks": list(host.running),

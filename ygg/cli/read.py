@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import itemgetter
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -225,6 +226,12 @@ def _print_status(body: dict[str, Any], where: str) -> None:
     gpu = ("VRAM", "TEMP") if read else ()
     header = ("HOST", "STATE", "SLOTS", "LATENCY", *gpu, "BACKEND", "MODELS")
     output.table(header, (_host_row(h, read) for h in body["hosts"]))
+    for host in body["hosts"]:
+        if host["limit_reason"]:
+            text = (
+                f"{host['name']}: {host['limit']} of {host['slots']} slots: {host['limit_reason']}"
+            )
+            output.data(output.safe_for_terminal(text))
 
 
 def _host_row(host: dict[str, Any], read: bool) -> tuple[str, ...]:
@@ -251,8 +258,8 @@ def _gpu(gpus: list[dict[str, Any]]) -> tuple[str, str]:
         if g["used_mb"] is not None and g["total_mb"]
     ]
     heat = [(g["temperature_c"], g["limit_c"]) for g in gpus if g["temperature_c"] is not None]
-    share, level = max(memory, default=(None, None))
-    degrees, limit = max(heat, default=(None, None))
+    share, level = max(memory, key=itemgetter(0), default=(None, None))
+    degrees, limit = max(heat, key=itemgetter(0), default=(None, None))
     vram = "--" if share is None else f"{share:.0%} {level or ''}".rstrip()
     most = "" if limit is None else f"/{limit:.0f}"
     return vram, "--" if degrees is None else f"{degrees:.0f}{most}°C"

@@ -6,12 +6,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from heapq import nsmallest
 
-from ygg.core import gates, rates, routing
+from ygg.core import gates, limits, rates, routing
 from ygg.core.explain import pace, why_waiting
 from ygg.core.ranking import rank
 from ygg.core.state import HostState, Running, State
 from ygg.model import (
     Counts,
+    Device,
+    GpuView,
     Head,
     HostHealth,
     HostView,
@@ -21,6 +23,7 @@ from ygg.model import (
     RunningView,
     Snapshot,
     Streamed,
+    Trust,
     WaitingView,
 )
 
@@ -97,8 +100,49 @@ def host_view(host: HostState, now: Now) -> HostView:
         version=info.version if info else None,
         backend="+".join(e.backend for e in host.host.endpoints),
         models=info.models if info and info.models is not None else host.host.models,
-        loaded=info.loaded if info else None,
+        loaded=_loaded(host),
+        gpus=_gpus(host, now),
+        limit_reason=host.limit_text,
+        level=host.gauge.level.name if host.gauge.level is not None else None,
     )
+
+
+def _loaded(host: HostState) -> tuple[str, ...] | None:
+    """Models in memory on any of its servers; None when none of them tells."""
+    known = [s.loaded for s in host.servers.values() if s.loaded is not None]
+    return tuple(sorted(frozenset[str]().union(*known))) if known else None
+
+
+def _gpus(host: HostState, now: Now) -> tuple[GpuView, ...]:
+    """The newest reading card by card; none once it says nothing any more."""
+    gauge = host.gauge
+    trust = limits.trust(host, now)
+    if gauge.reading is None or trust is Trust.UNKNOWN:
+        return ()
+    age, level = now.mono - gauge.at, gauge.level.name if gauge.level is not None else None
+    return tuple(
+        GpuView(
+            index=d.index,
+            name=d.name,
+            used_mb=None if d.total_mb is None or d.free_mb is None else d.total_mb - d.free_mb,
+            total_mb=d.total_mb,
+            level=level,
+            temperature_c=d.temperature_c,
+            limit_c=_limit_c(d),
+            power_w=d.power_w,
+            age_s=round(age, 1),
+            stale=trust is not Trust.FRESH,
+            utilization=d.utilization,
+        )
+        for d in gauge.reading.devices
+    )
+
+
+def _limit_c(device: Device) -> float | None:
+    """Where the card slows itself down, as it tells."""
+    if device.max_c is not None or device.temperature_c is None or device.margin_c is None:
+        return device.max_c
+    return device.temperature_c + device.margin_c
 
 
 _ORDER = (HostHealth.UNAUTHORIZED, HostHealth.DOWN, HostHealth.UNKNOWN, HostHealth.UP)

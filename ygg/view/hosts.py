@@ -73,12 +73,15 @@ def state_of(canvas: Canvas, host: HostView) -> tuple[str, str, str]:
         return g.unsure, "not checked yet", "dim"
     if host.busy_until_ms is not None:
         return g.warn, "busy", "warn"
+    if not host.limit and host.limit_reason:
+        return g.warn, "no new starts", "critical"
     return (g.warn, "", "warn") if host.limit < host.slots else (g.up, "up", "")
 
 
 def _trouble(canvas: Canvas, host: HostView) -> str:
     """Why, and until when, as far as it is known."""
-    text = f": {host.health_text}" if host.health_text else ""
+    why = host.health_text or ("" if host.limit else host.limit_reason)
+    text = f": {why}" if why else ""
     if host.busy_until_ms is not None and host.busy_until_ms > canvas.snapshot.at_ms:
         text += f", {duration((host.busy_until_ms - canvas.snapshot.at_ms) / 1000)} more"
     return text

@@ -77,7 +77,7 @@ def _host_details(canvas: Canvas, host: HostView) -> list[Row]:
     _, word, _ = hosts.state_of(canvas, host)
     pairs = [
         ("state", " ".join(filter(None, (word or "up", host.health_text)))),
-        ("slots", f"{len(host.running)} busy, {host.limit} of {host.slots} in use"),
+        ("slots", _slots(host)),
         ("server", f"{host.backend} {host.version or ''}".rstrip()),
         ("latency", None if host.latency_ms is None else f"{host.latency_ms:.0f} ms"),
         ("checked", checked),
@@ -87,6 +87,11 @@ def _host_details(canvas: Canvas, host: HostView) -> list[Row]:
         ("tasks", ", ".join(host.running) or "none"),
     ]
     return _pairs(canvas, host.name, pairs)
+
+
+def _slots(host: HostView) -> str:
+    why = f": {host.limit_reason}" if host.limit_reason else ""
+    return f"{len(host.running)} busy, {host.limit} of {host.slots} in use{why}"
 
 
 def _gpu(canvas: Canvas, gpu: GpuView) -> str:

@@ -1,0 +1,159 @@
+"""Bugs planted in what readings do: heat, pressure, limits, who is watched."""
+
+from __future__ import annotations
+
+from tests.mutants.mutant import Mutant
+
+CORE = "ygg/core/"
+HEAT, PRESSURE = "tests/core/test_heat.py", "tests/core/test_pressure.py"
+LIMITS, READINGS = "tests/core/test_limits.py", "tests/core/test_readings.py"
+
+MUTANTS = [
+    Mutant(
+        "levels have no hysteresis",
+        CORE + "pressure.py",
+        "before is not None and before >= step",
+        "False",
+        (PRESSURE,),
+    ),
+    Mutant(
+        "a full card is used again at once",
+        CORE + "pressure.py",
+        "(rule.hysteresis if before else 0.0)",
+        "0.0",
+        (PRESSURE,),
+    ),
+    Mutant(
+        "a cooled card is used again at once",
+        CORE + "readings.py",
+        "now.mono - gauge.cool_since < rule.hold_s",
+        "False",
+        (LIMITS,),
+    ),
+    Mutant(
+        "a stale reading is trusted",
+        CORE + "limits.py",
+        "return Trust.FRESH if age <= telemetry.fresh_s else Trust.STALE",
+        "return Trust.FRESH",
+        (LIMITS,),
+    ),
+    Mutant(
+        "an old reading is trusted for ever",
+        CORE + "limits.py",
+        "if age > telemetry.stale_s:",
+        "if False:",
+        (LIMITS,),
+    ),
+    Mutant(
+        "one reading ends a loss",
+        CORE + "limits.py",
+        "PROVEN = 3",
+        "PROVEN = 1",
+        (LIMITS,),
+    ),
+    Mutant(
+        "limits rise at once",
+        CORE + "limits.py",
+        "host.regain_at is not None and host.regain_at > now.mono",
+        "False",
+        (LIMITS,),
+    ),
+    Mutant(
+        "limits rise in one leap",
+        CORE + "limits.py",
+        "        host.limit += 1\n",
+        "        host.limit = most.slots\n",
+        (LIMITS,),
+    ),
+    Mutant(
+        "foreign memory counts as ours",
+        CORE + "pressure.py",
+        "sum(p.used_mb for p in processes if is_server(p.name, telemetry))",
+        "sum(p.used_mb for p in processes)",
+        (PRESSURE, READINGS),
+    ),
+    Mutant(
+        "our own models count as foreign memory",
+        CORE + "pressure.py",
+        "return max(0.0, memory.used_mb - ours)",
+        "return memory.used_mb",
+        (PRESSURE, READINGS),
+    ),
+    Mutant(
+        "a model that was just loaded counts as foreign memory",
+        CORE + "readings.py",
+        "< SETTLE_S:",
+        "< 0:",
+        (READINGS,),
+    ),
+    Mutant(
+        "what was learned too low stays for ever",
+        CORE + "readings.py",
+        "FORGETS = 0.005 / 60",
+        "FORGETS = 0",
+        (READINGS,),
+    ),
+    Mutant(
+        "the coolest card counts",
+        CORE + "heat.py",
+        "celsius = max(",
+        "celsius = min(",
+        (HEAT,),
+    ),
+    Mutant(
+        "a margin is taken for a temperature",
+        CORE + "heat.py",
+        "if device.margin_c is not None:",
+        "if False:",
+        (HEAT,),
+    ),
+    Mutant(
+        "the power cap counts as a slowdown",
+        "ygg/model/telemetry.py",
+        "return bool((self.reasons or 0) & SLOWED)",
+        "return bool((self.reasons or 0) & (SLOWED | 4))",
+        (HEAT,),
+    ),
+    Mutant(
+        "a claim under way starts on a host that got too hot",
+        CORE + "step.py",
+        "state.draining or (host.gauge.measured and host.limit == 0)",
+        "state.draining",
+        (LIMITS,),
+    ),
+    Mutant(
+        "the first start after a rest waits for no reading",
+        CORE + "gates.py",
+        "if limits.awaited(host, now):",
+        "if False:",
+        (READINGS,),
+    ),
+    Mutant(
+        "idle cards are never left alone",
+        CORE + "readings.py",
+        "now.mono - gauge.active >= REST_S",
+        "False",
+        (READINGS,),
+    ),
+    Mutant(
+        "resting hosts are not woken for work",
+        CORE + "step.py",
+        "    if state.resting:\n",
+        "    if False:\n",
+        (READINGS,),
+    ),
+    Mutant(
+        "a model in use is unloaded",
+        CORE + "readings.py",
+        "if (endpoint, model) not in in_use",
+        "if True",
+        (READINGS,),
+    ),
+    Mutant(
+        "impossible readings are believed",
+        "ygg/model/telemetry.py",
+        "not 0 <= temperature <= 130",
+        "False",
+        (LIMITS,),
+    ),
+]
