@@ -76,11 +76,11 @@ def slope(points: Sequence[Point]) -> float | None:
 
 
 def _next(percent: float, rule: PressureRule) -> tuple[str, float] | None:
-    """The first level above, and where it begins; None above all of them."""
+    """The first level above, and where it begins; None above all of them. A `stop` of 100 is none."""
     starts = (
         (Level.NORMAL.name, rule.normal),
         (Level.HIGH.name, rule.high),
         (Level.CRITICAL.name, rule.critical),
         (STOP, rule.stop),
     )
-    return next(((name, start) for name, start in starts if percent < start), None)
+    return next(((name, start) for name, start in starts if percent < start < 100), None)
