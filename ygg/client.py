@@ -216,6 +216,10 @@ class Remote:
     def pause(self, paused: bool) -> JsonDict:
         return cast("JsonDict", self._call("POST", f"/v1/queue/{'pause' if paused else 'resume'}"))
 
+    def tuning(self, host: str | None = None, *, days: int = 7) -> JsonDict:
+        given = {"days": days} | ({} if host is None else {"host": host})
+        return cast("JsonDict", self._call("GET", f"/v1/tuning?{urlencode(given)}"))
+
     def _task(self, task_id: str, rest: str = "") -> JsonDict:
         return cast("JsonDict", self._call("GET", f"/v1/tasks/{_quoted(task_id)}{rest}"))
 

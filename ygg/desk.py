@@ -68,6 +68,10 @@ class Desk(Protocol):
         """Tasks by priority and state, and whether dispatch is paused."""
         ...
 
+    def tuning(self, host: str | None = None, *, days: int = 7) -> JsonDict:
+        """Advice on the slots of one host, or of each. NotFound when it is not configured."""
+        ...
+
     def pause(self, paused: bool) -> JsonDict:
         """Start no task anywhere, or again."""
         ...

@@ -94,7 +94,7 @@ def test_thirty_minutes_are_enough() -> None:
 
 def test_a_few_readings_or_starts_decide_nothing() -> None:
     silent = {"used_share": None, "utilization": None}
-    few = advice(minutes(60, **silent), minutes(9, used_share=0.99, **LATE))
+    few = advice(minutes(60, **silent), minutes(9, used_share=0.99))
     assert (few.verdict, few.figures.memory_percent) == (Verdict.FINE, None)
     assert advice(minutes(60, started=0), minutes(9, **LATE)).verdict is Verdict.FINE
     assert advice(minutes(60), minutes(9, **IDLE)).verdict is Verdict.FINE

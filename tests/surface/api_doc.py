@@ -6,13 +6,16 @@ ids, so that the page is the same every time; a test compares it.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
+from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
 
 import httpx
 
+from tests.shell.readings import CARD, measure, past
 from tests.shell.virtual import run_virtual, until
 from tests.surface.world import Api, api
 from ygg import __version__
@@ -225,12 +228,49 @@ async def _daemon(page: _Page) -> None:
     await page.show("POST /v1/hosts/{name}/resume", "Ends it.", "/v1/hosts/surtr/resume")
 
 
+async def _readings(page: _Page) -> None:
+    page.text(
+        "## Readings\n\nMemory is in MiB, that of all cards of a host together; temperature is that of the hottest, power their"
+        " sum, use their mean. A reading that is stale is shown with its age; one that says nothing any more is null.\n"
+    )
+    home = page.api.house
+    measure(home, "surtr", CARD)
+    await asyncio.sleep(3)
+    rows = past(40, home.dispatcher._wall_ms() // 60_000 * 60_000)
+    grown = [replace(r, used_mb=6400.0 + 25 * n) for n, r in enumerate(rows)]
+    await home.store.record_minutes(grown)
+    about = (
+        "The house, then host by host: `jq .gpu`. `memory_pressure` is `LOW`, `NORMAL`, `HIGH` or `CRITICAL`; `limit` the slots "
+        "allowed now, and why they are fewer than configured; `preferred_backend` the kind of server that dispatch prefers "
+        "at this level, `bundle_size` the entry of `policies.bundle_sizes` for it; `hosts_read` counts hosts with a fresh reading."
+    )
+    await page.show("GET /v1/gpu/status", about)
+    about = (
+        "A straight line through the memory used in the last half hour, one point per minute and the newest reading: from 5 "
+        "points over 4 minutes on. `next_level` is the next level on that line, or `STOP`, where nothing new starts; null while "
+        "memory is flat, falling or not known. Models come and go in steps, which no line foretells."
+    )
+    await page.show("GET /v1/gpu/memory-forecast", about)
+    about = (
+        "What each host did, a row per minute, kept 14 days. Query: `host`, `minutes` (60; at most 1440, of one host 20160). "
+        "`running` is a mean, `waiting` the most tasks seen that could run there and found no slot, `started` the tasks that "
+        "started, `wait_ms` how long these had waited. A minute in which nothing ran, waited or changed has no row."
+    )
+    await page.show("GET /v1/history", about, "/v1/history?host=surtr&minutes=1")
+    about = (
+        "What `ygg tune` says. Query: `host`, `days` (7; 1 to 14). `advice` is `more`, `fewer`, `fine` or `unknown`; "
+        "`change` is what to change in hosts.yaml. [tuning.md](tuning.md) has the rules."
+    )
+    await page.show("GET /v1/tuning", about, "/v1/tuning?host=surtr")
+
+
 async def _write() -> str:
     async with api() as found:
         page = _Page(found)
         cancelled = await _mission(page)
         await _tasks(page, cancelled)
         await _daemon(page)
+        await _readings(page)
         page.text(FIELDS)
         return "\n".join(page.parts).replace(f'"{__version__}"', '"…"')
 

@@ -6,6 +6,7 @@ real API over pretended hosts. Ids and times differ from run to run, so the test
 
 from __future__ import annotations
 
+import asyncio
 import re
 import shlex
 import tempfile
@@ -16,6 +17,7 @@ from typing import Any
 import pytest
 import typer
 
+from tests.shell.readings import past
 from tests.surface.cli import Cli
 from tests.surface.world import served
 from ygg.cli.app import app
@@ -74,6 +76,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "hosts drain": ("ygg hosts drain fenrir",),
     "hosts probe": ("ygg hosts probe",),
     "hosts resume": ("ygg hosts resume fenrir",),
+    "tune": ("ygg tune",),
     "queue": ("ygg queue",),
     "queue pause": ("ygg queue pause",),
     "queue resume": ("ygg queue resume",),
@@ -110,6 +113,7 @@ def written() -> str:
         cli = Cli(Path(folder), patch)
         with served(cli.socket) as home:
             home.surtr.latency_s = 3600
+            asyncio.run(home.house.store.record_minutes(past(400)))
             scene = Scene(cli)
             return "\n".join([INTRO, *(_section(*c, scene) for c in commands())])
 

@@ -113,6 +113,7 @@ def build_app(handlers: Handlers) -> FastAPI:
     _async_routes(app, handlers)
     _task_routes(app, handlers)
     _daemon_routes(app, handlers)
+    _reading_routes(app, handlers)
     return app
 
 
@@ -234,6 +235,26 @@ def _daemon_routes(app: FastAPI, handlers: Handlers) -> None:
     @app.post("/v1/hosts/{host}/{verb}")
     async def hosts(host: str, verb: str) -> Response:
         return JSONResponse(await handlers.drain_host(host, _one_of(verb, "drain", "resume")))
+
+
+def _reading_routes(app: FastAPI, handlers: Handlers) -> None:
+    """What the GPUs show and showed. The first two are the mission's."""
+
+    @app.get("/v1/gpu/status")
+    async def gpu_status() -> Response:
+        return JSONResponse(await handlers.gpu_status())
+
+    @app.get("/v1/gpu/memory-forecast")
+    async def memory_forecast() -> Response:
+        return JSONResponse(await handlers.memory_forecast())
+
+    @app.get("/v1/history")
+    async def history(request: Request) -> Response:
+        return JSONResponse(await handlers.history(request.query_params))
+
+    @app.get("/v1/tuning")
+    async def tuning(request: Request) -> Response:
+        return JSONResponse(await handlers.tuning(request.query_params))
 
 
 def _one_of(verb: str, yes: str, no: str) -> bool:

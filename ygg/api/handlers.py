@@ -14,7 +14,7 @@ from typing import Any
 
 from ygg import __version__
 from ygg.api import bodies
-from ygg.api.overseeing import Overseeing
+from ygg.api.measured import Measured
 from ygg.api.queries import filter_of
 from ygg.api.schemas import NewPriority, Retry, parse
 from ygg.errors import Conflict, InvalidInput, Unavailable, YggError
@@ -27,7 +27,7 @@ ENDS_SHOWN = 60  #: recent ends that a live view gets
 PAGE = 10_000  #: tasks read at once for a retry by state
 
 
-class Handlers(Overseeing):
+class Handlers(Measured):
     """The verbs over one Control."""
 
     # --- one task ------------------------------------------------------------------------------

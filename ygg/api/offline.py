@@ -266,5 +266,8 @@ class OfflineDesk:
     def queue(self) -> JsonDict:
         return self._run(lambda h: h.queue())
 
+    def tuning(self, host: str | None = None, *, days: int = 7) -> JsonDict:
+        return self._run(lambda h: h.tuning({"host": host, "days": days}))
+
     def pause(self, paused: bool) -> JsonDict:
         return self._run(lambda h: h.pause(paused))

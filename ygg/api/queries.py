@@ -1,4 +1,4 @@
-"""The query of GET /v1/tasks -> a Filter. Every wrong value is an InvalidInput that names its key."""
+"""Queries of GET requests, checked. Every wrong value is an InvalidInput that names its key."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ from ygg.ports import Filter
 
 MAX_LIMIT = 10_000  #: tasks in one listing
 DEFAULT_LIMIT = 50
+MAX_DAYS, DEFAULT_DAYS = 14, 7  #: of the history an advice looks at
+MAX_MINUTES, MAX_MINUTES_ALL = 14 * 1440, 1440  #: of history in one answer: of one host, of all
+DEFAULT_MINUTES = 60
 _KEYS = frozenset(
     {"state", "type", "priority", "host", "label", "caller", "batch", "limit", "order"}
 )
@@ -37,6 +40,21 @@ def filter_of(query: Mapping[str, Any]) -> Filter:
         limit=whole("limit", given.get("limit", DEFAULT_LIMIT), 1, MAX_LIMIT),
         queue_order=order == "queue",
     )
+
+
+def history_of(query: Mapping[str, Any]) -> tuple[str | None, int]:
+    """Host, None for all, and how many minutes back."""
+    given = {k: v for k, v in query.items() if v is not None}
+    _only(given, frozenset({"host", "minutes"}))
+    most = MAX_MINUTES if "host" in given else MAX_MINUTES_ALL
+    return given.get("host"), whole("minutes", given.get("minutes", DEFAULT_MINUTES), 1, most)
+
+
+def tuning_of(query: Mapping[str, Any]) -> tuple[str | None, int]:
+    """Host, None for all, and how many days back."""
+    given = {k: v for k, v in query.items() if v is not None}
+    _only(given, frozenset({"host", "days"}))
+    return given.get("host"), whole("days", given.get("days", DEFAULT_DAYS), 1, MAX_DAYS)
 
 
 def states(value: str | Iterable[str]) -> tuple[State, ...]:

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 #: Commands as `--help` lists them: the daily ones first.
 ORDER = (
     "submit", "list", "show", "result", "wait", "why", "cancel", "retry", "prioritize", "status", "top",
-    "queue", "hosts", "models", "loop", "demo", "init", "doctor", "config", "backup", "service",
-    "completion",
+    "queue", "hosts", "tune", "models", "loop", "demo", "init", "doctor", "config", "backup",
+    "service", "completion",
 )  # fmt: skip
 
 
@@ -97,6 +97,6 @@ def desk(*, write: bool) -> Iterator[Desk]:
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
-for _part in ("submit", "read", "change", "queue", "hosts", "models", "top", "run", "init", "doctor",
-              "config", "backup", "service", "completion"):  # fmt: skip
+for _part in ("submit", "read", "change", "queue", "hosts", "models", "tune", "top", "run", "init",
+              "doctor", "config", "backup", "service", "completion"):  # fmt: skip
     import_module(f"ygg.cli.{_part}")  # each adds its commands
