@@ -67,7 +67,8 @@ def test_foreign_memory_is_learned_where_no_process_is_named() -> None:
 
 def test_a_model_that_was_just_loaded_is_not_taken_for_a_game() -> None:
     world = measured()
-    world.submit("general")
+    world.feed(ev.DispatchPaused(True))
+    world.submit("general")  # somebody else loads the model
     steady(world, 40, card(10), loaded=(("main", ()),))
     for used in (10, 10, 20, 40, 60, *[80] * 30):  # it is told at once, and takes a while
         steady(world, 2, card(used), loaded=(("main", ("m",)),))

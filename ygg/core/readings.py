@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ygg.core import heat, limits, pressure, routing
+from ygg.core import fitting, heat, limits, pressure, residency, routing
 from ygg.core.effects import Effect, Note, Unload, Watch
 from ygg.core.events import HostChecked, ModelUnloaded, ReadingMissed, ReadingTaken
-from ygg.core.state import Gauge, HostState, Server, State
-from ygg.model import Candidate, HostHealth, Lane, Level, Now, Reading, Reason, ReasonCode, Trust
+from ygg.core.fitting import canonical
+from ygg.core.state import Gauge, HostState, State
+from ygg.model import HostHealth, Lane, Level, Now, Reading, Reason, ReasonCode, Trust
 
 REST_S = 60.0  #: without work for so long, a host is left alone
 SETTLE_S = 30.0  #: memory is no measure for so long after another model was loaded
@@ -37,7 +38,7 @@ def taken(state: State, event: ReadingTaken, now: Now) -> list[Effect]:
         text = f"{event.host}: impossible reading dropped: {fault}"
         return [Note(Reason(ReasonCode.LIMIT, text, event.host), level="WARNING")]
     for endpoint, models in event.reading.loaded or ():
-        know_loaded(host.servers.get(endpoint), models, now)
+        _told(state, host, endpoint, models, now)
     if not event.reading.devices or not host.gauge.watching:
         return []
     state.retime = True
@@ -156,34 +157,20 @@ def _adjusted(state: State, host: HostState, now: Now) -> list[Effect]:
 # --- memory ---------------------------------------------------------------------------------------
 
 
-def canonical(model: str) -> str:
-    """Ollama's `name` and `name:latest` are one model."""
-    return model.removesuffix(":latest")
-
-
-def know_loaded(server: Server | None, models: Iterable[str] | None, now: Now) -> None:
-    """Take over which models a server has in memory."""
-    if server is None or models is None:
-        return
-    found = frozenset(canonical(m) for m in models)
-    if found != server.loaded:
-        server.loaded, server.loaded_at = found, now.mono
+def _told(
+    state: State, host: HostState, endpoint: str, models: Iterable[str] | None, now: Now
+) -> None:
+    found = None if models is None else frozenset(canonical(m) for m in models)
+    residency.told(state, host, endpoint, found, now)
 
 
 def checked(state: State, event: HostChecked, now: Now) -> None:
-    """A health check tells of loaded models too."""
+    """A health check tells of loaded models too; of a server that is down nothing is known."""
     host = state.hosts.get(event.host)
-    server = host.servers.get(event.endpoint) if host else None
-    if server is not None and event.health.health is not HostHealth.UP:
-        server.loaded = None
-    know_loaded(server, event.health.loaded, now)
-
-
-def expect_loaded(state: State, candidate: Candidate, now: Now) -> None:
-    """A call loads its model, whether the server tells or not."""
-    server = state.hosts[candidate.host].servers.get(candidate.endpoint)
-    if server is not None and candidate.model and server.loaded is not None:
-        know_loaded(server, {*server.loaded, candidate.model}, now)
+    if host is None:
+        return
+    if event.health.health is not HostHealth.UP or event.health.loaded is not None:
+        _told(state, host, event.endpoint, event.health.loaded, now)
 
 
 def loaded_models(host: HostState) -> frozenset[str]:
@@ -198,11 +185,7 @@ def _relieve(state: State, host: HostState, now: Now) -> list[Effect]:
         return []
     gauge.unload_at = now.mono + UNLOAD_S
     name = host.host.name
-    in_use = {
-        (r.call.candidate.endpoint, canonical(r.call.candidate.model))
-        for r in state.running.values()
-        if r.call.candidate.host == name
-    }
+    in_use = fitting.in_use(state, host)
     return [
         Unload(name, endpoint, model)
         for endpoint, server in host.servers.items()
@@ -218,7 +201,8 @@ def unloaded(state: State, event: ModelUnloaded, now: Now) -> list[Effect]:
     if server is None:
         return []
     if event.done:
-        know_loaded(server, (server.loaded or frozenset()) - {event.model}, now)
+        server.loaded = (server.loaded or frozenset()) - {event.model}
+        server.loaded_at = now.mono
     how = "unloaded to free memory" if event.done else f"could not be unloaded {event.message}"
     text = f"{event.host}: {event.model} {how}".rstrip()
     return [Note(Reason(ReasonCode.HOST_PRESSED, text, event.host))]

@@ -19,6 +19,7 @@ from ygg.model import (
     HostView,
     Lane,
     Now,
+    Priority,
     ReasonCode,
     RunningView,
     Snapshot,
@@ -178,10 +179,11 @@ def _waiting(state: State, now: Now) -> tuple[WaitingView, ...]:
         return rank(head, state.policy)
 
     heads = nsmallest(NEXT_UP, state.where.values(), key=key)
-    lanes = {h.lane: _Lane(state, h.lane, now) for h in heads}
+    places = dict.fromkeys((h.lane, h.priority) for h in heads)
+    lanes = {place: _Lane(state, *place, now) for place in places}
     views, before = [], list[_Lane]()
     for head in heads:
-        lane = lanes[head.lane]
+        lane = lanes[head.lane, head.priority]
         ahead = sum(lane is other or bool(lane.hosts & other.hosts) for other in before)
         before.append(lane)
         views.append(
@@ -198,10 +200,10 @@ def _waiting(state: State, now: Now) -> tuple[WaitingView, ...]:
 
 
 class _Lane:
-    """What the waiting tasks of one lane share."""
+    """What the waiting tasks of one lane and priority share."""
 
-    def __init__(self, state: State, lane: Lane, now: Now) -> None:
-        self.reason = why_waiting(state, lane, now)
+    def __init__(self, state: State, lane: Lane, priority: Priority, now: Now) -> None:
+        self.reason = why_waiting(state, lane, priority, now)
         self.hosts = {c.host for c in routing.all_candidates(state, lane)}
         flows = self.reason.code in (ReasonCode.NEXT, ReasonCode.HOST_FULL)
         self._pace = pace(state, lane) if flows else None

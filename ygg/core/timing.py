@@ -6,7 +6,7 @@ checks. `wake` asks for one Ticked at the earliest of them; an idle dispatcher w
 
 from __future__ import annotations
 
-from ygg.core import dispatching, gates, readings
+from ygg.core import dispatching, gates, readings, residency
 from ygg.core.effects import CheckHost, Effect, Finish, ListLanes, Promote, WakeAt
 from ygg.core.state import State
 from ygg.model import Now
@@ -27,6 +27,7 @@ def due(state: State, now: Now) -> list[Effect]:
     if state.poll_at <= now.mono:
         state.poll_at = now.mono + state.policy.poll_s
         state.forget_idle_lanes()
+        residency.forget(state)
         effects += [ListLanes(), *readings.rest(state, now)]
     effects += readings.follow(state, now)
     effects += _due_hosts(state, now)
@@ -83,6 +84,8 @@ def _hosts_change(state: State, now: Now) -> float:
         for server in host.servers.values():
             if not server.checking:
                 times.append(server.check_at)
+            if server.swap_to and server.held_until > now.mono:
+                times.append(server.held_until)
             if server.busy_until > now.mono:
                 times.append(server.busy_until)
             elif server.busy_times and (calm := gates.calm_at(server, state.policy)) > now.mono:
