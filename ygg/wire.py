@@ -7,6 +7,7 @@ the store outside, the backends and the calls inside. Whatever ends it, calls en
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -20,12 +21,14 @@ if TYPE_CHECKING:
     from ygg.config import Config
     from ygg.desk import Desk
     from ygg.dispatcher import Dispatcher
-    from ygg.ports import Backend, Backends
+    from ygg.ports import Backend, Backends, Probe, Probes
+    from ygg.probes.login import HostKey as HostKey
     from ygg.stores.sqlite import SqliteStore
     from ygg.stores.sqlite.reading import Progress as Progress
     from ygg.stores.sqlite.reading import StoreFacts as StoreFacts
 
 DATABASE = "ygg.db"
+KNOWN_HOSTS = "known_hosts"  #: in the state directory: host keys that `ygg hosts trust` wrote
 T = TypeVar("T")
 
 
@@ -63,6 +66,47 @@ async def close_backends(backends: Backends) -> None:
     await asyncio.gather(*(b.close() for b in backends.values()), return_exceptions=True)
 
 
+def build_probes(
+    hosts: Iterable[Host], known_hosts: Path | None = None
+) -> dict[str, tuple[Probe, ...]]:
+    """What takes readings of each host. Call inside the event loop that will use them. `known_hosts`:
+    ygg's own file, by default that of the state directory."""
+    from ygg import paths
+    from ygg.probes import building
+
+    file = known_hosts or paths.state_dir(os.environ) / KNOWN_HOSTS
+    return {h.name: building.build(h, os.environ, file, _OllamaServer) for h in hosts}
+
+
+async def close_probes(probes: Probes) -> None:
+    """All at once; none waits for a driver or a machine that hangs."""
+    every = (probe for of_host in probes.values() for probe in of_host)
+    await asyncio.gather(*(probe.close() for probe in every), return_exceptions=True)
+
+
+class _OllamaServer:
+    """What the probe of loaded models asks."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        from ygg.backends.http import Http
+
+        self._http = Http(endpoint)
+
+    async def loaded(self, limit_s: float) -> tuple[str, ...] | None:
+        from ygg.ports import CallFailed
+
+        try:
+            models = (await self._http.get("/api/ps", limit_s)).data.get("models")
+        except CallFailed:
+            return None
+        if not isinstance(models, list):
+            return None
+        return tuple(str(m["name"]) for m in models if isinstance(m, dict) and "name" in m)
+
+    async def close(self) -> None:
+        await self._http.close()
+
+
 def open_store(
     database: Path,
     config: Config,
@@ -88,9 +132,11 @@ class Scope:
     dispatcher: Dispatcher
     config: Config
     hurry: asyncio.Event  #: set it to cut the drain short
+    known_hosts: Path | None = None
 
     async def reload(self, config: Config) -> None:
-        """Use another configuration from now on; calls under way keep their connections."""
+        """Use another configuration from now on; calls under way keep their connections, and hosts that
+        stay as they are their probes."""
         old = dict(self.dispatcher.backends)
         keep = {
             (h.name, e.name): old[h.name, e.name]
@@ -105,11 +151,29 @@ class Scope:
             if (h.name, e.name) not in keep
         ]
         backends = keep | {(h.name, e.name): backend(e, h.name) for h, e in fresh}
+        probes, unused = self._probes(config)
         self.config = config
         self.dispatcher.queue.keep_for(config.policy.retention_s)
-        self.dispatcher.own(tuple(config.hosts.values()), config.types, config.policy, backends)
+        hosts = tuple(config.hosts.values())
+        self.dispatcher.own(hosts, config.types, config.policy, backends, probes)
         gone = {key: b for key, b in old.items() if b not in keep.values()}
         self.dispatcher.retire(gone)
+        await close_probes(unused)
+
+    def _probes(self, config: Config) -> tuple[Probes, Probes]:
+        """The probes of another configuration, and those of this one that it does not use."""
+        old, before = self.dispatcher.probes, self.config.hosts
+        stay = {n for n, h in config.hosts.items() if n in before and _reads_alike(before[n], h)}
+        changed = [h for n, h in config.hosts.items() if n not in stay]
+        kept = {n: probes for n, probes in old.items() if n in stay}
+        unused = {n: probes for n, probes in old.items() if n not in stay}
+        return kept | build_probes(changed, self.known_hosts), unused
+
+
+def _reads_alike(old: Host, new: Host) -> bool:
+    """Whether the probes of a host may stay."""
+    same = (old.kind, old.telemetry, old.endpoints) == (new.kind, new.telemetry, new.endpoints)
+    return same and all(e.api_key_file is None for e in new.endpoints)
 
 
 def _unchanged(old: Endpoint, new: Endpoint) -> bool:
@@ -135,16 +199,19 @@ async def running(
     try:
         dispatcher = Dispatcher(store, store, checked=checked, on_fatal=on_fatal)
         backends = build_backends(config.hosts.values())
+        known_hosts = database.parent / KNOWN_HOSTS
+        probes = build_probes(config.hosts.values(), known_hosts)
         hurry = asyncio.Event()
         try:
             hosts = tuple(config.hosts.values())
-            await dispatcher.start(hosts, config.types, config.policy, backends)
-            scope = Scope(dispatcher, config, hurry)
+            await dispatcher.start(hosts, config.types, config.policy, backends, probes)
+            scope = Scope(dispatcher, config, hurry, known_hosts)
             try:
                 yield scope
             finally:
                 await dispatcher.drain(scope.config.policy.drain_s, hurry)
         finally:
+            await close_probes(dispatcher.probes or probes)
             await close_backends(dispatcher.backends or backends)
     finally:
         await store.close()
@@ -152,8 +219,6 @@ async def running(
 
 def desk(*, socket: str | None, config: str | None, write: bool) -> Desk:
     """The running daemon, or with none the database itself (`write` takes its lock)."""
-    import os
-
     from ygg.client import connect
 
     remote = connect(socket, os.environ)
@@ -162,8 +227,6 @@ def desk(*, socket: str | None, config: str | None, write: bool) -> Desk:
 
 def offline_desk(config_path: str | None, *, write: bool) -> Desk:
     """A desk on the database, for when no daemon runs. Writing takes the lock; reading does not."""
-    import os
-
     from ygg import paths
     from ygg.api.offline import OfflineDesk, Opened
     from ygg.config import load_found
