@@ -8,6 +8,7 @@ from tests.mutants import (
     config,
     core,
     gpu,
+    history,
     ops,
     ops_models,
     ops_service,
@@ -18,6 +19,7 @@ from tests.mutants import (
 MUTANTS = [
     *core.MUTANTS,
     *gpu.MUTANTS,
+    *history.MUTANTS,
     *stores.MUTANTS,
     *backends.MUTANTS,
     *config.MUTANTS,

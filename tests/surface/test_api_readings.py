@@ -125,6 +125,8 @@ def test_a_reading_that_grows_old_is_stale_and_then_gone() -> None:
         surtr = found["hosts"][0]
         assert (surtr["fresh"], surtr["stale"], found["hosts_read"]) == (False, True, 0)
         assert (surtr["memory_used_percent"], surtr["age_s"]) == (60, pytest.approx(15, abs=3))
+        told = (await api.get("/v1/gpu/memory-forecast"))["hosts"][0]
+        assert (told["memory_used_percent"], told["basis"]["samples"]) == (None, 0)
         await asyncio.sleep(30)
         surtr = (await gpu(api))["hosts"][0]
         assert (surtr["stale"], surtr["memory_pressure"], surtr["age_s"]) == (False, None, None)

@@ -1,0 +1,283 @@
+"""Planted bugs in the minutes, the advice, the forecast and what tells of them."""
+
+from __future__ import annotations
+
+from tests.mutants.mutant import Mutant
+
+MINUTES, TUNING = "tests/core/test_minutes.py", "tests/core/test_tuning.py"
+FORECAST, CONTRACT = "tests/core/test_forecast.py", "tests/contract/test_minutes.py"
+MIGRATION, SHELL = "tests/stores/test_migration.py", "tests/shell/test_minutes.py"
+API, CLI = "tests/surface/test_api_readings.py", "tests/surface/test_cli_tune.py"
+
+MUTANTS = [
+    # --- minutes
+    Mutant(
+        "a start is counted at every look",
+        "ygg/core/minutes.py",
+        "if start not in self._counted:",
+        "if True:",
+        (MINUTES,),
+    ),
+    Mutant(
+        "an idle house writes a row per minute",
+        "ygg/core/minutes.py",
+        "if r.worked or _looks(r) != _looks(self._last.get(r.host))",
+        "if True",
+        (MINUTES, SHELL),
+    ),
+    Mutant(
+        "an idle host that changed has no row",
+        "ygg/core/minutes.py",
+        "if r.worked or _looks(r) != _looks(self._last.get(r.host))",
+        "if r.worked",
+        (MINUTES,),
+    ),
+    Mutant(
+        "stale readings become history",
+        "ygg/core/minutes.py",
+        "fresh = [g for g in host.gpus if not g.stale]",
+        "fresh = list(host.gpus)",
+        (MINUTES,),
+    ),
+    Mutant(
+        "tasks wait for a host with an open slot",
+        "ygg/core/minutes.py",
+        "waiting[host.name] if full else 0",
+        "waiting[host.name]",
+        (MINUTES,),
+    ),
+    Mutant(
+        "tasks of a paused queue wait for a slot",
+        "ygg/core/minutes.py",
+        "if state.paused or state.draining:",
+        "if state.draining:",
+        (MINUTES,),
+    ),
+    Mutant(
+        "the limit of a minute is its last",
+        "ygg/core/minutes.py",
+        "min(self.limit, host.limit)",
+        "host.limit",
+        (MINUTES,),
+    ),
+    Mutant(
+        "half the cards are taken for all",
+        "ygg/core/minutes.py",
+        "if not known or len(known) < len(gpus):",
+        "if not known:",
+        (MINUTES,),
+    ),
+    Mutant(
+        "a wait that is not known counts",
+        "ygg/core/minutes.py",
+        "end.wait_ms is None or end.wait_ms < 0:",
+        "end.wait_ms is None:",
+        (MINUTES,),
+    ),
+    Mutant(
+        "a minute that cannot be kept ends the service",
+        "ygg/dispatcher.py",
+        '            except YggError as error:\n                log.warning("the last minute',
+        '            except ValueError as error:\n                log.warning("the last minute',
+        (SHELL,),
+    ),
+    Mutant(
+        "the daemon keeps no minutes",
+        "ygg/daemon.py",
+        "dispatcher.prune(), dispatcher.record_minutes()",
+        "dispatcher.prune()",
+        ("tests/system/test_minutes.py",),
+    ),
+    # --- the store
+    Mutant(
+        "the first one to record a minute wins",
+        "ygg/stores/sqlite/minutes.py",
+        "INSERT OR REPLACE",
+        "INSERT OR IGNORE",
+        (CONTRACT,),
+    ),
+    Mutant(
+        "minutes are never deleted",
+        "ygg/stores/sqlite/__init__.py",
+        " + history.prune(self._db, now_ms, limit)",
+        "",
+        (CONTRACT,),
+    ),
+    Mutant(
+        "minutes are deleted a minute early",
+        "ygg/stores/sqlite/minutes.py",
+        "WHERE minute_ms < ? ORDER",
+        "WHERE minute_ms <= ? + 60000 ORDER",
+        (CONTRACT,),
+    ),
+    Mutant(
+        "a host gets the minutes of all",
+        "ygg/stores/sqlite/minutes.py",
+        "AND (?2 IS NULL OR host = ?2)",
+        "AND (?2 IS NULL OR TRUE)",
+        (CONTRACT,),
+    ),
+    Mutant(
+        "a reader stumbles over an old database",
+        "ygg/stores/sqlite/minutes.py",
+        '("PRAGMA user_version").get < 2',
+        '("PRAGMA user_version").get < 1',
+        (MIGRATION,),
+    ),
+    Mutant(
+        "a database is migrated without a copy",
+        "ygg/stores/sqlite/opening.py",
+        "        if not fresh and version > 0:",
+        "        if False:",
+        (MIGRATION,),
+    ),
+    Mutant(
+        "half a migration stays",
+        "ygg/stores/sqlite/opening.py",
+        '            if db.in_transaction:\n                db.execute("ROLLBACK")',
+        '            if db.in_transaction:\n                db.execute("COMMIT")',
+        (MIGRATION,),
+    ),
+    # --- advice and forecast
+    Mutant(
+        "minutes at other numbers of slots count",
+        "ygg/core/tuning.py",
+        "mine = [r for r in worked if r.slots == slots]",
+        "mine = worked",
+        (TUNING,),
+    ),
+    Mutant(
+        "idle minutes count",
+        "ygg/core/tuning.py",
+        "worked = [r for r in rows if r.worked]",
+        "worked = list(rows)",
+        (TUNING,),
+    ),
+    Mutant(
+        "slots are blamed for a lowered limit",
+        "ygg/core/tuning.py",
+        "open_ = [r for r in mine if r.limit >= slots]",
+        "open_ = mine",
+        (TUNING,),
+    ),
+    Mutant(
+        "one bad minute decides",
+        "ygg/core/tuning.py",
+        "MOST = 0.9",
+        "MOST = 1.0",
+        (TUNING,),
+    ),
+    Mutant(
+        "more slots for a card that is nearly full",
+        "ygg/core/tuning.py",
+        "ROOM = 85.0",
+        "ROOM = 90.0",
+        (TUNING,),
+    ),
+    Mutant(
+        "advice after ten minutes",
+        "ygg/core/tuning.py",
+        "NEEDED = 30",
+        "NEEDED = 10",
+        (TUNING,),
+    ),
+    Mutant(
+        "no slots at all are advised",
+        "ygg/core/tuning.py",
+        "to or None, text, figures)",
+        "to, text, figures)",
+        (TUNING,),
+    ),
+    Mutant(
+        "the mean wait forgets how many waited",
+        "ygg/core/tuning.py",
+        "sum(r.started * (r.wait_ms or 0) for r in started)",
+        "sum(r.wait_ms or 0 for r in started)",
+        (TUNING,),
+    ),
+    Mutant(
+        "old readings bend the line",
+        "ygg/core/forecast.py",
+        "points = [p for p in points if p.at_ms > now_ms - SPAN_MS]",
+        "points = list(points)",
+        (FORECAST,),
+    ),
+    Mutant(
+        "a host without a stop is warned of it",
+        "ygg/core/forecast.py",
+        "percent < start < 100",
+        "percent < start",
+        (FORECAST,),
+    ),
+    Mutant(
+        "a level counts as ahead when it is reached",
+        "ygg/core/forecast.py",
+        "percent < start < 100",
+        "percent <= start < 100",
+        (FORECAST,),
+    ),
+    Mutant(
+        "two readings make a trend",
+        "ygg/core/forecast.py",
+        "known = len(points) >= LEAST and span_ms >= LEAST_MS",
+        "known = len(points) >= 2",
+        (FORECAST,),
+    ),
+    # --- telling it
+    Mutant(
+        "a stale reading passes for fresh",
+        "ygg/api/gauges.py",
+        '"fresh": bool(host.gpus) and not any(g.stale for g in host.gpus)',
+        '"fresh": bool(host.gpus)',
+        (API,),
+    ),
+    Mutant(
+        "the house is as pressed as its best host",
+        "ygg/api/gauges.py",
+        "return max(known).name",
+        "return min(known).name",
+        (API,),
+    ),
+    Mutant(
+        "the bundle size is that of LOW",
+        "ygg/api/gauges.py",
+        "policy.bundle_sizes[Level[level]]",
+        "policy.bundle_sizes[0]",
+        (API,),
+    ),
+    Mutant(
+        "vLLM is preferred when memory is scarce",
+        "ygg/api/gauges.py",
+        '(e.dialect == "vllm") == (level == Level.LOW.name)',
+        '(e.dialect == "vllm") != (level == Level.LOW.name)',
+        (API,),
+    ),
+    Mutant(
+        "a stale reading goes into the forecast",
+        "ygg/api/measured.py",
+        "memory_of([g for g in host.gpus if not g.stale])",
+        "memory_of(host.gpus)",
+        (API,),
+    ),
+    Mutant(
+        "a whole house's two weeks come in one answer",
+        "ygg/api/queries.py",
+        'MAX_MINUTES if "host" in given else MAX_MINUTES_ALL',
+        "MAX_MINUTES",
+        (API,),
+    ),
+    Mutant(
+        "the advice looks back a fixed time",
+        "ygg/api/measured.py",
+        "self._wall_ms() - days * DAY_MS",
+        "self._wall_ms() - 7 * DAY_MS",
+        (API, CLI),
+    ),
+    Mutant(
+        "the advice is wider than a terminal",
+        "ygg/cli/tune.py",
+        "WIDTH = 80",
+        "WIDTH = 120",
+        (CLI,),
+    ),
+]
