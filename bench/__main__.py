@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bench import daemon, depth, drain, makespan, view
+from bench import daemon, depth, drain, makespan, swap, view
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "performance.md"
 START, END = "<!-- figures: written by make bench -->", "<!-- end of figures -->"
@@ -27,6 +27,8 @@ GOALS: tuple[tuple[str, str, str, float, str], ...] = (
     ("idle: CPU, % of a core", "idle", "cpu_percent", 0.5, "<="),
     ("live view at 4 Hz: CPU added, % of a core", "view", "cpu_percent_added", 1, "<="),
     ("live view at 4 Hz: loop lag p99 added, ms", "view", "lag_p99_ms_added", 5, "<="),
+    ("two models in turns: makespan / plain FIFO", "swap", "ratio", 0.6, "<="),
+    ("two models in turns: longest time passed over / bound", "swap", "passed_ratio", 1, "<="),
     ("start-up: ygg --version / import typer", "start_up", "version_ratio", 2, "<="),
     ("start-up: ygg submit / import typer", "start_up", "submit_ratio", 2, "<="),
 )
@@ -36,6 +38,7 @@ def main() -> int:
     figures: dict[str, dict[str, Any]] = {}
     steps: tuple[tuple[str, Callable[[], dict[str, Any]]], ...] = (
         ("drain", drain.run), ("makespan", makespan.run), ("depth", depth.run), ("view", view.run),
+        ("swap", swap.run),
     )  # fmt: skip
     for name, measure in steps:
         figures[name] = measure()

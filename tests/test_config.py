@@ -306,6 +306,35 @@ EDITS: dict[str, tuple[tuple[str, str], str]] = {
             "did you mean `small`?"
         ),
     ),
+    "two ways to load a model": (
+        (
+            "  general:\n    route: [surtr]",
+            "  general:\n    route: [surtr]\n    options: {num_ctx: 4096}\n"
+            "  x:\n    route: [surtr]\n    options: {num_ctx: 8192}",
+        ),
+        (
+            "hosts.yaml:21: task_types.x.options.num_ctx: expected 4096, as task type `general` has it "
+            "for surtr/big, got 8192; another value would load the model anew for every change of type"
+        ),
+    ),
+    "a source without an address": (
+        ("slots: 2", "slots: 2\n    telemetry: ssh"),
+        "hosts.yaml:4: hosts.surtr.telemetry: expected the key `ssh`: where to log in, got none",
+    ),
+    "an unknown source": (
+        ("slots: 2", "slots: 2\n    telemetry: nvidia"),
+        "hosts.yaml:4: hosts.surtr.telemetry: expected `auto`, `nvml`, `ssh`, `ollama_ps`, `static` or `off`, "
+        "got 'nvidia'",
+    ),
+    "limits that do not rise": (
+        ("slots: 2", "slots: 2\n    heat: {stop: 60}"),
+        "hosts.yaml:4: hosts.surtr.heat.stop: expected a number above `throttle` (80), got 60",
+    ),
+    "memory in no unit": (
+        ("models: [big, small]", "models: [big, {name: small, memory: 6 apples}]"),
+        "hosts.yaml:6: hosts.surtr.models[1].memory: expected an amount of memory such as 8GB, 6.5GB or "
+        "900MB, got '6 apples'",
+    ),
     "route to an unknown endpoint": (
         ("  code:\n    route: [surtr]", "  code:\n    route: [{host: loki, endpoint: six}]"),
         (

@@ -287,8 +287,21 @@ def test_a_probe_that_comes_or_goes_with_the_configuration_is_followed() -> None
     world.feed(ev.HostsOwned(world.hosts, world.types, world.policy))
     world.submit("general")
     assert len(world.calls) == 1, "nothing measures it any more"
-    world.feed(ev.HostsOwned(world.hosts, world.types, world.policy, frozenset("a")))
+    world.feed(ev.HostsOwned(world.hosts, world.types, world.policy, {"a": True}))
     assert "a" in world.watched
+
+
+def test_a_host_whose_probes_only_tell_what_is_loaded_is_watched_and_never_limited() -> None:
+    world = measured()
+    world.feed(ev.HostsOwned(world.hosts, world.types, world.policy, {"a": False}))
+    world.pass_time(300)
+    assert world.watched == set()
+    assert world.submit("general") in world.calls, "no reading is awaited"
+    assert world.watched == {"a"}
+    world.read("a", loaded=(("main", ("m", "x")),))
+    assert world.state.hosts["a"].servers["main"].loaded == {"m", "x"}
+    world.pass_time(300)
+    assert limit(world) == 4
 
 
 def test_readings_of_a_host_that_left_are_ignored() -> None:

@@ -125,6 +125,17 @@ def test_a_better_priority_is_never_passed() -> None:
     assert bench.ends[high] < 1000 + 8 + 2 * RUN_S + LOAD_S + 1
 
 
+def test_while_a_task_waits_for_a_change_only_its_equals_go_first() -> None:
+    world = Bench(slots=3, known=False).world
+    world.submit("b", 0)
+    world.feed(ev.DispatchPaused(True))
+    cold, worse, equal = world.submit("a", 0), world.submit("b", 1), world.submit("b", 0)
+    world.feed(ev.DispatchPaused(False))
+    assert equal in world.calls
+    assert worse not in world.calls
+    assert cold not in world.calls
+
+
 def test_a_server_drains_before_it_changes_and_says_why_its_slot_is_idle() -> None:
     bench = Bench(slots=2)
     world = bench.world
@@ -214,6 +225,29 @@ def test_a_server_with_one_model_or_that_does_not_tell_is_left_alone() -> None:
     world.check_answer("h", HostHealth.UP)
     world.submit("a")
     assert world.submit("b") in world.calls
+
+
+def test_a_model_is_loaded_with_one_set_of_options_whoever_asks() -> None:
+    bench = Bench(slots=3)
+    world = bench.world
+    wide = {"num_ctx": 8192, "temperature": 0.1}
+    world.types["a"] = replace(world.types["a"], options=wide)
+    world.types["other"] = replace(world.types["a"], name="other", options={"temperature": 0.9})
+    world.own()
+    world.feed(ev.HostChecked("h", "main", Health(HostHealth.UP, loaded=())))
+    asked = {"messages": [], "options": {"num_ctx": 2048, "seed": 7}}
+    tasks = [world.submit("a"), world.submit("other"), world.submit("other", request=asked)]
+    options = [world.calls[t].call.request["options"] for t in tasks]
+    assert options == [
+        {"num_ctx": 8192, "temperature": 0.1},
+        {"num_ctx": 8192, "temperature": 0.9},
+        {"num_ctx": 8192, "temperature": 0.9, "seed": 7},
+    ]
+    told = [n.reason.text for n in world.notes if n.task_id == tasks[2] and n.level == "WARNING"]
+    assert told == ["num_ctx not used: hosts.yaml fixes how a is loaded"]
+    world = Bench().world
+    alone = world.submit("b", request=asked)
+    assert world.calls[alone].call.request["options"] == {"seed": 7}
 
 
 @given(

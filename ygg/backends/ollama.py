@@ -23,13 +23,19 @@ from ygg.backends.http import (
     as_text,
     with_system,
 )
-from ygg.model import Call, Endpoint, Health, HostHealth, JsonDict, Operation, OutcomeKind, Usage
+from ygg.model import (
+    LOAD_OPTIONS,
+    Call,
+    Endpoint,
+    Health,
+    HostHealth,
+    JsonDict,
+    Operation,
+    OutcomeKind,
+    Usage,
+)
 from ygg.ports import CallFailed, Done, Piece
 
-#: Options whose change makes Ollama reload the model (`needsReload` of its scheduler).
-LOADING = frozenset(
-    {"num_ctx", "num_batch", "num_gpu", "main_gpu", "use_mmap", "num_thread", "draft_num_predict"}
-)
 #: Fields that people put among the options but that Ollama reads beside them.
 BESIDE = frozenset(
     {"think", "keep_alive", "format", "raw", "suffix", "template", "tools", "images"}
@@ -94,7 +100,7 @@ class OllamaBackend:
     def _options(self, request: JsonDict) -> JsonDict:
         """`options`, and the fields beside it, from the endpoint's and the request's options."""
         mine, theirs = self.endpoint.options, request.get("options") or {}
-        merged = {**mine, **theirs, **{k: v for k, v in mine.items() if k in LOADING}}
+        merged = {**mine, **theirs, **{k: v for k, v in mine.items() if k in LOAD_OPTIONS}}
         if request.get("max_tokens") is not None:
             merged["num_predict"] = request["max_tokens"]
         if request.get("temperature") is not None:

@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields, replace
-from itertools import pairwise
+from itertools import pairwise, product
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
@@ -23,6 +23,7 @@ from ygg.config.problems import KeyPath, Problems, listed, near, shown, ticked
 from ygg.config.records import GENERAL, ApiConfig, Config
 from ygg.config.show import settings
 from ygg.model import (
+    LOAD_OPTIONS,
     Candidate,
     Endpoint,
     HeatRule,
@@ -149,6 +150,7 @@ class _Builder:
             self.hosts[name] = self._host(name, host)
         policy = _policy(form.policies)
         types = {n: self._type(n, t, policy) for n, t in form.task_types.items()}
+        self._one_load(types)
         named = self.data["task_types"]
         if GENERAL not in named:
             got = listed(named) if named else "none"
@@ -259,6 +261,19 @@ class _Builder:
             choose=form.choose,
             gpu=form.gpu,
         )
+
+    def _one_load(self, types: dict[str, TaskType]) -> None:
+        """Types that share a model on a host may not load it differently."""
+        first: dict[tuple[Candidate, str], tuple[str, Any]] = {}
+        for name, kind in types.items():
+            for place, key in product(kind.route, sorted(LOAD_OPTIONS & kind.options.keys())):
+                other, value = first.setdefault((place, key), (name, kind.options[key]))
+                if value != kind.options[key]:
+                    where = f"{place.host}/{place.model}".rstrip("/")
+                    expected = f"{value}, as task type {ticked(other)} has it for {where}"
+                    hint = "another value would load the model anew for every change of type"
+                    path = ("task_types", name, "options", key)
+                    self.problems.add(path, expected, shown(kind.options[key]), hint)
 
     def _candidates(self, path: KeyPath, form: forms.CandidateForm) -> tuple[Candidate, ...]:
         """The places in full, one for each server that has the model; () when there is none."""

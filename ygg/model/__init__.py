@@ -9,6 +9,7 @@ from __future__ import annotations
 from ygg.model.calls import Call, CallLimits, Counts, Health
 from ygg.model.history import MinuteRow
 from ygg.model.places import (
+    LOAD_OPTIONS,
     Candidate,
     Endpoint,
     HeatRule,
@@ -62,6 +63,7 @@ from ygg.model.words import (
 
 __all__ = [
     "FINAL",
+    "LOAD_OPTIONS",
     "SLOWED",
     "TRANSITIONS",
     "Call",

@@ -6,6 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+#: Options whose change makes a server load the model again (Ollama's `needsReload`): one set per host
+#: and model, or two kinds of tasks would take turns reloading it.
+LOAD_OPTIONS = frozenset(
+    {"num_ctx", "num_batch", "num_gpu", "main_gpu", "use_mmap", "num_thread", "draft_num_predict"}
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:

@@ -44,6 +44,7 @@ class SimServer:
         models: Sequence[str] = ("sim",),
         latency_s: float = 0.0,
         load_s: float = 0.0,
+        max_loaded: int | None = None,
         dialect: str = "ollama",
         tokens: int = 8,
         faults: FaultPlan | None = None,
@@ -54,10 +55,10 @@ class SimServer:
         disk: int | None = None,
         pull_s: float = 0.0,
     ) -> None:
-        """`library`: models that can be pulled and their bytes, over `pull_s`; `disk`: bytes free."""
+        """`max_loaded`: models that fit in memory at once; None: all. `library`: models that can be pulled and their bytes, over `pull_s`; `disk`: bytes free."""
         self.name, self.slots, self.models = name, slots, tuple(models)
         self.latency_s, self.load_s, self.tokens, self.seed = latency_s, load_s, tokens, seed
-        self.api_key, self.port = api_key, port
+        self.api_key, self.port, self.max_loaded = api_key, port, max_loaded
         self.library, self.disk, self.pull_s = dict(library or {}), disk, pull_s
         self.partial: dict[
             tuple[str, str], int
@@ -214,10 +215,23 @@ class SimServer:
             return 0.0
         before = time.monotonic()
         async with self._loading:
+            await self._make_room(model)
             if model not in self._inventory.loaded and self.load_s:
                 await asyncio.sleep(self.load_s)
             self._inventory.loaded[model] = time.monotonic()
         return time.monotonic() - before
+
+    async def _make_room(self, model: str) -> None:
+        """Evict idle models, the oldest first; with none idle wait until one is."""
+        loaded = self._inventory.loaded
+        while self.max_loaded and model not in loaded and len(loaded) >= self.max_loaded:
+            busy = {r.model for r in self._running.values()}
+            idle = next((m for m in loaded if m not in busy), None)
+            if idle is not None:
+                del loaded[idle]
+            else:
+                self.changed.clear()
+                await self.changed.wait()
 
 
 # --- standalone -----------------------------------------------------------------------------------
