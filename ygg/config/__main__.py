@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from ygg.config.forms import ANY, FORMS, Form
+from ygg.config.forms import ANY, FORMS
+from ygg.config.host_forms import Form
 from ygg.model import Policy
 
 _HEAD = """# hosts.yaml, key by key

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from ygg.config import forms
+from ygg.config import forms, host_forms
 from ygg.config.problems import KeyPath, Problems, listed, near, shown, ticked
 from ygg.config.records import GENERAL, ApiConfig, Config
 from ygg.config.show import settings
@@ -181,21 +181,21 @@ class _Builder:
             heat=self._heat((*path, "heat"), form.heat),
         )
 
-    def _telemetry(self, path: KeyPath, form: forms.TelemetryForm) -> Telemetry:
+    def _telemetry(self, path: KeyPath, form: host_forms.TelemetryForm) -> Telemetry:
         if form.source == "ssh" and form.ssh is None:
             self.problems.add(path, "the key `ssh`: where to log in", "none")
         return _record(Telemetry, form)
 
-    def _pressure(self, path: KeyPath, form: forms.PressureForm) -> PressureRule:
+    def _pressure(self, path: KeyPath, form: host_forms.PressureForm) -> PressureRule:
         self._rising(path, form, "normal", "high", "critical", "stop")
         return _record(PressureRule, form)
 
-    def _heat(self, path: KeyPath, form: forms.HeatForm) -> HeatRule:
+    def _heat(self, path: KeyPath, form: host_forms.HeatForm) -> HeatRule:
         self._rising(path, form, "normal", "throttle", "stop")
         self._rising(path, form, "stop_margin", "hot_margin", "cool_margin")
         return _record(HeatRule, form)
 
-    def _rising(self, path: KeyPath, form: forms.Form, *keys: str) -> None:
+    def _rising(self, path: KeyPath, form: host_forms.Form, *keys: str) -> None:
         """Each of these numbers must be above the one before."""
         for low, high in pairwise(keys):
             if getattr(form, low) >= getattr(form, high):
@@ -324,7 +324,7 @@ def _serving(endpoints: tuple[Endpoint, ...], model: str) -> tuple[Endpoint, ...
 Record = TypeVar("Record")
 
 
-def _record(kind: type[Record], form: forms.Form) -> Record:
+def _record(kind: type[Record], form: host_forms.Form) -> Record:
     """A record whose fields are the form's keys; durations there end in `_s`, memory in `_mb`."""
     known = {f.name for f in fields(kind)}  # type: ignore[arg-type]
     values: dict[str, Any] = {}
