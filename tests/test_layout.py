@@ -19,6 +19,7 @@ MEDIAN_BODY, LONGEST = 8, 60  #: lines of a function
 #: Core modules without a test file of their own name, and the file that tests them.
 TESTED_IN = {
     "ranking": "dispatching",
+    "routes": "kinds",
     "routing": "dispatching",
     "snapshotting": "explain",
     "state": "dispatching",

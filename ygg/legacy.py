@@ -111,7 +111,7 @@ class _Worker(threading.Thread):
         return True
 
     async def _oldest(self) -> Head | None:
-        lanes = {lane for lane, _ in await self.queue.lanes() if self._mine(lane)}
+        lanes = {lane for lane, _, _ in await self.queue.lanes() if self._mine(lane)}
         heads = [h for lane in lanes for p in Priority for h in await self.queue.heads(lane, p, 1)]
         return min(heads, key=lambda h: h.seq, default=None)
 

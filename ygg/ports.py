@@ -79,8 +79,9 @@ class Queue(Protocol):
         """
         ...
 
-    def lanes(self) -> Awaitable[list[tuple[Lane, Priority]]]:
-        """Every (lane, priority) that has queued tasks."""
+    def lanes(self) -> Awaitable[list[tuple[Lane, Priority, int]]]:
+        """Every lane and priority that has queued tasks, and how many; from counters, at the same cost
+        whatever the depth. Sees every write made before it."""
         ...
 
     def heads(self, lane: Lane, priority: Priority, limit: int) -> Awaitable[list[Head]]:
@@ -90,7 +91,8 @@ class Queue(Protocol):
         ...
 
     def claim(self, claims: Sequence[Claim], now_ms: int) -> Awaitable[list[Task | None]]:
-        """Compare-and-set queued -> processing: attempt + 1, epoch, host, endpoint, model, started_ms.
+        """Compare-and-set queued -> processing: attempt + 1, epoch, host, endpoint, model, started_ms; `why`
+        is the detail of the log row.
 
         None in the places where the row is gone, not queued, at another version, or past its deadline.
         """

@@ -145,9 +145,36 @@ async def test_heads_are_the_first_of_their_lane_and_priority_in_order(store: St
     heads = await store.heads(GENERAL, Priority.NORMAL, 3)
     assert [h.id for h in heads] == [t.id for t in mine[:3]]
     assert heads[0] == mine[0].head
-    assert set(await store.lanes()) == {
-        (GENERAL, Priority.NORMAL), (GENERAL, Priority.HIGH), (Lane("other"), Priority.NORMAL),
-    }  # fmt: skip
+
+
+async def test_lanes_are_counted_by_priority_with_every_write_before(store: Store) -> None:
+    first, *_, last = [await put(store) for _ in range(5)]
+    await put(store, priority=Priority.HIGH)
+    await put(store, not_before_ms=NOW + 9)
+    other = await put(store, lane=Lane("other"))
+    assert sorted(await store.lanes(), key=str) == sorted(
+        [(GENERAL, Priority.NORMAL, 5), (GENERAL, Priority.HIGH, 1), (Lane("other"), Priority.NORMAL, 1)],
+        key=str,
+    )  # fmt: skip
+    claimed = (await store.claim([claim_of(first), claim_of(other)], NOW))[0]
+    await store.cancel(last.id, NOW)
+    await store.prioritize(
+        (await store.heads(GENERAL, Priority.NORMAL, 1))[0].id, Priority.LOW, NOW
+    )
+    await store.promote(NOW + 9)
+    assert claimed is not None
+    await store.finish([end_of(claimed, State.QUEUED, lane=Lane("x"))], NOW)
+    assert sorted(await store.lanes(), key=str) == sorted(
+        [(GENERAL, Priority.NORMAL, 3), (GENERAL, Priority.LOW, 1), (GENERAL, Priority.HIGH, 1), (Lane("x"), Priority.NORMAL, 1)],
+        key=str,
+    )  # fmt: skip
+
+
+async def test_why_a_claim_was_made_is_in_the_event_log(store: Store) -> None:
+    task = await put(store)
+    await store.claim([replace(claim_of(task), why="surtr m (GPU): first choice")], NOW + 7)
+    row = (await store.log(task.id))[-1]
+    assert (row.reason, row.host, row.detail) == ("chosen", "surtr", "surtr m (GPU): first choice")
 
 
 async def test_a_claim_counts_the_attempt_and_names_the_place(store: Store) -> None:
@@ -225,7 +252,7 @@ async def test_an_end_may_change_lane_due_time_and_counters(store: Store) -> Non
     assert (task.host, task.model, task.epoch) == (None, None, None)
     await store.promote(NOW + 50)
     assert (await store.get(claimed.id)).lane == GENERAL
-    assert await store.lanes() == [(GENERAL, Priority.NORMAL)]
+    assert await store.lanes() == [(GENERAL, Priority.NORMAL, 1)]
 
 
 async def test_a_task_that_goes_back_keeps_its_place(store: Store) -> None:

@@ -66,7 +66,7 @@ def test_a_task_takes_the_first_usable_candidate_of_its_route() -> None:
     assert (world.running_on("a"), world.running_on("b")) == ([one], [two])
     assert three not in world.calls
     chosen = [n.reason.text for n in world.notes if n.task_id == two]
-    assert chosen == ["b m; a: 1 of 1 slots busy"]
+    assert chosen == ["b m (GPU, waiting: 1 GPU, 0 CPU); a: 1 of 1 slots busy"]
 
 
 def test_pins_narrow_the_route_and_reach_beyond_it() -> None:
@@ -94,7 +94,7 @@ def test_an_unseen_window_keeps_its_hosts_from_worse_tasks() -> None:
     lane, other = Lane("general"), Lane("general", caller="other")
     world.feed(ev.HostsOwned(world.hosts, world.types, world.policy), settle=False)
     world.todo.clear()
-    world.feed(ev.LanesSeen(((lane, Priority.CRITICAL),)), settle=False)
+    world.feed(ev.LanesSeen(((lane, Priority.CRITICAL, 1),)), settle=False)
     late = Head("late", 9, 1, other, Priority.LOW, START_MS)
     world.feed(ev.TasksQueued((late,)), settle=False)
     kinds = [type(e) for e in world.todo]
@@ -299,5 +299,6 @@ def test_a_claim_carries_the_version_it_saw() -> None:
         ev.TasksQueued((Head("h", 1, 42, Lane("general"), Priority.NORMAL, START_MS),)),
         settle=False,
     )
-    claims = [e for e in world.todo if isinstance(e, fx.Claim)]
-    assert [c.claims[0] for c in claims] == [Claim("h", 42, world.types["general"].route[0])]
+    (claim,) = [e.claims[0] for e in world.todo if isinstance(e, fx.Claim)]
+    assert claim == Claim("h", 42, world.types["general"].route[0], claim.why)
+    assert claim.why == next(e.reason.text for e in world.todo if isinstance(e, fx.Note))

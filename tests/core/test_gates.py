@@ -197,7 +197,8 @@ def test_a_host_that_left_and_came_back_is_checked_again() -> None:
 
 
 @pytest.mark.parametrize(("need", "expected"), [
-    (GpuNeed.REQUIRED, "gpu"), (GpuNeed.NEVER, "cpu"), (GpuNeed.PREFERRED, "cpu"),
+    (GpuNeed.REQUIRED, "gpu"), (GpuNeed.NEVER, "cpu"), (GpuNeed.PREFERRED, "gpu"),
+    (GpuNeed.UNNEEDED, "cpu"),
 ])  # fmt: skip
 def test_a_task_runs_on_the_kind_of_host_it_asks_for(need: GpuNeed, expected: str) -> None:
     hosts = (host("cpu", kind="cpu"), host("gpu", kind="gpu"))
@@ -205,7 +206,7 @@ def test_a_task_runs_on_the_kind_of_host_it_asks_for(need: GpuNeed, expected: st
     for _ in range(2):
         world.submit(lane=Lane("general", gpu=need))
     assert world.rows["t1"].host == expected
-    assert (world.rows["t2"].host is None) == (need is not GpuNeed.PREFERRED)
+    assert world.rows["t2"].host is None, "both wait for that kind"
 
 
 def test_a_task_that_no_kind_of_host_serves_says_so() -> None:

@@ -5,7 +5,7 @@ Effects wait in `todo` until the test lets them happen, so a test may reorder or
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from dataclasses import replace
 
 from ygg.core import effects as fx
@@ -174,8 +174,9 @@ class World:
                 event = ev.HeadsSeen(lane, priority, tuple(heads[:limit]), len(heads) < limit)
                 self.feed(event, settle=False)
             case fx.ListLanes():
-                lanes = {(t.lane, t.priority) for t in self._queued()}
-                self.feed(ev.LanesSeen(tuple(sorted(lanes, key=str))), settle=False)
+                counts = Counter((t.lane, t.priority) for t in self._queued())
+                lanes = tuple((*where, n) for where, n in sorted(counts.items(), key=str))
+                self.feed(ev.LanesSeen(lanes), settle=False)
             case fx.Promote():
                 self.feed(self._promote(), settle=False)
             case fx.CheckHost(name, endpoint):

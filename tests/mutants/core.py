@@ -28,7 +28,7 @@ MUTANTS: list[Mutant] = [
     Mutant(
         "unseen windows do not hold their hosts",
         CORE + "dispatching.py",
-        "self.held |= {c.host for c in routing.candidates(self.state, lane)}",
+        "self.held |= {c.host for c in routing.open_to(self.state, lane)}",
         "self.held |= set()",
         (DISPATCHING,),
     ),
@@ -132,8 +132,8 @@ MUTANTS: list[Mutant] = [
     ),
     Mutant(
         "a task that needs a GPU runs anywhere",
-        "ygg/core/routing.py",
-        "(None, host.name) and host.kind in kinds",
+        "ygg/core/routes.py",
+        "(None, host.name) and host.kind in KINDS[lane.gpu]",
         "(None, host.name)",
         ("tests/core/test_gates.py",),
     ),

@@ -91,7 +91,7 @@ class Store(MemoryStore):
 
     hangs = fails = False
 
-    async def lanes(self) -> list[tuple[Lane, Priority]]:
+    async def lanes(self) -> list[tuple[Lane, Priority, int]]:
         if self.hangs:
             await asyncio.Event().wait()
         if self.fails:

@@ -18,7 +18,15 @@ if TYPE_CHECKING:
     from ygg.config import Config
 
 EXACT = 1000  #: positions in the queue are counted to here, then given as a bound
-_FLOWING = frozenset({ReasonCode.NEXT, ReasonCode.BEHIND, ReasonCode.HOST_FULL})
+_FLOWING = frozenset(
+    {
+        ReasonCode.NEXT,
+        ReasonCode.BEHIND,
+        ReasonCode.HOST_FULL,
+        ReasonCode.GPU_PREFERRED,
+        ReasonCode.CPU_PREFERRED,
+    }
+)
 BREATH = 100  #: documents checked before the event loop gets a turn
 
 

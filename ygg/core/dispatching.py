@@ -12,7 +12,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterator
 
-from ygg.core import gates, routing
+from ygg.core import gates, kinds, residency, routing
 from ygg.core.effects import Claim, Effect, Note, Peek
 from ygg.core.ranking import Rank, rank, unseen_rank
 from ygg.core.state import Claiming, State, Window
@@ -28,7 +28,12 @@ def dispatch(state: State, now: Now) -> list[Effect]:
         return []
     if not any(gates.free(host) for host in state.hosts.values()):
         return []
-    return _Round(state, now).run()
+    effects: list[Effect] = []
+    while True:
+        turn = _Round(state, now)
+        effects += turn.run()
+        if not (turn.shifts and turn.waits):
+            return effects
 
 
 class _Round:
@@ -43,9 +48,13 @@ class _Round:
         self.notes: list[Effect] = []
         self.order = 0
         self.offers: list[Offer] = []
+        self.shifts = False  # a CPU host was taken, so that fewer tasks wait for one
+        self.waits = False  # tasks wait that such a host may help out with then
 
     def run(self) -> list[Effect]:
+        residency.begin_round(self.state)
         for lane in self.state.lanes:
+            routing.all_candidates(self.state, lane)  # so that each lane's are known to the others
             self._offer(lane)
         while self.offers:
             _, _, lane, priority, head = heapq.heappop(self.offers)
@@ -64,7 +73,7 @@ class _Round:
 
     def _hold_for_unseen(self, lane: Lane, priority: Priority) -> None:
         self.effects += refill(self.state, lane, priority)
-        self.held |= {c.host for c in routing.candidates(self.state, lane)}
+        self.held |= {c.host for c in routing.open_to(self.state, lane)}
 
     def _place(self, lane: Lane, priority: Priority, head: Head) -> None:
         if head.deadline_ms is not None and head.deadline_ms <= self.now.wall_ms:
@@ -72,14 +81,17 @@ class _Round:
             self.state.next_due_ms, self.state.retime = self.now.wall_ms, True
             self._offer(lane)
             return
-        choice = routing.choose(self.state, lane, self.now, self.held)
+        choice = routing.choose(self.state, lane, priority, self.now, self.held)
         if choice is None:
+            self.waits |= bool(kinds.second_hosts(self.state, lane))
             return
-        reason = routing.chosen_reason(self.state, lane, choice, self.now)
+        reason = routing.chosen_reason(self.state, lane, priority, choice, self.now)
         self.state.remove(head.id)
-        claim = ClaimItem(head.id, head.version, choice)
+        claim = ClaimItem(head.id, head.version, choice, reason.text)
         self.state.claiming[head.id] = Claiming(claim, head)
         self.state.hosts[choice.host].busy.add(head.id)
+        residency.started(self.state, choice, priority, self.now)
+        self.shifts |= self.state.hosts[choice.host].host.kind != kinds.GPU
         self.claims.append(claim)
         self.notes.append(Note(reason, head.id))
         self.effects += refill(self.state, lane, priority)

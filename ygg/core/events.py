@@ -33,9 +33,9 @@ class HostsOwned:
 
 @dataclass(frozen=True, slots=True)
 class LanesSeen:
-    """Lanes and priorities that have queued tasks, as the store counts them."""
+    """Lanes and priorities that have queued tasks, and how many, as the store counts them."""
 
-    lanes: tuple[tuple[Lane, Priority], ...]
+    lanes: tuple[tuple[Lane, Priority, int], ...]
 
 
 @dataclass(frozen=True, slots=True)

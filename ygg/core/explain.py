@@ -8,9 +8,10 @@ from typing import NamedTuple
 
 from ygg.core import gates, routing
 from ygg.core.state import State
-from ygg.model import Lane, Now, Reason, ReasonCode, Task
+from ygg.model import Lane, Now, Priority, Reason, ReasonCode, Task
 from ygg.model import State as S
 
+KEPT = (ReasonCode.GPU_PREFERRED, ReasonCode.CPU_PREFERRED)  #: for tasks that want the other kind
 MEASURED = 50  #: calls whose mean run time estimates a wait
 
 
@@ -18,7 +19,7 @@ def explain(state: State, task: Task, now: Now) -> tuple[Reason, ...]:
     """The reasons of a task: one sentence of its own, then one per candidate while it waits."""
     match task.state:
         case S.QUEUED:
-            return (_waiting(state, task, now), *_per_candidate(state, task.lane, now))
+            return (_waiting(state, task, now), *_per_candidate(state, task, now))
         case S.SCHEDULED:
             return (_scheduled(task),)
         case S.PROCESSING:
@@ -27,7 +28,7 @@ def explain(state: State, task: Task, now: Now) -> tuple[Reason, ...]:
             return (_ended(task),)
 
 
-def why_waiting(state: State, lane: Lane, now: Now) -> Reason:
+def why_waiting(state: State, lane: Lane, priority: Priority, now: Now) -> Reason:
     """The one reason the best task of a lane is not running."""
     if state.paused:
         return Reason(ReasonCode.PAUSED, "dispatch is paused: ygg queue resume")
@@ -37,15 +38,16 @@ def why_waiting(state: State, lane: Lane, now: Now) -> Reason:
     if not open_to:
         text = f"no host serves type {lane.type} with these pins: ygg config check"
         return Reason(ReasonCode.NO_HOST, text, lane.host)
-    obstacles = [gates.obstacle(state, c, now) for c in open_to]
+    obstacles = [routing.obstacle(state, lane, c, priority, now) for c in open_to]
     if None in obstacles:
         return Reason(ReasonCode.NEXT, "starts next", open_to[obstacles.index(None)].host)
     return min((o for o in obstacles if o), key=_nearness)
 
 
 def _nearness(reason: Reason) -> int:
-    """A full host frees itself soonest; one that is down or drained needs a person."""
-    order = (ReasonCode.HOST_FULL, ReasonCode.HOST_BUSY, ReasonCode.HOST_DOWN)
+    """A full host frees itself soonest, the one of the kind that is wanted; one that is down or drained
+    needs a person."""
+    order = (*KEPT, ReasonCode.HOST_FULL, ReasonCode.HOST_BUSY, ReasonCode.HOST_DOWN)
     return order.index(reason.code) if reason.code in order else len(order)
 
 
@@ -54,7 +56,7 @@ def _waiting(state: State, task: Task, now: Now) -> Reason:
         return Reason(
             ReasonCode.NEXT, "being claimed now", state.claiming[task.id].claim.candidate.host
         )
-    reason = why_waiting(state, task.lane, now)
+    reason = why_waiting(state, task.lane, task.priority, now)
     head = state.where.get(task.id)
     first = head is not None and state.lanes[task.lane][task.priority].heads[0] is head
     if reason.code in (ReasonCode.NEXT, ReasonCode.HOST_FULL) and not first:
@@ -62,9 +64,10 @@ def _waiting(state: State, task: Task, now: Now) -> Reason:
     return reason
 
 
-def _per_candidate(state: State, lane: Lane, now: Now) -> tuple[Reason, ...]:
+def _per_candidate(state: State, task: Task, now: Now) -> tuple[Reason, ...]:
+    lane = task.lane
     found = (
-        routing.reject_reason(state, lane, c, now)
+        routing.reject_reason(state, lane, c, task.priority, now)
         or Reason(ReasonCode.NEXT, f"{c.host} could take it", c.host)
         for c in routing.all_candidates(state, lane)
     )
@@ -119,7 +122,7 @@ class Pace(NamedTuple):
 
 def pace(state: State, lane: Lane) -> Pace | None:
     """From the newest completed calls on the lane's hosts; None before any, or with no slot."""
-    names = {c.host for c in routing.candidates(state, lane)}
+    names = {c.host for c in routing.open_to(state, lane)}
     hosts = [state.hosts[name] for name in names if name in state.hosts]
     took = _took_ms(state, names)
     slots = sum(gates.limit(h) for h in hosts)

@@ -170,6 +170,6 @@ def waiting_by_host(state: State) -> Counter[str]:
     for lane, windows in state.lanes.items():
         waiting = sum(len(w.heads) for w in windows.values())
         if waiting:
-            for host in {c.host for c in routing.candidates(state, lane)}:
+            for host in {c.host for c in routing.open_to(state, lane)}:
                 found[host] += waiting
     return found

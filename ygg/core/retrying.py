@@ -1,8 +1,10 @@
 """What follows an attempt: outcome -> End. One function per row of the policy.
 
 A fault of the host (unreachable, unauthorised) costs the task nothing. An error on a healthy host is
-counted and tried once at once elsewhere, then backed off; "busy" and "out of memory" are counted apart,
-as deferrals; a refusal closes one candidate for good and fails the task only when all have refused.
+counted and tried at once elsewhere: once on another candidate, of the kind of host that is wanted where
+one is up, and once on the other kind, unless it has failed on both; then backed off. "Busy" and "out of
+memory" are counted apart, as deferrals, and tried on every candidate that is up, the wanted kind first. A
+refusal closes one candidate for good and fails the task only when all have refused.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ import zlib
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ygg.core import gates, routing
+from ygg.core import gates, kinds, routing
 from ygg.core.state import State
 from ygg.model import Candidate, End, Now, Outcome, OutcomeKind, ReasonCode, Task
 from ygg.model import State as S
@@ -42,11 +44,24 @@ class Case:
         return self.now.wall_ms + round(seconds * factor * 1000)
 
     @property
-    def elsewhere(self) -> bool:
-        """Whether another candidate is up that the task has not just failed on."""
-        tried = {self.candidate.key, *self.task.lane.refused, *self.task.lane.avoid}
-        others = routing.all_candidates(self.state, self.task.lane)
-        return any(c.key not in tried and gates.up(self.state, c) for c in others)
+    def failed(self) -> frozenset[str]:
+        """Keys of the candidates that the task has just failed on."""
+        return frozenset({self.candidate.key, *self.task.lane.avoid})
+
+    @property
+    def elsewhere(self) -> tuple[Candidate, ...]:
+        """The other candidates that are up."""
+        out = {*self.failed, *self.task.lane.refused}
+        places = routing.all_candidates(self.state, self.task.lane)
+        return tuple(c for c in places if c.key not in out and gates.up(self.state, c))
+
+    @property
+    def other_kind(self) -> tuple[Candidate, ...]:
+        """Of these those on a kind of host that the task has not just failed on."""
+        second = kinds.second_hosts(self.state, self.task.lane)
+        places = routing.all_candidates(self.state, self.task.lane)
+        failed = {c.host in second for c in places if c.key in self.failed}
+        return tuple(c for c in self.elsewhere if (c.host in second) not in failed)
 
 
 #: Outcomes that are followed by the same state whatever the task and its route.
@@ -103,12 +118,14 @@ def _timeout(case: Case) -> End:
 
 
 def _error(case: Case, final: ReasonCode, budget: int) -> End:
-    """Counted; once at once elsewhere, then back off."""
+    """Counted; at once elsewhere, then on the other kind of host, then back off."""
     errors = case.task.errors + 1
     if errors >= budget:
         return case.end(S.FAILED, final, add_errors=1)
     if not case.task.lane.avoid and case.elsewhere:
         return _go_elsewhere(case, add_errors=1)
+    if case.other_kind:
+        return _go_elsewhere(case, case.other_kind, add_errors=1)
     steps = case.state.policy.backoff_s
     due = case.due(steps[min(errors, len(steps)) - 1])
     return case.end(S.SCHEDULED, ReasonCode.BACKING_OFF, due_ms=due, add_errors=1)
@@ -131,13 +148,23 @@ def _deferred(case: Case) -> End:
     return case.end(S.SCHEDULED, ReasonCode.DEFERRED, due_ms=due, add_deferrals=1)
 
 
-def _go_elsewhere(case: Case, *, add_errors: int = 0, add_deferrals: int = 0) -> End:
+def _go_elsewhere(
+    case: Case,
+    only: tuple[Candidate, ...] = (),
+    *,
+    add_errors: int = 0,
+    add_deferrals: int = 0,
+) -> End:
+    """To any other candidate, or only to the kind of host of these."""
     lane = case.task.lane
-    avoid = tuple(sorted({*lane.avoid, case.candidate.key}))
+    second = kinds.second_hosts(case.state, lane)
+    wrong = bool(only) and only[0].host not in second
+    places = routing.all_candidates(case.state, lane) if only else ()
+    avoid = case.failed | {c.key for c in places if (c.host in second) == wrong}
     return case.end(
         S.QUEUED,
         ReasonCode.ELSEWHERE,
-        lane=replace(lane, avoid=avoid),
+        lane=replace(lane, avoid=tuple(sorted(avoid))),
         add_errors=add_errors,
         add_deferrals=add_deferrals,
     )

@@ -1,130 +1,153 @@
 """Where a task may run, and which of those places takes it now.
 
-The candidates of a lane are its type's route, narrowed by the task's pins; a pin to a host or model
-outside the route is honoured with whatever the configuration has there. Candidates that refused the
-task (unknown model, context too long) are out for good; one where it has just failed is used only
-when no other is up. First usable candidate in route order wins.
+Candidates (`routes`) that refused the task (unknown model, context too long) are out for good; one where
+it has just failed is used only when no other is up. The first one that takes a call wins, unless its
+host is kept for tasks that want this kind of host (`kinds`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
+from typing import Any
 
-from ygg.core import gates
+from ygg.core import choosing, fitting, gates, kinds, residency
+from ygg.core.routes import all_candidates as all_candidates
+from ygg.core.routes import type_of as type_of
 from ygg.core.state import State
 from ygg.model import (
+    LOAD_OPTIONS,
     Call,
     CallLimits,
     Candidate,
-    GpuNeed,
-    Host,
     Lane,
     Now,
     Policy,
+    Priority,
     Reason,
     ReasonCode,
     Task,
     TaskType,
 )
 
-GENERAL = "general"
-
-
-def type_of(state: State, name: str) -> TaskType | None:
-    """The task type of that name; an unknown one runs as `general` and keeps its name."""
-    return state.types.get(name) or state.types.get(GENERAL)
-
-
-def all_candidates(state: State, lane: Lane) -> tuple[Candidate, ...]:
-    """Every candidate of the lane by configuration, refused ones included; cached per lane."""
-    found = state.routes.get(lane)
-    if found is None:
-        found = state.routes[lane] = _candidates(state, lane)
-    return found
-
-
-def _candidates(state: State, lane: Lane) -> tuple[Candidate, ...]:
-    kind = type_of(state, lane.type)
-    route = kind.route if kind else ()
-    serving = {name for name, h in state.hosts.items() if _serves(h.host, lane)}
-    fitting = tuple(c for c in route if c.host in serving and lane.model in (None, c.model))
-    if fitting or (lane.host is None and lane.model is None):
-        return fitting
-    hosts = (h.host for name, h in state.hosts.items() if name in serving)
-    return tuple(c for host in hosts for c in _on_host(host, lane.model))
-
-
-def _serves(host: Host, lane: Lane) -> bool:
-    """Whether the lane's pins to a host and to a kind of host allow this one."""
-    kinds = {GpuNeed.REQUIRED: ("gpu",), GpuNeed.NEVER: ("cpu",)}.get(lane.gpu, ("gpu", "cpu"))
-    return lane.host in (None, host.name) and host.kind in kinds
-
-
-def _on_host(host: Host, model: str | None) -> Iterator[Candidate]:
-    """A pinned host or model outside the route: every endpoint that lists the model, or by default
-    the first model of each endpoint."""
-    for endpoint in host.endpoints:
-        models = endpoint.models or host.models
-        if model is None:
-            yield Candidate(host.name, endpoint.name, models[0] if models else "")
-        elif model in models or not models:
-            yield Candidate(host.name, endpoint.name, model)
-
 
 def candidates(state: State, lane: Lane) -> tuple[Candidate, ...]:
     """The candidates that have not refused the task, best first, avoided ones last or left out."""
-    allowed = tuple(c for c in all_candidates(state, lane) if c.key not in lane.refused)
+    known = _ranked(state, lane)
+    allowed = tuple(c for c in known if c.key not in lane.refused)
     if not lane.avoid:
         return allowed
     fresh = tuple(c for c in allowed if c.key not in lane.avoid)
     return fresh if any(gates.up(state, c) for c in fresh) else allowed
 
 
+def _ranked(state: State, lane: Lane) -> tuple[Candidate, ...]:
+    """Every candidate, best first, but the kind of host that is wanted before the other."""
+    found = choosing.ranked(state, type_of(state, lane.type), all_candidates(state, lane))
+    return kinds.wanted_first(state, lane, found)
+
+
+def open_to(state: State, lane: Lane) -> tuple[Candidate, ...]:
+    """The candidates whose hosts are not kept for others."""
+    return tuple(c for c in candidates(state, lane) if not kinds.spared(state, lane, c))
+
+
 def choose(
-    state: State, lane: Lane, now: Now, held: AbstractSet[str] = frozenset()
+    state: State, lane: Lane, priority: Priority, now: Now, held: AbstractSet[str] = frozenset()
 ) -> Candidate | None:
-    """The first candidate that takes a call now; `held` hosts are kept for better tasks."""
+    """The first candidate that takes a call now; `held` hosts are kept for better tasks. Servers whose
+    models must change first are told so."""
     for candidate in candidates(state, lane):
-        if candidate.host not in held and gates.obstacle(state, candidate, now) is None:
+        if candidate.host in held or gates.obstacle(state, candidate, now) is not None:
+            continue
+        if kinds.spared(state, lane, candidate):
+            continue
+        if residency.concerns(state, candidate):
+            if residency.yields(state, candidate, priority, now):
+                continue
+            residency.want(state, candidate)
+        if _memory(state, candidate, priority, now) is None:
             return candidate
     return None
 
 
-def chosen_reason(state: State, lane: Lane, choice: Candidate, now: Now) -> Reason:
-    """Why it went there: every better candidate with its obstacle."""
+def _memory(state: State, candidate: Candidate, priority: Priority, now: Now) -> Reason | None:
+    """Why what is in memory, or could be, keeps the candidate from taking a call."""
+    changing = residency.obstacle(state, candidate, priority, now)
+    return changing or fitting.obstacle(state, candidate)
+
+
+def chosen_reason(
+    state: State, lane: Lane, priority: Priority, choice: Candidate, now: Now
+) -> Reason:
+    """Why it went there: every other candidate that was ranked better or rejected, with its obstacle."""
     passed: list[str] = []
-    for candidate in all_candidates(state, lane):
+    for candidate in _ranked(state, lane):
         if candidate == choice:
             break
-        obstacle = reject_reason(state, lane, candidate, now)
-        passed.append(obstacle.text if obstacle else f"{candidate.host} passed over")
-    where = f"{choice.host} {choice.model}".rstrip()
+        reason = reject_reason(state, lane, candidate, priority, now)
+        passed.append(reason.text if reason else f"{candidate.host} passed over")
+    where = f"{choice.host} {choice.model}".rstrip() + f" ({kinds.chosen(state, lane, choice)})"
     text = f"{where}; {'; '.join(passed)}" if passed else f"{where}: first choice"
     return Reason(ReasonCode.CHOSEN, text, choice.host)
 
 
-def reject_reason(state: State, lane: Lane, candidate: Candidate, now: Now) -> Reason | None:
+def reject_reason(
+    state: State, lane: Lane, candidate: Candidate, priority: Priority, now: Now
+) -> Reason | None:
     """Why this candidate does not take a task of the lane now."""
     if candidate.key in lane.refused:
         text = f"{candidate.host} refused it with {candidate.model or 'its model'}"
         return Reason(ReasonCode.CANDIDATE_REFUSED, text, candidate.host)
     if candidate.key in lane.avoid and candidate not in candidates(state, lane):
-        text = f"{candidate.host} has just failed it"
+        text = f"{candidate.host} is avoided after a failure"
         return Reason(ReasonCode.CANDIDATE_AVOIDED, text, candidate.host)
-    return gates.obstacle(state, candidate, now)
+    return obstacle(state, lane, candidate, priority, now)
+
+
+def obstacle(
+    state: State, lane: Lane, candidate: Candidate, priority: Priority, now: Now
+) -> Reason | None:
+    """Why the candidate takes no call of the lane at this priority now: its host is kept for others, its
+    gate, its models, its memory."""
+    if kinds.usable(state, candidate) and kinds.spared(state, lane, candidate):
+        return kinds.spared_reason(state, lane, candidate)
+    return gates.obstacle(state, candidate, now) or _memory(state, candidate, priority, now)
 
 
 def build_call(state: State, task: Task, candidate: Candidate) -> Call:
     """The call for a claimed task: its request over its type's system prompt and options."""
     kind = type_of(state, task.lane.type)
     request = dict(task.request)
-    if kind is not None:
-        request["options"] = {**kind.options, **request.get("options", {})}
-        if kind.system is not None:
-            request.setdefault("system", kind.system)
+    wanted = {**(kind.options if kind else {}), **request.get("options", {})}
+    free = {k: v for k, v in wanted.items() if k not in LOAD_OPTIONS}
+    request["options"] = free | load_options(state, candidate)
+    if kind is not None and kind.system is not None:
+        request.setdefault("system", kind.system)
     return Call(task, candidate, request, _limits(task, kind, state.policy))
+
+
+def load_options(state: State, candidate: Candidate) -> dict[str, Any]:
+    """The one set of options the candidate's model is loaded with: what the types routed there say, which
+    may not differ, and over it what the server's own options say."""
+    found: dict[str, Any] = {}
+    for kind in state.types.values():
+        if candidate in kind.route:
+            found |= kind.options
+    host = state.hosts.get(candidate.host)
+    endpoint = fitting.endpoint_of(host, candidate.endpoint) if host else None
+    found |= endpoint.options if endpoint else {}
+    return {k: v for k, v in found.items() if k in LOAD_OPTIONS}
+
+
+def unused_options(call: Call) -> Reason | None:
+    """Options of a task that its call does not carry, since they would load the model anew."""
+    mine, sent = call.task.request.get("options", {}), call.request["options"]
+    lost = sorted(k for k in mine if k in LOAD_OPTIONS and mine[k] != sent.get(k))
+    if not lost:
+        return None
+    text = f"{', '.join(lost)} not used: hosts.yaml fixes how {call.candidate.model} is loaded"
+    return Reason(ReasonCode.CHOSEN, text, call.candidate.host)
 
 
 def _limits(task: Task, kind: TaskType | None, policy: Policy) -> CallLimits:

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from heapq import nsmallest
 
-from ygg.core import gates, limits, rates, routing
-from ygg.core.explain import pace, why_waiting
+from ygg.core import gates, kinds, limits, rates, routing
+from ygg.core.explain import KEPT, pace, why_waiting
 from ygg.core.ranking import rank
 from ygg.core.state import HostState, Running, State
 from ygg.model import (
@@ -46,6 +46,7 @@ def snapshot(
     `rates.history` says, which costs too much for every frame."""
     running = tuple(_running(state, r, now, streamed) for r in state.running.values())
     per_minute = rates.per_minute(state.recent, now.wall_ms)
+    queues = kinds.lengths(state)
     return Snapshot(
         at_ms=now.wall_ms,
         started_ms=started_ms,
@@ -64,6 +65,8 @@ def snapshot(
         log=tuple(log),
         per_minute=per_minute,
         drain_ms=rates.drain_ms(counts, len(running), per_minute),
+        gpu_waiting=queues.gpu,
+        cpu_waiting=queues.cpu,
     )
 
 
@@ -205,7 +208,7 @@ class _Lane:
     def __init__(self, state: State, lane: Lane, priority: Priority, now: Now) -> None:
         self.reason = why_waiting(state, lane, priority, now)
         self.hosts = {c.host for c in routing.all_candidates(state, lane)}
-        flows = self.reason.code in (ReasonCode.NEXT, ReasonCode.HOST_FULL)
+        flows = self.reason.code in (ReasonCode.NEXT, ReasonCode.HOST_FULL, *KEPT)
         self._pace = pace(state, lane) if flows else None
 
     def expected_ms(self, ahead: int) -> int | None:

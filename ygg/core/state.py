@@ -14,6 +14,7 @@ from bisect import insort
 from collections import Counter, deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from operator import attrgetter
 
 from ygg.model import (
@@ -46,10 +47,20 @@ class Window:
     heads: list[Head] = field(default_factory=list)
     complete: bool = False
     peeking: bool = False
+    beyond: int = 0  #: queued tasks that are not among the heads, right to within a poll
 
     @property
     def unseen(self) -> bool:
         return not self.heads and not self.complete
+
+    @property
+    def queued(self) -> int:
+        """Tasks the store has queued here."""
+        return len(self.heads) + self.beyond
+
+    def counted(self, queued: int) -> None:
+        """Take over how many there are; a complete window knows better."""
+        self.beyond = 0 if self.complete else max(0, queued - len(self.heads))
 
 
 @dataclass(slots=True)
@@ -91,7 +102,14 @@ class Server:
     busy_until: float = 0.0
     busy_times: int = 0  #: refusals in a row (429, 503, out of memory)
     loaded: frozenset[str] | None = None  #: models in memory, as far as it tells
-    loaded_at: float = float("-inf")  #: when that last changed
+    told: frozenset[str] | None = None  #: the same in its own words, calls on their way left out
+    loaded_at: float = float("-inf")  #: when either last changed
+    loaded_for: Priority | None = None  #: of the task for whose sake it last changed
+    held_until: float = float("-inf")  #: a model that was just loaded stays until then
+    passed_since: float | None = None  #: since when a task that needs another model is passed over
+    swap_to: str = ""  #: the model this server drains for
+    kept_for: Priority | None = None  #: worse ones wait: a task of this priority needs a change
+    together: set[frozenset[str]] = field(default_factory=set)  #: models seen in memory together
 
     @property
     def open(self) -> bool:
@@ -111,6 +129,14 @@ class HostState:
     drained: bool = False
     removed: bool = False  #: gone from hosts.yaml; stays until its last call ended
     busy: set[str] = field(default_factory=set)
+
+
+@dataclass(slots=True)
+class Track:
+    """How calls to one candidate went: means in which newer ones weigh more."""
+
+    mean_ms: float
+    failing: float  #: share of calls that failed
 
 
 @dataclass(slots=True)
@@ -136,6 +162,9 @@ class State:
     lanes: dict[Lane, dict[Priority, Window]] = field(default_factory=dict)
     where: dict[str, Head] = field(default_factory=dict)  #: heads in windows, by task id
     routes: dict[Lane, tuple[Candidate, ...]] = field(default_factory=dict)
+    seconds: dict[Lane, frozenset[str]] = field(
+        default_factory=dict
+    )  #: hosts of a second-choice kind
     claiming: dict[str, Claiming] = field(default_factory=dict)
     running: dict[str, Running] = field(default_factory=dict)
     finishing: dict[str, End] = field(default_factory=dict)  #: ends on their way to the store
@@ -154,6 +183,7 @@ class State:
     retime: bool = True  #: something may be due sooner than `wake_at`
     stale_ends: int = 0
     invalid_readings: int = 0
+    tracks: dict[str, Track] = field(default_factory=dict)  #: by candidate key
     recent: deque[EndView] = field(default_factory=lambda: deque(maxlen=RECENT))
 
     # --- windows -------------------------------------------------------------------------------
@@ -174,7 +204,7 @@ class State:
         return found
 
     def insert(self, head: Head) -> None:
-        """Put a head in its window, unless it is already on its way or lies beyond the window."""
+        """Put a head in its window, or count it where it lies beyond; not when it is on its way."""
         if head.id in self.claiming or head.id in self.running:
             return
         self.remove(head.id)
@@ -182,12 +212,14 @@ class State:
         if not (
             window.complete or window.peeking or (window.heads and head.seq < window.heads[-1].seq)
         ):
+            window.beyond += 1
             return
         insort(window.heads, head, key=_BY_SEQ)
         self.where[head.id] = head
         while len(window.heads) > 2 * self.window_size:
             del self.where[window.heads.pop().id]
             window.complete = False
+            window.beyond += 1
 
     def remove(self, task_id: str) -> None:
         """Take a head out of its window, if it is in one."""
@@ -210,6 +242,16 @@ class State:
         for lane in idle:
             del self.lanes[lane]
             self.routes.pop(lane, None)
+            self.seconds.pop(lane, None)
+
+    def note_kinds(self, lane: Lane) -> None:
+        """Keep the index of second-choice hosts in step with the route of a lane."""
+        kinds = [(c.host, self.hosts[c.host].host.kind) for c in self.routes[lane]]
+        others = frozenset(name for name, kind in kinds if kind != kinds[0][1])
+        if others:
+            self.seconds[lane] = others
+        else:
+            self.seconds.pop(lane, None)
 
     # --- invariants ----------------------------------------------------------------------------
 
@@ -227,11 +269,21 @@ class State:
             rests = host.gauge.measured and not host.gauge.watching and not host.removed
             assert rests == (name in self.resting), f"{name}: resting {rests}"
         assert not self.claiming.keys() & self.running.keys(), "a task both claiming and running"
+        self._check_kinds()
+
+    def _check_kinds(self) -> None:
+        for lane, route in self.routes.items():
+            kinds = [self.hosts[c.host].host.kind for c in route]
+            changes = sum(a != b for a, b in pairwise(kinds))
+            assert changes <= 1, f"{lane}: kinds of host mixed in its route"
+            others = {c.host for c, k in zip(route, kinds, strict=True) if k != kinds[0]}
+            assert others == self.seconds.get(lane, set()), f"{lane}: second choices {others}"
 
     def _check_windows(self) -> None:
         seen: Counter[str] = Counter()
         for lane, priority, window in self.windows():
             assert window.heads == sorted(window.heads, key=_BY_SEQ), f"{lane} out of order"
+            assert window.beyond == 0 if window.complete else window.beyond >= 0, f"{lane} counts"
             for head in window.heads:
                 assert (head.lane, head.priority) == (lane, priority), f"{head} in a wrong window"
                 assert self.where.get(head.id) == head, f"{head} not in the index"

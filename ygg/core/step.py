@@ -8,9 +8,10 @@ each other. What an effect brings returns as a later event.
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import assert_never
 
-from ygg.core import dispatching, gates, readings, retrying, routing, timing
+from ygg.core import choosing, dispatching, gates, readings, retrying, routing, timing
 from ygg.core.effects import (
     Cancel,
     Effect,
@@ -195,13 +196,18 @@ def _host_drained(state: State, event: HostDrained) -> list[Effect]:
 
 
 def _lanes_seen(state: State, event: LanesSeen) -> list[Effect]:
-    """A lane the store counts tasks in, but we hold none of, has to be looked at again."""
+    """A lane the store counts tasks in, but we hold none of, has to be looked at again. What is being
+    claimed was still queued when the store counted."""
     effects: list[Effect] = []
-    for lane, priority in event.lanes:
+    claiming = Counter((c.head.lane, c.head.priority) for c in state.claiming.values())
+    counts = {(lane, priority): n for lane, priority, n in event.lanes}
+    for lane, priority in counts:
         window = state.window(lane, priority)
         if not window.heads:
             window.complete = False
             effects += dispatching.refill(state, lane, priority)
+    for lane, priority, window in state.windows():
+        window.counted(counts.get((lane, priority), 0) - claiming[lane, priority])
     return effects
 
 
@@ -209,6 +215,7 @@ def _heads_seen(state: State, event: HeadsSeen) -> list[Effect]:
     """Take over what the store showed. Heads that came in meanwhile and lie beyond it are dropped: the
     store still holds others between, which they must not overtake."""
     window = state.window(event.lane, event.priority)
+    queued = window.queued
     window.peeking, window.complete = True, False
     for head in event.heads:
         if head.id not in state.finishing:
@@ -218,6 +225,7 @@ def _heads_seen(state: State, event: HeadsSeen) -> list[Effect]:
         for head in [h for h in window.heads if h.seq > last]:
             state.remove(head.id)
     window.peeking, window.complete = False, event.complete
+    window.counted(queued)
     return []
 
 
@@ -260,9 +268,8 @@ def _claimed(state: State, event: Claimed, now: Now) -> list[Effect]:
             effects += _end(state, task, claim.candidate, Outcome(why), now)
         else:
             call = routing.build_call(state, task, claim.candidate)
-            readings.expect_loaded(state, claim.candidate, now)
             state.running[task.id] = Running(call, now.mono)
-            effects.append(Start(call))
+            effects += [Start(call), *_notes(routing.unused_options(call), task.id, warn=True)]
     return effects
 
 
@@ -301,6 +308,7 @@ def _call_ended(state: State, event: CallEnded, now: Now) -> list[Effect]:
     task, candidate = running.call.task, running.call.candidate
     _free_slot(state, candidate.host, task.id)
     news = gates.settle(state, candidate, event.outcome, now)
+    choosing.learn(state, candidate, event.outcome, (now.mono - running.started) * 1000)
     outcome = _as_wanted(running, event.outcome)
     return [*_notes(news, warn=True), *_end(state, task, candidate, outcome, now)]
 

@@ -138,3 +138,5 @@ class Snapshot:
     log: tuple[str, ...] = ()
     per_minute: float | None = None  #: tasks completed, over the last minutes
     drain_ms: int | None = None  #: until the queue is empty at that rate
+    gpu_waiting: int = 0  #: queued tasks that wait for a GPU host
+    cpu_waiting: int = 0

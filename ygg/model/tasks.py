@@ -193,11 +193,13 @@ class Submitted:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Take `task_id` at `version` for `candidate`; refused when the row has changed since."""
+    """Take `task_id` at `version` for `candidate`; refused when the row has changed since. `why` goes to
+    the task's event log."""
 
     task_id: str
     version: int
     candidate: Candidate
+    why: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

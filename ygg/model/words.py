@@ -116,6 +116,7 @@ class ReasonCode(StrEnum):
     MODEL_HELD_BACK = "model_held_back"  #: not allowed at this level of memory pressure
     SWAP_PENDING = "swap_pending"  #: a slot is idle on purpose while models are exchanged
     GPU_PREFERRED = "gpu_preferred"  #: a CPU host is kept for tasks that need no GPU
+    CPU_PREFERRED = "cpu_preferred"  #: a GPU host is kept for tasks that profit from one
     NO_HOST = "no_host"  #: no host of the config serves this task
     CANDIDATE_REFUSED = "candidate_refused"
     CANDIDATE_AVOIDED = "candidate_avoided"

@@ -209,9 +209,10 @@ class MemoryStore:
     def _queued(self) -> list[Task]:
         return [t for t in self._rows.values() if t.state is State.QUEUED]
 
-    async def lanes(self) -> list[tuple[Lane, Priority]]:
+    async def lanes(self) -> list[tuple[Lane, Priority, int]]:
         self._check_open()
-        return list(dict.fromkeys((t.lane, t.priority) for t in self._queued()))
+        counts = Counter((t.lane, t.priority) for t in self._queued())
+        return [(lane, priority, n) for (lane, priority), n in counts.items()]
 
     async def heads(self, lane: Lane, priority: Priority, limit: int) -> list[Head]:
         self._check_open()
@@ -234,7 +235,7 @@ class MemoryStore:
             epoch=self._epoch, host=host, endpoint=endpoint, model=model, started_ms=now_ms,
             reason=ReasonCode.CHOSEN,
         )  # fmt: skip
-        self._log(task, now_ms, State.QUEUED, ReasonCode.CHOSEN)
+        self._log(task, now_ms, State.QUEUED, ReasonCode.CHOSEN, claim.why)
         self._rows[task.id] = task
         return task
 

@@ -134,7 +134,7 @@ class SqliteStore:
         except Refused as refused:
             return refused.answers
 
-    def lanes(self) -> Awaitable[list[tuple[Lane, Priority]]]:
+    def lanes(self) -> Awaitable[list[tuple[Lane, Priority, int]]]:
         return self._post(self._verbs.lanes)
 
     def heads(self, lane: Lane, priority: Priority, limit: int) -> Awaitable[list[Head]]:

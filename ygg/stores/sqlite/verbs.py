@@ -121,10 +121,10 @@ class Verbs:
 
     # --- dispatch ------------------------------------------------------------------------------
 
-    def lanes(self) -> list[tuple[Lane, Priority]]:
+    def lanes(self) -> list[tuple[Lane, Priority, int]]:
         self._ledger.flush()
-        sql = "SELECT lane, priority FROM counters WHERE state = 'queued' AND n > 0"
-        return [(self._ledger.lane(lane), Priority(p)) for lane, p in fetch(self._db, sql)]
+        sql = "SELECT lane, priority, n FROM counters WHERE state = 'queued' AND n > 0"
+        return [(self._ledger.lane(lane), Priority(p), n) for lane, p, n in fetch(self._db, sql)]
 
     def heads(self, lane: Lane, priority: Priority, limit: int) -> list[Head]:
         rows = self._db.execute(HEADS, (self._ledger.lane_id(lane), priority, limit)).fetchall()
@@ -147,7 +147,8 @@ class Verbs:
         self._ledger.left(row[35], task.priority, State.QUEUED, task.batch)
         self._ledger.entered(row[35], task.priority, State.PROCESSING, task.batch)
         change = (State.QUEUED, State.PROCESSING)
-        self._ledger.log(task.seq, now_ms, task.attempt, change, ReasonCode.CHOSEN, where.host)
+        chosen = (ReasonCode.CHOSEN, where.host, _short(claim.why))
+        self._ledger.log(task.seq, now_ms, task.attempt, change, *chosen)
         return task
 
     def finish(self, ends: Sequence[End], now_ms: int) -> list[Task | None]:
