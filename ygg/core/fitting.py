@@ -51,6 +51,17 @@ def capacity_mb(host: HostState) -> float | None:
 def obstacle(state: State, candidate: Candidate) -> Reason | None:
     """Why memory keeps the candidate's model from being loaded now."""
     host = state.hosts[candidate.host]
+    return _obstacle(host, candidate, in_use(state, host))
+
+
+def hopeless(state: State, candidate: Candidate) -> bool:
+    """Whether the model would find no room even if no call ran on the host."""
+    return _obstacle(state.hosts[candidate.host], candidate, frozenset()) is not None
+
+
+def _obstacle(
+    host: HostState, candidate: Candidate, used: frozenset[tuple[str, str]]
+) -> Reason | None:
     server = host.servers[candidate.endpoint]
     model = canonical(candidate.model)
     if not model or (server.loaded is not None and model in server.loaded):
@@ -58,7 +69,6 @@ def obstacle(state: State, candidate: Candidate) -> Reason | None:
     need, most = size_mb(host, model), capacity_mb(host)
     if need is None or most is None:
         return None
-    used = in_use(state, host)
     room = most - sum(size_mb(host, m) or 0.0 for _, m in used | _fixed(host) if m != model)
     if need > room:
         text = f"{candidate.host}: {model} needs {_gb(need)}, {_gb(max(0.0, room))} can be had"

@@ -1,7 +1,7 @@
 """GPU or CPU: which kind of host takes a task now.
 
 A task that prefers a GPU goes to a CPU host only when no GPU host of its candidates is usable (down, no
-access, drained, too hot, too full; all slots busy is usable), or when the tasks that wait for a GPU and
+access, drained, too hot, too full, no room for the model; all slots busy is usable), or when the tasks that wait for a GPU and
 could use this CPU host are more than those that wait for this CPU host, by more than `overflow_margin`.
 A task whose content does not profit (UNNEEDED) goes to a GPU host only when no CPU host of its candidates
 is usable. `required` and `never` have one kind only.
@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
-from ygg.core import gates, routes
+from ygg.core import fitting, gates, routes
 from ygg.core.state import State
 from ygg.model import Candidate, GpuNeed, Lane, Reason, ReasonCode
 
@@ -55,8 +55,10 @@ def profits(content: str, profiting: Collection[str]) -> bool:
 
 
 def usable(state: State, candidate: Candidate) -> bool:
-    """Whether it takes work, all slots busy or not."""
-    return gates.up(state, candidate) and not state.hosts[candidate.host].removed
+    """Whether it takes work, all slots busy or not, and has room for the model."""
+    if not gates.up(state, candidate) or state.hosts[candidate.host].removed:
+        return False
+    return not fitting.hopeless(state, candidate)
 
 
 def wanted_first(state: State, lane: Lane, places: tuple[Candidate, ...]) -> tuple[Candidate, ...]:
