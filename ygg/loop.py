@@ -115,8 +115,8 @@ class RunLoop:
         """Use these hosts from now on; calls that run on others go on."""
         self.backends = backends
         self._use_probes(probes or {})
-        measured = frozenset(n for n, ps in self.probes.items() if any(p.measures for p in ps))
-        self.feed(ev.HostsOwned(tuple(hosts), types, policy, measured))
+        probed = {host: any(p.measures for p in ps) for host, ps in self.probes.items() if ps}
+        self.feed(ev.HostsOwned(tuple(hosts), types, policy, probed))
 
     def _use_probes(self, probes: Probes) -> None:
         """Probes that are gone end; new ones of hosts that are watched begin."""

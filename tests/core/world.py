@@ -78,7 +78,7 @@ class World:
         own: bool = True,
         measured: tuple[str, ...] = (),
     ) -> None:
-        self.measured = frozenset(measured)
+        self.measured = dict.fromkeys(measured, True)
         self.state = State()
         self.mono = 1000.0
         self.rows: dict[str, Task] = {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ygg.model import (
     Claim,
@@ -28,7 +28,7 @@ class HostsOwned:
     hosts: tuple[Host, ...]
     types: Mapping[str, TaskType]
     policy: Policy
-    measured: frozenset[str] = frozenset()  #: hosts with a probe that measures
+    probed: Mapping[str, bool] = field(default_factory=dict)  #: hosts with probes: do they measure?
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,13 @@
 """What readings change: level, heat, foreign memory, what is loaded; and when a host is watched.
 
-A host with a probe that measures is watched from the start and as long as it has work; without any for
+A host with probes is watched from the start and as long as it has work; without any for
 `REST_S` its probes rest, so that its card may sleep. Before the first start after a rest one reading is
 awaited. Readings that cannot be true are dropped and counted.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from ygg.core import fitting, heat, limits, pressure, residency, routing
 from ygg.core.effects import Effect, Note, Unload, Watch
@@ -211,14 +211,14 @@ def unloaded(state: State, event: ModelUnloaded, now: Now) -> list[Effect]:
 # --- who is watched ---------------------------------------------------------------------------------
 
 
-def watch_new(state: State, measured: Iterable[str], now: Now) -> list[Effect]:
+def watch_new(state: State, probed: Mapping[str, bool], now: Now) -> list[Effect]:
     """Begin with the hosts that have a probe; forget the readings of those that have none any more."""
-    names = frozenset(measured)
-    for host in state.hosts.values():
-        if (host.host.name in names) != host.gauge.measured:
-            host.gauge = Gauge(measured=host.host.name in names)
+    for name, host in state.hosts.items():
+        kind = name in probed, probed.get(name, False)
+        if kind != (host.gauge.probed, host.gauge.measured):
+            host.gauge = Gauge(*kind)
             host.limit, host.limit_text = host.host.slots, ""
-    fresh = [h for h in state.hosts.values() if h.gauge.measured and not h.gauge.watching]
+    fresh = [h for h in state.hosts.values() if h.gauge.probed and not h.gauge.watching]
     return [_watch(state, host, now) for host in fresh if not host.removed]
 
 
@@ -230,10 +230,10 @@ def _watch(state: State, host: HostState, now: Now) -> Watch:
 
 
 def wake(state: State, now: Now) -> list[Effect]:
-    """Hosts that rest and now have work waiting are measured before it starts."""
+    """Hosts that rest are watched again once they have work; measured ones before it starts."""
     if state.paused or state.draining:
         return []
-    names = state.resting & wanted(state)
+    names = state.resting & (wanted(state) | {n for n in state.resting if state.hosts[n].busy})
     return [_watch(state, state.hosts[n], now) for n in sorted(names) if not state.hosts[n].drained]
 
 
@@ -249,7 +249,7 @@ def rest(state: State, now: Now) -> list[Effect]:
     busy = wanted(state)
     for name, host in state.hosts.items():
         gauge, every = host.gauge, host.host.telemetry.idle_interval_s
-        if not gauge.measured or host.removed:
+        if not gauge.probed or host.removed:
             continue
         if host.busy or (name in busy and not host.drained):
             gauge.active = now.mono

@@ -67,7 +67,8 @@ class Window:
 class Gauge:
     """What the readings of one host have told. Times are monotonic seconds."""
 
-    measured: bool = False  #: a probe measures it, so that missing readings limit it
+    probed: bool = False  #: it has probes
+    measured: bool = False  #: one of them measures it, so that missing readings limit it
     watching: bool = False
     asked: float = 0.0  #: since when it is watched
     active: float = 0.0  #: when it last had work
@@ -170,7 +171,7 @@ class State:
     finishing: dict[str, End] = field(default_factory=dict)  #: ends on their way to the store
     unwritten: dict[str, End] = field(default_factory=dict)  #: ends the store could not take yet
     cancel_wanted: set[str] = field(default_factory=set)
-    resting: set[str] = field(default_factory=set)  #: measured hosts that are not watched
+    resting: set[str] = field(default_factory=set)  #: probed hosts that are not watched
     paused: bool = False
     draining: bool = False
     cut: bool = False
@@ -266,7 +267,7 @@ class State:
         for name, host in self.hosts.items():
             assert host.busy == held[name], f"{name}: busy {host.busy} but held {held[name]}"
             assert 0 <= host.limit <= host.host.slots, f"{name}: limit {host.limit}"
-            rests = host.gauge.measured and not host.gauge.watching and not host.removed
+            rests = host.gauge.probed and not host.gauge.watching and not host.removed
             assert rests == (name in self.resting), f"{name}: resting {rests}"
         assert not self.claiming.keys() & self.running.keys(), "a task both claiming and running"
         self._check_kinds()

@@ -162,7 +162,7 @@ def _hosts_owned(state: State, event: HostsOwned, now: Now) -> list[Effect]:
     state.resting &= state.hosts.keys()
     if not before:
         state.poll_at = now.mono
-    return readings.watch_new(state, event.measured, now)
+    return readings.watch_new(state, event.probed, now)
 
 
 def _merge(old: HostState | None, host: Host, now: Now) -> HostState:
