@@ -33,8 +33,8 @@ MUTANTS = [
     Mutant(
         "vllm is preferred under pressure",
         CORE + "choosing.py",
-        "== (host.gauge.level is Level.LOW)",
-        "== (host.gauge.level is not Level.LOW)",
+        "== (level is Level.LOW)",
+        "== (level is not Level.LOW)",
         (CHOOSING,),
     ),
     Mutant(

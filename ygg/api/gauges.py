@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from ygg.api.bodies import iso
+from ygg.core.choosing import suits
 from ygg.core.forecast import Forecast
 from ygg.core.minutes import memory_of
 from ygg.core.tuning import NEEDED, Advice
@@ -98,7 +99,7 @@ def preferred_backend(level: str | None, endpoints: Sequence[Endpoint]) -> str |
     there is none of that sort, the first."""
     if level is None or not endpoints:
         return None
-    wanted = (e for e in endpoints if (e.dialect == "vllm") == (level == Level.LOW.name))
+    wanted = (e for e in endpoints if suits(e, Level[level]))
     found = next(wanted, endpoints[0])
     return found.dialect or found.backend
 

@@ -168,7 +168,8 @@ def _view(host: Host, told: Mapping[tuple[str, str], Health], drained: bool) -> 
 def _server(health: Health | None) -> Server:
     if health is None:
         return Server()
-    return Server(health.health, health.message, health, checked_ms=_now_ms())
+    loaded = None if health.loaded is None else frozenset(health.loaded)
+    return Server(health.health, health.message, health, checked_ms=_now_ms(), loaded=loaded)
 
 
 def _now_ms() -> int:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from ygg.core import fitting
 from ygg.core.state import State, Track
-from ygg.model import Candidate, Level, Outcome, OutcomeKind, TaskType
+from ygg.model import Candidate, Endpoint, Level, Outcome, OutcomeKind, TaskType
 
 WEIGHT = 0.2  #: of the newest call in the means
 FAILURES = frozenset({OutcomeKind.ERROR, OutcomeKind.TIMEOUT, OutcomeKind.OUT_OF_MEMORY})
@@ -64,7 +64,12 @@ def preferred(state: State, candidate: Candidate) -> bool:
     endpoint = fitting.endpoint_of(host, candidate.endpoint) if host else None
     if host is None or endpoint is None or host.gauge.level is None:
         return True
-    return (endpoint.dialect == "vllm") == (host.gauge.level is Level.LOW)
+    return suits(endpoint, host.gauge.level)
+
+
+def suits(endpoint: Endpoint, level: Level) -> bool:
+    """The mission's rule: vLLM while pressure is LOW, llama.cpp from NORMAL on."""
+    return (endpoint.dialect == "vllm") == (level is Level.LOW)
 
 
 def loaded(state: State, candidate: Candidate) -> bool:
