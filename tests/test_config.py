@@ -349,6 +349,13 @@ EDITS: dict[str, tuple[tuple[str, str], str]] = {
             "got `surtr/ollama/big` a second time"
         ),
     ),
+    "a kind of host its route lacks": (
+        ("  code:\n    route: [surtr]", "  code:\n    gpu: never\n    route: [surtr]"),
+        (
+            "hosts.yaml:14: task_types.code.gpu: expected `preferred`, or a host with `kind: cpu` in the "
+            "route, got `never`"
+        ),
+    ),
     "empty route": (
         ("  code:\n    route: [surtr]", "  code:\n    route: []"),
         "hosts.yaml:14: task_types.code.route: expected at least one entry, got an empty list",

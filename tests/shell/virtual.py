@@ -167,7 +167,8 @@ async def house(
     policy: Policy | None = None,
     store: MemoryStore | None = None,
 ) -> AsyncIterator[House]:
-    """Hosts with slots, task types with routes (default: one host `a`, type general)."""
+    """Hosts with slots, task types with routes (default: one host `a`, type general). A host named
+    `cpu…` is a CPU host."""
     slots = slots or {"a": 1}
     routes = routes or {"general": (next(iter(slots)),)}
     loop = asyncio.get_running_loop()
@@ -179,7 +180,8 @@ async def house(
     hosts, backends, places = [], {}, {}
     for name, count in slots.items():
         endpoint = Endpoint("main", "ollama", f"http://{name}:11434", ("m",))
-        hosts.append(Host(name, count, (endpoint,), models=("m",)))
+        kind = "cpu" if name.startswith("cpu") else "gpu"
+        hosts.append(Host(name, count, (endpoint,), kind, models=("m",)))
         places[name] = Place(name)
         backends[name, "main"] = FakeBackend(places[name], endpoint)
     types = {

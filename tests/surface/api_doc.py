@@ -62,7 +62,7 @@ One object per task, in `POST /v1/tasks` and as a line of `ygg submit --jsonl`.
 | `title` | up to 500 characters |
 | `labels` | up to 32 of up to 64 characters |
 | `model`, `host` | run with this model, on this host only |
-| `gpu` | `required`, `preferred` (default), `never` |
+| `gpu` | `required`, `preferred`, `never`; `true` is preferred, `false` is never; default: as the type says, else preferred |
 | `max_tokens` | 1 to 1,000,000 |
 | `temperature` | 0 to 5 |
 | `options` | object, passed to the server as it is |
@@ -71,7 +71,7 @@ One object per task, in `POST /v1/tasks` and as a line of `ygg submit --jsonl`.
 | `not_before`, `deadline` | ISO time (UTC without a zone), or a duration from now |
 | `idempotency_key` | up to 200 characters; same key and document: the same task again; another document: 409 |
 | `retention` | how long the ended task is kept |
-| `content_type` | a note for the reader of the result |
+| `content_type` | what it works on: `text` (default), `audio`, `image/png`, `application/pdf`, ...; with `gpu: preferred` only what is in `policies.gpu_content_types` prefers a GPU |
 
 `POST /v1/async/submit` takes the same keys but these: `agent_type` (required) for `type`, `timeout_seconds` (a number,
 default 60) for `timeout`, no `prompt` and no `operation`; the key may also come as header `Idempotency-Key`.
@@ -221,6 +221,12 @@ async def _daemon(page: _Page) -> None:
     await page.show("POST /v1/queue/resume", "Ends the pause.")
     about = "Every host as it is known, asking none."
     await page.show("GET /v1/hosts", about)
+    about = (
+        "The hosts that are up as workers: GPU hosts serve the queue `gpu-tasks`, CPU hosts `celery`. `max_tasks` is the limit "
+        "now; `length` counts the queued tasks that wait for such a host, right to within a poll; `gpu_available`: a GPU host "
+        "has a free slot."
+    )
+    await page.show("GET /api/v1/status/workers", about)
     about = "Asks this host now, for 3 s at most, and answers how it is. An unknown host is 404, as for all its verbs."
     await page.show("POST /v1/hosts/{name}/probe", about, "/v1/hosts/surtr/probe")
     about = "Nothing new is sent to the host; running calls go on."

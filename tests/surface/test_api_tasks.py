@@ -17,7 +17,7 @@ from ygg.model import OutcomeKind
 TASK_KEYS = {
     "id", "state", "status", "type", "priority", "priority_name", "operation", "title", "labels", "caller",
     "attempt", "errors", "deferrals", "crashes", "host", "endpoint", "model", "pinned_host",
-    "pinned_model", "reason", "error", "created_at", "queued_at", "started_at", "finished_at", "due_at",
+    "pinned_model", "gpu", "content_type", "reason", "error", "created_at", "queued_at", "started_at", "finished_at", "due_at",
     "deadline_at", "timeout_s", "batch", "cancel_requested",
 }  # fmt: skip
 

@@ -228,6 +228,10 @@ def _daemon_routes(app: FastAPI, handlers: Handlers) -> None:
     async def all_hosts() -> Response:
         return JSONResponse(await handlers.hosts())
 
+    @app.get("/api/v1/status/workers")
+    async def workers() -> Response:
+        return JSONResponse(await handlers.workers())
+
     @app.post("/v1/hosts/{host}/probe")
     async def probe(host: str) -> Response:
         return JSONResponse(await handlers.probe(host))

@@ -71,6 +71,8 @@ def task_body(task: Task) -> JsonDict:
         "model": task.model,
         "pinned_host": task.lane.host,
         "pinned_model": task.lane.model,
+        "gpu": task.lane.gpu,
+        "content_type": task.content_type,
         "reason": task.reason,
         "error": task.error,
         "created_at": iso(task.created_ms),

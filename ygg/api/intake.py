@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from ygg.api.schemas import MAX_TIMEOUT_S, AsyncSubmit, TaskDocument, parse
 from ygg.config.durations import LONGEST_S
+from ygg.core.kinds import needed
+from ygg.core.routes import configured
 from ygg.errors import InvalidInput
 from ygg.model import GpuNeed, JsonDict, Lane, NewTask, Operation, Priority
 
@@ -85,7 +87,8 @@ def _task(
 ) -> NewTask:
     kind = kind or config.detect_type(checked.labels, checked.title)
     _known_host(checked.host, config)
-    lane = Lane(kind, checked.host, checked.model, GpuNeed(checked.gpu), caller)
+    lane = Lane(kind, checked.host, checked.model, _need(checked, kind, config), caller)
+    _served(lane, config)
     starts = _moment("not_before", checked.not_before, now)
     generate = isinstance(checked, TaskDocument) and checked.operation == "generate"
     return NewTask(
@@ -112,6 +115,24 @@ def _known_host(name: str | None, config: Config) -> None:
         near = difflib.get_close_matches(name, config.hosts, n=1)
         hint = f"did you mean {near[0]}?" if near else f"hosts: {', '.join(config.hosts)}"
         raise InvalidInput(f"host: no host {name!r} in the configuration", hint=hint)
+
+
+def _need(checked: TaskDocument | AsyncSubmit, kind: str, config: Config) -> GpuNeed:
+    said = checked.gpu or config.type_of(kind).gpu
+    return needed(said, checked.content_type, config.policy.gpu_content_types)
+
+
+def _served(lane: Lane, config: Config) -> None:
+    """So would a task that needs a kind of host which cannot run it."""
+    wanted = {GpuNeed.REQUIRED: "gpu", GpuNeed.NEVER: "cpu"}.get(lane.gpu)
+    if wanted is None or configured(config.type_of(lane.type), config.hosts, lane):
+        return
+    pins = [f"with {lane.model}"] if lane.model else []
+    pins += [f"on {lane.host}"] if lane.host else []
+    what = " ".join([f"type {lane.type}", *pins])
+    named = [name for name, host in config.hosts.items() if host.kind == wanted]
+    hint = f"{wanted.upper()} hosts: {', '.join(named) or 'none in hosts.yaml'}"
+    raise InvalidInput(f"gpu: {lane.gpu}, but no {wanted.upper()} host runs {what}", hint=hint)
 
 
 def _request(checked: TaskDocument | AsyncSubmit, generate: bool) -> JsonDict:

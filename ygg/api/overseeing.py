@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from ygg.api import bodies
 from ygg.api.submits import Submits
-from ygg.errors import known_host
+from ygg.api.workers import workers_body
+from ygg.errors import Unavailable, known_host
 from ygg.model import JsonDict, Snapshot
 
 
@@ -22,6 +23,13 @@ class Overseeing(Submits):
     async def hosts(self) -> JsonDict:
         """GET /v1/hosts: every host as it is known, asking none."""
         return {"schema": "ygg.hosts/1", "hosts": self._host_bodies(await self._view())}
+
+    async def workers(self) -> JsonDict:
+        """GET /api/v1/status/workers: hosts that are up as workers, and the queues they serve."""
+        view = self._control.snapshot()
+        if view is None:
+            raise Unavailable("no daemon is running", hint="ygg loop --async")
+        return workers_body(view)
 
     async def probe(self, host: str) -> JsonDict:
         """POST /v1/hosts/{host}/probe: ask it now. NotFound for a host that is not configured."""

@@ -49,6 +49,16 @@ def _time(value: object) -> object:
     raise ValueError("expected a time or a duration such as 10m")
 
 
+def _gpu(value: object) -> object:
+    """A word, any case; true is preferred, false never. None: as the task type says."""
+    if isinstance(value, bool):
+        return "preferred" if value else "never"
+    word = value.lower() if isinstance(value, str) else value
+    if word is None or word in ("required", "preferred", "never"):
+        return word
+    raise ValueError("expected required, preferred or never, or true (preferred) or false (never)")
+
+
 def _content(value: object) -> object:
     if isinstance(value, str | list):
         return value
@@ -56,6 +66,7 @@ def _content(value: object) -> object:
 
 
 PriorityField = Annotated[int, BeforeValidator(_priority), Field(ge=0, le=4)]
+Gpu = Annotated[Literal["required", "preferred", "never"] | None, BeforeValidator(_gpu)]
 Label = Annotated[str, Field(min_length=1, max_length=64)]
 Time = Annotated[str | float | int | None, BeforeValidator(_time)]
 Seconds = Annotated[float, Field(gt=0, le=MAX_TIMEOUT_S, allow_inf_nan=False)]
@@ -98,7 +109,7 @@ class _Work(Document):
     deadline: Time = None
     idempotency_key: Annotated[str, Field(min_length=1, max_length=200)] | None = None
     retention: Time = None
-    gpu: Literal["required", "preferred", "never"] = "preferred"
+    gpu: Gpu = None
     content_type: Annotated[str, Field(max_length=100)] | None = None
 
     @field_validator("system", "title")

@@ -49,6 +49,16 @@ def submit(
     ] = None,
     model: Annotated[str | None, typer.Option("--model", help="Run with this model only.")] = None,
     host: Annotated[str | None, typer.Option("--host", help="Run on this host only.")] = None,
+    gpu: Annotated[
+        str | None,
+        typer.Option("--gpu", help="required, preferred or never. Default: as the type says."),
+    ] = None,
+    content_type: Annotated[
+        str | None,
+        typer.Option(
+            "--content-type", help="What it works on: text, audio, pdf, ... (GPU or CPU)."
+        ),
+    ] = None,
     system: Annotated[
         str | None, typer.Option("--system", help="System prompt; replaces the type's.")
     ] = None,
@@ -92,6 +102,7 @@ def submit(
         "labels": label or None, "model": model, "host": host, "system": system,
         "max_tokens": max_tokens, "temperature": temperature, "timeout": timeout,
         "not_before": not_before, "deadline": deadline, "idempotency_key": idempotency_key,
+        "gpu": gpu, "content_type": content_type,
     }  # fmt: skip
     with desk(write=True) as found:
         answer = _one(found, {k: v for k, v in doc.items() if v is not None})

@@ -249,6 +249,8 @@ class _Builder:
         if all(found):
             self._once(path, [places[0].key for places in found])
         route = dict.fromkeys(c for places in found for c in places)
+        if all(found):
+            self._kind_there(name, form.gpu, {self.hosts[c.host].kind for c in route})
         return TaskType(
             name=name,
             route=tuple(route),
@@ -261,6 +263,13 @@ class _Builder:
             choose=form.choose,
             gpu=form.gpu,
         )
+
+    def _kind_there(self, name: str, gpu: str, kinds: set[str]) -> None:
+        """A type that needs one kind of host must have one in its route."""
+        wanted = {"required": "gpu", "never": "cpu"}.get(gpu)
+        if wanted is not None and wanted not in kinds:
+            expected = f"`preferred`, or a host with `kind: {wanted}` in the route"
+            self.problems.add(("task_types", name, "gpu"), expected, ticked(gpu))
 
     def _one_load(self, types: dict[str, TaskType]) -> None:
         """Types that share a model on a host may not load it differently."""
