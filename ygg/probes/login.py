@@ -232,10 +232,12 @@ def failure(login: Login, error: BaseException) -> ProbeFailed:
             return _untrusted(login)
         case asyncssh.PermissionDenied():
             return ProbeFailed(f"{who} refuses the login: {said}", hint=KEYS.format(who=who))
-        case asyncssh.KeyEncryptionError():
-            return ProbeFailed(f"the SSH key for {who} has a passphrase: {said}", hint=PASSPHRASE)
+        case asyncssh.KeyImportError() | asyncssh.KeyEncryptionError():
+            return ProbeFailed(f"the SSH key for {who} cannot be used: {said}", hint=PASSPHRASE)
         case asyncssh.ConfigParseError():
             return ProbeFailed(f"ssh_config cannot be read: {said}", hint="mend that line")
+        case asyncssh.ChannelOpenError(code=asyncssh.OPEN_CONNECT_FAILED):
+            return ProbeFailed(f"no way to {who} from its jump host: {said}", hint=AWAKE)
         case asyncssh.ChannelOpenError():
             return ProbeFailed(f"{who} opens no session: {said}", hint=SESSIONS)
         case asyncssh.ConnectionLost():
@@ -253,7 +255,7 @@ KEYS = (
     "add ygg's public key to authorized_keys there; `ssh {who} nvidia-smi` must work without a question,"
     " as the user that runs ygg"
 )
-PASSPHRASE = "ygg cannot ask for it: load the key into an agent, or make one without a passphrase"
+PASSPHRASE = "ygg asks for no passphrase: load the key into an agent, or make one without"
 SESSIONS = "sshd there must allow two sessions of one connection (MaxSessions)"
 AWAKE = "is it switched on and awake? is a firewall in between?"
 SPELLING = "mend telemetry.ssh in hosts.yaml, or name the machine in ssh_config"

@@ -34,28 +34,33 @@ class SshProbe:
 
     async def sample(self) -> Reading:
         to_come = await self._pace.wait(EARLY * self._telemetry.interval_s)
-        if self._job is None or self._job.done():
-            self._job = asyncio.create_task(self._hold())
-            self._job.add_done_callback(_noticed)
+        job = self._job = self._job or self._begun()
         awaited: asyncio.Future[Reading] = asyncio.get_running_loop().create_future()
         self._awaited = awaited
-        ends: set[asyncio.Future[Any]] = {awaited, self._job}
+        ends: set[asyncio.Future[Any]] = {awaited, job}
         await asyncio.wait(
             ends,
             timeout=to_come + self._telemetry.timeout_s,
             return_when=asyncio.FIRST_COMPLETED,
         )
         if not awaited.done():
-            raise self._failed(self._job)
+            raise self._failed(job)
         self._pace.taken()
         return awaited.result()
 
+    def _begun(self) -> asyncio.Task[None]:
+        job = asyncio.create_task(self._hold())
+        job.add_done_callback(_noticed)
+        return job
+
     def _failed(self, job: asyncio.Task[None]) -> BaseException:
-        """Why there is no reading."""
+        """Why there is no reading. A job that is over is told once; then a new one begins."""
         who, limit_s = self._login.target, self._telemetry.timeout_s
         if not job.done():
             text = f"{who}: {self._doing} takes longer than {limit_s:g} s"
             return ProbeFailed(text, hint="is it awake? telemetry.timeout may be raised")
+        if self._job is job:
+            self._job = None
         error = None if job.cancelled() else job.exception()
         return error or ProbeFailed(f"the connection to {who} was ended")
 

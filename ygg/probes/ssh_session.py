@@ -19,6 +19,7 @@ from ygg.probes import smi
 from ygg.probes.remote import Connection, Run, ask, running
 from ygg.probes.ssh_beside import Beside
 
+SPARE_S = 2.0  #: beyond two intervals, before a silence means something
 GAP_S = 0.25  #: rows of one moment come closer together than this
 NOISE = 50  #: lines that are no rows, such as a shell's greeting, before giving up
 QUIET = "LC_ALL=C "
@@ -69,7 +70,7 @@ class Session:
     ) -> None:
         self._connection, self._who, self._habits = connection, who, habits
         self._interval_s = telemetry.interval_s
-        self._silence_s = max(2 * telemetry.interval_s + 2, telemetry.timeout_s)
+        self._silence_s = max(2 * telemetry.interval_s + SPARE_S, telemetry.timeout_s)
         self._beside = Beside(connection, self._silence_s)
         self._noise: list[str] = []
 

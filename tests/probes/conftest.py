@@ -1,0 +1,63 @@
+"""Fixtures: a machine with GPUs to log in to, and a home to do it from."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.probes import machines
+from tests.probes.machines import Home, Machine, Server
+
+NO_SSHD = "no sshd: apt install openssh-server"
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Iterator[Machine]:
+    found = Machine(tmp_path / "machine")
+    yield found
+    found.end()
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
+    return Home(tmp_path / "home")
+
+
+@pytest.fixture
+def real_sshd(tmp_path: Path, machine: Machine, home: Home) -> Iterator[Server]:
+    """OpenSSH's own, with its key trusted by ygg."""
+    if machines.SSHD is None:
+        pytest.skip(NO_SSHD)
+    with machines.openssh(tmp_path / "sshd", machine, home.public) as server:
+        home.trust(server)
+        yield server
+
+
+@pytest.fixture(params=["openssh", "asyncssh"])
+async def server(
+    request: pytest.FixtureRequest, tmp_path: Path, machine: Machine, home: Home
+) -> AsyncIterator[Server]:
+    """Each kind of server, with its key trusted by ygg."""
+    async with AsyncExitStack() as stack:
+        if request.param == "openssh":
+            if machines.SSHD is None:
+                pytest.skip(NO_SSHD)
+            found = stack.enter_context(machines.openssh(tmp_path / "sshd", machine, home.public))
+        else:
+            found = await stack.enter_async_context(machines.asyncssh_server(machine, home.public))
+        home.trust(found)
+        yield found
+
+
+@pytest.fixture
+async def own_server(machine: Machine, home: Home) -> AsyncIterator[Server]:
+    """asyncssh's, which can be told to misbehave, with its key trusted by ygg."""
+    async with machines.asyncssh_server(machine, home.public) as found:
+        home.trust(found)
+        yield found
