@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.probes import machines
+from tests.probes import machines, stub
 from tests.probes.machines import Home, Machine, Server
 
 NO_SSHD = "no sshd: apt install openssh-server"
@@ -61,3 +61,18 @@ async def own_server(machine: Machine, home: Home) -> AsyncIterator[Server]:
     async with machines.asyncssh_server(machine, home.public) as found:
         home.trust(found)
         yield found
+
+
+@pytest.fixture(scope="session")
+def nvml_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return stub.compiled(tmp_path_factory.mktemp("nvml"))
+
+
+@pytest.fixture
+async def nvml(
+    nvml_library: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[stub.Stub]:
+    """A driver that answers as it is told."""
+    found = stub.Stub(nvml_library, tmp_path, monkeypatch)
+    yield found
+    await found.ended()
