@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.core.world import COMPLETED, World, card, host, kind
+from tests.core.world import COMPLETED, START_MS, World, card, host, kind
 from ygg.core import effects as fx
 from ygg.core import events as ev
 from ygg.core import kinds
@@ -20,6 +20,7 @@ from ygg.model import (
     Counts,
     Endpoint,
     GpuNeed,
+    Head,
     Host,
     HostHealth,
     Lane,
@@ -341,6 +342,17 @@ def test_a_cpu_host_that_empties_its_own_queue_helps_out_in_the_same_step() -> N
     assert claims == ["t1", "t3", "t2"]
 
 
+@pytest.mark.parametrize(("unseen", "starts"), [(3, True), (30, False)])
+def test_tasks_not_seen_yet_keep_a_cpu_host_only_if_it_helps_them_out(
+    unseen: int, starts: bool
+) -> None:
+    world = mixed()
+    world.feed(ev.LanesSeen(((PREFERRED, Priority.CRITICAL, unseen),)), settle=False)
+    head = Head("late", 9, 1, NEVER, Priority.LOW, START_MS)
+    world.feed(ev.TasksQueued((head,)), settle=False)
+    assert any(isinstance(e, fx.Claim) for e in world.todo) == starts
+
+
 def test_a_preferred_lane_with_cpu_hosts_alone_is_a_queue_for_them() -> None:
     world = World((host("c", kind="cpu"),), {"general": kind("general", "c")})
     submit(world, PREFERRED, 3)
@@ -405,6 +417,15 @@ def test_what_does_not_profit_waits_for_a_cpu_and_leaves_the_gpu_alone() -> None
         ReasonCode.CPU_PREFERRED,
         "waits for a CPU host: gpu1 is kept for tasks that profit from a GPU",
     )
+
+
+def test_a_gpu_that_is_kept_for_others_may_sleep() -> None:
+    world = mixed(measured=("gpu1",))
+    submit(world, UNNEEDED, 2)
+    world.pass_time(100)
+    assert world.watched == set()
+    world.check_answer("cpu1", HostHealth.DOWN)
+    assert world.watched == {"gpu1"}
 
 
 def test_what_does_not_profit_goes_to_a_gpu_when_no_cpu_is_usable() -> None:

@@ -53,6 +53,7 @@ class _Round:
 
     def run(self) -> list[Effect]:
         residency.begin_round(self.state)
+        self.state.lengths = {}
         for lane in self.state.lanes:
             routing.all_candidates(self.state, lane)  # so that each lane's are known to the others
             self._offer(lane)
@@ -62,6 +63,7 @@ class _Round:
                 self._hold_for_unseen(lane, priority)
             else:
                 self._place(lane, priority, head)
+        self.state.lengths = None
         claim: list[Effect] = [Claim(tuple(self.claims))] if self.claims else []
         return [*claim, *self.effects, *self.notes]
 
@@ -79,11 +81,12 @@ class _Round:
         if head.deadline_ms is not None and head.deadline_ms <= self.now.wall_ms:
             self.state.remove(head.id)  # the store will expire it
             self.state.next_due_ms, self.state.retime = self.now.wall_ms, True
+            self.state.lengths = {}
             self._offer(lane)
             return
         choice = routing.choose(self.state, lane, priority, self.now, self.held)
         if choice is None:
-            self.waits |= bool(kinds.second_hosts(self.state, lane))
+            self.waits |= bool(kinds.reach(self.state, lane).second)
             return
         reason = routing.chosen_reason(self.state, lane, priority, choice, self.now)
         self.state.remove(head.id)
@@ -92,6 +95,7 @@ class _Round:
         self.state.hosts[choice.host].busy.add(head.id)
         residency.started(self.state, choice, priority, self.now)
         self.shifts |= self.state.hosts[choice.host].host.kind != kinds.GPU
+        self.state.lengths = {}
         self.claims.append(claim)
         self.notes.append(Note(reason, head.id))
         self.effects += refill(self.state, lane, priority)

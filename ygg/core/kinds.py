@@ -12,14 +12,14 @@ lengths are of queued tasks, those of the store that no window shows included.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from typing import NamedTuple
 
 from ygg.core import fitting, gates, routes
-from ygg.core.state import State
+from ygg.core.state import Reach, State
 from ygg.model import Candidate, GpuNeed, Lane, Reason, ReasonCode
 
-GPU = "gpu"
+GPU, CPU = "gpu", "cpu"
 TEXT = "text"  #: the content of a task that names none: work for a language model
 
 
@@ -61,37 +61,33 @@ def usable(state: State, candidate: Candidate) -> bool:
     return not fitting.hopeless(state, candidate)
 
 
+def reach(state: State, lane: Lane) -> Reach:
+    """The kinds of host that serve the lane."""
+    found = state.reaches.get(lane)
+    if found is None:
+        routes.all_candidates(state, lane)
+        found = state.reaches[lane]
+    return found
+
+
 def wanted_first(state: State, lane: Lane, places: tuple[Candidate, ...]) -> tuple[Candidate, ...]:
     """Candidates in their order, those of the kind the lane wants before the others."""
-    second = second_hosts(state, lane)
+    second = reach(state, lane).second
     return tuple(sorted(places, key=lambda c: c.host in second)) if second else places
-
-
-def second_hosts(state: State, lane: Lane) -> frozenset[str]:
-    """Hosts of the lane that are not of the kind it wants; none when it has only one kind."""
-    routes.all_candidates(state, lane)
-    return state.seconds.get(lane, frozenset()) if state.seconds else frozenset()
 
 
 def spared(state: State, lane: Lane, candidate: Candidate) -> bool:
     """Whether the candidate's host is kept for tasks that want its kind."""
-    if candidate.host not in second_hosts(state, lane) or not wanted_usable(state, lane):
+    if candidate.host not in reach(state, lane).second or not wanted_usable(state, lane):
         return False
     return lane.gpu is GpuNeed.UNNEEDED or not overflows(state, candidate.host)
 
 
 def wanted_usable(state: State, lane: Lane) -> bool:
     """Whether a host of the wanted kind is usable that neither refused the task nor has just failed it."""
-    out = {*lane.refused, *lane.avoid}
-    return any(c.key not in out for c in _wanted(state, lane))
-
-
-def _wanted(state: State, lane: Lane) -> Iterator[Candidate]:
-    """The usable candidates of the wanted kind, those that are out for the task included."""
-    second = second_hosts(state, lane)
-    for candidate in routes.all_candidates(state, lane):
-        if candidate.host not in second and usable(state, candidate):
-            yield candidate
+    out = (*lane.refused, *lane.avoid)
+    places = reach(state, lane).wanted
+    return any(usable(state, c) for c in places if not out or c.key not in out)
 
 
 def overflows(state: State, host: str) -> bool:
@@ -102,30 +98,40 @@ def overflows(state: State, host: str) -> bool:
 
 def lengths(state: State, host: str | None = None) -> Queues:
     """The queues of the house, or of one host: those tasks that may run on it."""
+    if state.lengths is None:
+        return _lengths(state, host)
+    if host not in state.lengths:
+        state.lengths[host] = _lengths(state, host)
+    return Queues(*state.lengths[host])
+
+
+def _lengths(state: State, host: str | None) -> Queues:
     gpu = cpu = 0
+    seen: dict[object, bool] = {}
     for lane, windows in state.lanes.items():
-        waiting = sum(len(w.heads) + w.beyond for w in windows.values())
-        if not waiting or (host is not None and not _serves(state, lane, host)):
+        waiting = 0
+        for window in windows.values():
+            waiting += len(window.heads) + window.beyond
+        if not waiting or (host is not None and host not in reach(state, lane).hosts):
             continue
-        if waits_for(state, lane) == GPU:
+        if waits_for(state, lane, seen) == GPU:
             gpu += waiting
         else:
             cpu += waiting
     return Queues(gpu, cpu)
 
 
-def _serves(state: State, lane: Lane, host: str) -> bool:
-    return any(c.host == host for c in routes.all_candidates(state, lane))
-
-
-def waits_for(state: State, lane: Lane) -> str:
-    """The kind of host the lane's tasks wait for, `gpu` or `cpu`."""
-    kinds, places = routes.KINDS[lane.gpu], routes.all_candidates(state, lane)
-    if len(kinds) == 1 or not places:
-        return kinds[0]
-    if not second_hosts(state, lane):
-        return state.hosts[places[0].host].host.kind
-    return kinds[0] if wanted_usable(state, lane) else kinds[1]
+def waits_for(state: State, lane: Lane, seen: dict[object, bool]) -> str:
+    """The kind of host the lane's tasks wait for, `gpu` or `cpu`. `seen`: what was found usable just now."""
+    found = reach(state, lane)
+    if not found.second:
+        return found.kind or routes.KINDS[lane.gpu][0]
+    key = (found.wanted, lane.refused, lane.avoid)
+    if key not in seen:
+        seen[key] = wanted_usable(state, lane)
+    if seen[key]:
+        return found.kind
+    return CPU if found.kind == GPU else GPU
 
 
 # --- reasons ----------------------------------------------------------------------------------------
@@ -148,10 +154,10 @@ def spared_reason(state: State, lane: Lane, candidate: Candidate) -> Reason:
 def chosen(state: State, lane: Lane, choice: Candidate) -> str:
     """The kind of host that was chosen, the queues, and why it is not the kind that was wanted."""
     text = f"{state.hosts[choice.host].host.kind.upper()}, waiting: {lengths(state)}"
-    if choice.host not in second_hosts(state, lane):
+    found = reach(state, lane)
+    if choice.host not in found.second:
         return text
-    wanted = routes.KINDS[lane.gpu][0].upper()
     if wanted_usable(state, lane):
         return f"{text}, helps out"
-    up = any(_wanted(state, lane))
+    wanted, up = found.kind.upper(), any(usable(state, c) for c in found.wanted)
     return f"{text}, its {wanted} hosts are out" if up else f"{text}, no {wanted} host usable"

@@ -240,7 +240,7 @@ def wake(state: State, now: Now) -> list[Effect]:
 def wanted(state: State) -> set[str]:
     """Hosts that waiting tasks could run on."""
     waiting: set[Lane] = {head.lane for head in state.where.values()}
-    return {c.host for lane in waiting for c in routing.all_candidates(state, lane)}
+    return {c.host for lane in waiting for c in routing.open_to(state, lane)}
 
 
 def rest(state: State, now: Now) -> list[Effect]:

@@ -58,7 +58,7 @@ class Case:
     @property
     def other_kind(self) -> tuple[Candidate, ...]:
         """Of these those on a kind of host that the task has not just failed on."""
-        second = kinds.second_hosts(self.state, self.task.lane)
+        second = kinds.reach(self.state, self.task.lane).second
         places = routing.all_candidates(self.state, self.task.lane)
         failed = {c.host in second for c in places if c.key in self.failed}
         return tuple(c for c in self.elsewhere if (c.host in second) not in failed)
@@ -157,7 +157,7 @@ def _go_elsewhere(
 ) -> End:
     """To any other candidate, or only to the kind of host of these."""
     lane = case.task.lane
-    second = kinds.second_hosts(case.state, lane)
+    second = kinds.reach(case.state, lane).second
     wrong = bool(only) and only[0].host not in second
     places = routing.all_candidates(case.state, lane) if only else ()
     avoid = case.failed | {c.key for c in places if (c.host in second) == wrong}

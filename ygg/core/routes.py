@@ -33,8 +33,8 @@ def all_candidates(state: State, lane: Lane) -> tuple[Candidate, ...]:
     found = state.routes.get(lane)
     if found is None:
         hosts = {name: h.host for name, h in state.hosts.items()}
-        found = state.routes[lane] = configured(type_of(state, lane.type), hosts, lane)
-        state.note_kinds(lane)
+        found = configured(type_of(state, lane.type), hosts, lane)
+        state.know_route(lane, found)
     return found
 
 

@@ -14,8 +14,8 @@ from bisect import insort
 from collections import Counter, deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import pairwise
 from operator import attrgetter
+from typing import NamedTuple
 
 from ygg.model import (
     Call,
@@ -61,6 +61,15 @@ class Window:
     def counted(self, queued: int) -> None:
         """Take over how many there are; a complete window knows better."""
         self.beyond = 0 if self.complete else max(0, queued - len(self.heads))
+
+
+class Reach(NamedTuple):
+    """What the route of a lane comes to."""
+
+    kind: str  #: of the hosts it wants: `gpu` or `cpu`; "" without any host
+    wanted: tuple[Candidate, ...]  #: those of that kind
+    second: frozenset[str]  #: hosts of the other kind
+    hosts: frozenset[str]
 
 
 @dataclass(slots=True)
@@ -163,9 +172,8 @@ class State:
     lanes: dict[Lane, dict[Priority, Window]] = field(default_factory=dict)
     where: dict[str, Head] = field(default_factory=dict)  #: heads in windows, by task id
     routes: dict[Lane, tuple[Candidate, ...]] = field(default_factory=dict)
-    seconds: dict[Lane, frozenset[str]] = field(
-        default_factory=dict
-    )  #: hosts of a second-choice kind
+    reaches: dict[Lane, Reach] = field(default_factory=dict)  #: of the lanes in `routes`
+    lengths: dict[str | None, tuple[int, int]] | None = None  #: of queues, kept between two claims
     claiming: dict[str, Claiming] = field(default_factory=dict)
     running: dict[str, Running] = field(default_factory=dict)
     finishing: dict[str, End] = field(default_factory=dict)  #: ends on their way to the store
@@ -243,16 +251,21 @@ class State:
         for lane in idle:
             del self.lanes[lane]
             self.routes.pop(lane, None)
-            self.seconds.pop(lane, None)
+            self.reaches.pop(lane, None)
 
-    def note_kinds(self, lane: Lane) -> None:
-        """Keep the index of second-choice hosts in step with the route of a lane."""
-        kinds = [(c.host, self.hosts[c.host].host.kind) for c in self.routes[lane]]
-        others = frozenset(name for name, kind in kinds if kind != kinds[0][1])
-        if others:
-            self.seconds[lane] = others
-        else:
-            self.seconds.pop(lane, None)
+    def know_route(self, lane: Lane, route: tuple[Candidate, ...]) -> None:
+        """Keep where a lane's tasks may run, the kind of host they want first."""
+        self.routes[lane], self.reaches[lane] = route, self._reach(route)
+
+    def forget_routes(self) -> None:
+        self.routes.clear()
+        self.reaches.clear()
+
+    def _reach(self, route: tuple[Candidate, ...]) -> Reach:
+        kind = self.hosts[route[0].host].host.kind if route else ""
+        wanted = tuple(c for c in route if self.hosts[c.host].host.kind == kind)
+        hosts = frozenset(c.host for c in route)
+        return Reach(kind, wanted, hosts - {c.host for c in wanted}, hosts)
 
     # --- invariants ----------------------------------------------------------------------------
 
@@ -270,15 +283,12 @@ class State:
             rests = host.gauge.probed and not host.gauge.watching and not host.removed
             assert rests == (name in self.resting), f"{name}: resting {rests}"
         assert not self.claiming.keys() & self.running.keys(), "a task both claiming and running"
-        self._check_kinds()
-
-    def _check_kinds(self) -> None:
-        for lane, route in self.routes.items():
-            kinds = [self.hosts[c.host].host.kind for c in route]
-            changes = sum(a != b for a, b in pairwise(kinds))
-            assert changes <= 1, f"{lane}: kinds of host mixed in its route"
-            others = {c.host for c, k in zip(route, kinds, strict=True) if k != kinds[0]}
-            assert others == self.seconds.get(lane, set()), f"{lane}: second choices {others}"
+        assert self.lengths is None, "lengths of queues are kept beyond a round of dispatch"
+        reaches = {lane: self._reach(route) for lane, route in self.routes.items()}
+        assert self.reaches == reaches, "what lanes reach is not what their routes say"
+        for lane, reach in reaches.items():
+            first = self.routes[lane][: len(reach.wanted)]
+            assert first == reach.wanted, f"{lane}: kinds of host mixed in its route"
 
     def _check_windows(self) -> None:
         seen: Counter[str] = Counter()

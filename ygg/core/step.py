@@ -151,7 +151,7 @@ def _word(paused: bool) -> str:
 def _hosts_owned(state: State, event: HostsOwned, now: Now) -> list[Effect]:
     """Take over a configuration; hosts that stay keep their gate, health and running tasks."""
     state.policy, state.types, state.retime = event.policy, event.types, True
-    state.routes.clear()
+    state.forget_routes()
     before = state.hosts
     state.hosts = {h.name: _merge(before.get(h.name), h, now) for h in event.hosts}
     for name, host in before.items():
@@ -287,7 +287,7 @@ def _free_slot(state: State, name: str, task_id: str) -> None:
     host.busy.discard(task_id)
     if host.removed and not host.busy:
         del state.hosts[name]
-        state.routes.clear()
+        state.forget_routes()
 
 
 def _stop_before_start(state: State, task: Task, where: Candidate) -> OutcomeKind | None:
