@@ -78,6 +78,21 @@ def build_probes(
     return {h.name: building.build(h, os.environ, file, _OllamaServer) for h in hosts}
 
 
+def telemetry_source(host: Host) -> str:
+    """Where the readings of a host come from: what `auto` means for it, else what is configured."""
+    from ygg.probes import building
+
+    return building.source_of(host)
+
+
+async def host_key(host: Host, known_hosts: Path) -> HostKey:
+    """The SSH host key that a host's machine shows now, and what is known of it. `known_hosts`: ygg's own
+    file. Raises ProbeFailed."""
+    from ygg.probes import login
+
+    return await login.host_key(login.login_of(host, os.environ, known_hosts))
+
+
 async def close_probes(probes: Probes) -> None:
     """All at once; none waits for a driver or a machine that hangs."""
     every = (probe for of_host in probes.values() for probe in of_host)

@@ -68,7 +68,7 @@ MUTANTS: list[Mutant] = [
     Mutant(
         "ops: the network is looked at without consent",
         "ygg/cli/init.py",
-        "(nets and (network or yes or _ask(question)))",
+        "(nets and (network or yes or asking.ask(question)))",
         "nets",
         (DISCOVERY,),
     ),

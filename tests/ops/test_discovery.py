@@ -22,6 +22,7 @@ from tests.surface.cli import Cli
 from tests.surface.world import Api
 from tests.system.rig import sim_servers
 from ygg import config
+from ygg.cli import asking
 from ygg.errors import InvalidInput
 from ygg.ops import checks, choosing, discovery, networks, proposal, trial
 from ygg.ops.discovery import Machine, Model, Place, Server
@@ -259,9 +260,7 @@ def test_the_network_is_looked_at_when_told(fresh: Cli, neighbour: str, consent:
 def test_a_person_is_asked(
     fresh: Cli, neighbour: str, says: str, code: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import ygg.cli.init
-
-    monkeypatch.setattr(ygg.cli.init, "_person", lambda: True)
+    monkeypatch.setattr(asking, "person", lambda: True)
     assert "127.9.9.0/29" in init(fresh, "--no-test", code=code, stdin=says)
     assert fresh.config.exists() is (code == 0)
 
@@ -444,9 +443,7 @@ def test_force_overwrites(offline: Cli) -> None:
 def test_a_person_may_overwrite(
     offline: Cli, says: str, code: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import ygg.cli.init
-
-    monkeypatch.setattr(ygg.cli.init, "_person", lambda: True)
+    monkeypatch.setattr(asking, "person", lambda: True)
     before = offline.config.read_text()
     with here(ollama(QWEN)):
         assert "Overwrite" in init(offline, "--no-test", code=code, stdin=says)

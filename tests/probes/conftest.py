@@ -10,6 +10,7 @@ import pytest
 
 from tests.probes import machines, stub
 from tests.probes.machines import Home, Machine, Server
+from tests.surface.cli import Cli
 
 NO_SSHD = "no sshd: apt install openssh-server"
 
@@ -76,3 +77,18 @@ async def nvml(
     found = stub.Stub(nvml_library, tmp_path, monkeypatch)
     yield found
     await found.ended()
+
+
+@pytest.fixture
+def offline(tmp_path: Path, home: Home, monkeypatch: pytest.MonkeyPatch) -> Cli:
+    """The command line without a daemon."""
+    folder = tmp_path / "cli"
+    folder.mkdir()
+    return Cli(folder, monkeypatch)
+
+
+@pytest.fixture
+def threaded(machine: Machine, home: Home) -> Iterator[Server]:
+    """asyncssh's server for tests of commands; nobody knows its host key."""
+    with machines.in_a_thread(machine, home.public) as found:
+        yield found

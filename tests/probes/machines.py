@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -200,12 +201,17 @@ Door = Callable[[str], Awaitable[bool]]
 
 @asynccontextmanager
 async def asyncssh_server(
-    machine: Machine, authorized: str, *, channels: int = 10, door: Door | None = None
+    machine: Machine,
+    authorized: str,
+    *,
+    channels: int = 10,
+    door: Door | None = None,
+    keys: tuple[str, ...] = ("ssh-ed25519",),
 ) -> AsyncIterator[Server]:
     """asyncssh's server in this loop. `channels`: sessions it opens on one connection. `door`: asked
-    before anybody may log in."""
-    host = asyncssh.generate_private_key("ssh-ed25519")
-    server = Server(0, host)
+    before anybody may log in. `keys`: kinds of its host keys."""
+    host_keys = [asyncssh.generate_private_key(kind) for kind in keys]
+    server = Server(0, host_keys[0])
 
     class Gate(asyncssh.SSHServer):
         async def begin_auth(self, username: str) -> bool:
@@ -230,7 +236,7 @@ async def asyncssh_server(
         server.commands.append(asyncio.create_task(_run(process, machine)))
 
     listener = await asyncssh.listen(
-        "127.0.0.1", 0, server_factory=Gate, server_host_keys=[host], encoding=None,
+        "127.0.0.1", 0, server_factory=Gate, server_host_keys=host_keys, encoding=None,
         authorized_client_keys=asyncssh.import_authorized_keys(authorized),
     )  # fmt: skip
     server.port = listener.get_port()
@@ -263,3 +269,28 @@ async def _run(process: asyncssh.SSHServerProcess[bytes], machine: Machine) -> N
         with suppress(ProcessLookupError):
             os.killpg(child.pid, signal.SIGKILL)
         await child.communicate()
+
+
+@contextmanager
+def in_a_thread(machine: Machine, authorized: str, **more: Any) -> Iterator[Server]:
+    """asyncssh's server beside a test that has no loop."""
+    ready, stop = threading.Event(), asyncio.Event()
+    found: list[Server | asyncio.AbstractEventLoop] = []
+
+    async def main() -> None:
+        async with asyncssh_server(machine, authorized, **more) as server:
+            found.extend([server, asyncio.get_running_loop()])
+            ready.set()
+            await stop.wait()
+
+    thread = threading.Thread(target=asyncio.run, args=(main(),))
+    thread.start()
+    ready.wait(30)
+    server, loop = found
+    assert isinstance(server, Server)
+    assert isinstance(loop, asyncio.AbstractEventLoop)
+    try:
+        yield server
+    finally:
+        loop.call_soon_threadsafe(stop.set)
+        thread.join()

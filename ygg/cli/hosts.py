@@ -1,4 +1,4 @@
-"""ygg hosts: what there is; drain, resume and probe one."""
+"""ygg hosts: what there is; drain, resume, probe and trust one."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ygg.cli import output
+from ygg.cli import hosts_telemetry, output
 from ygg.cli.app import Json, app, desk
 
 hosts = typer.Typer(help="List the hosts; stop one, start it again, ask it how it is.")
@@ -61,15 +61,25 @@ def probe(
     ] = None,
     json_: Json = False,
 ) -> None:
-    """Ask hosts how they are, for 3 s at most; exit 1 when one is down."""
+    """Ask hosts how they are, for 3 s at most. A single one is also read: GPUs, memory, heat, as
+    its telemetry says. Exit 1 when one is down or cannot be read."""
     with desk(write=False) as found:
         asked = found.probe(host)
+    read = hosts_telemetry.readings(host) if host is not None else None
     if json_:
-        output.as_json({"schema": "ygg.hosts/1", "hosts": asked})
+        output.as_json({"schema": "ygg.hosts/1", "hosts": asked} | _read(read))
     else:
         _print(asked)
-    if any(h["reachable"] is False for h in asked):
+        hosts_telemetry.show(read or [])
+    if any(h["reachable"] is False for h in asked) or hosts_telemetry.failed(read or []):
         raise typer.Exit(1)
+
+
+def _read(readings: list[dict[str, Any]] | None) -> dict[str, Any]:
+    return {} if readings is None else {"readings": readings}
+
+
+hosts.command()(hosts_telemetry.trust)
 
 
 def _print(found: list[dict[str, Any]]) -> None:

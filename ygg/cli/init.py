@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from ygg import paths
-from ygg.cli import output
+from ygg.cli import asking, output
 from ygg.cli.app import Globals, app
 from ygg.errors import Conflict, YggError
 
@@ -50,14 +50,14 @@ def init(
     """Find the model servers of the house and write hosts.yaml for them."""
     target = _target()
     may_write = force or not os.path.lexists(target)
-    if not (print_ or may_write or (_person() and not yes)):
+    if not (print_ or may_write or (asking.person() and not yes)):
         raise _there(target)
     machines = _find(host or [], network=network, yes=yes)
     text = _proposal(machines, slots, output.say if print_ else output.data)
     if print_:
         sys.stdout.write(text)
         return
-    if not may_write and not _ask(f"{target} is already there. Overwrite it?"):
+    if not may_write and not asking.ask(f"{target} is already there. Overwrite it?"):
         raise _there(target)
     _written(target, text)
     raise typer.Exit(0 if _proven(target, test=not no_test) else 1)
@@ -76,22 +76,6 @@ def _there(target: Path) -> Conflict:
     )
 
 
-# --- questions ------------------------------------------------------------------------------------
-
-
-def _person() -> bool:
-    return sys.stdin is not None and sys.stdin.isatty()
-
-
-def _ask(question: str) -> bool:
-    """Yes only from a person at a terminal who says so."""
-    if not _person():
-        return False
-    sys.stderr.write(f"{question} [y/N] ")
-    sys.stderr.flush()
-    return sys.stdin.readline().strip().lower() in ("y", "yes")
-
-
 # --- looking --------------------------------------------------------------------------------------
 
 
@@ -103,7 +87,7 @@ def _find(named: Sequence[str], *, network: bool, yes: bool) -> list[Machine]:
     nets = networks.local()
     names = ", ".join(map(str, nets))
     question = f"Look for model servers on {names} too? It opens connections and takes 3 s."
-    if not (nets and (network or yes or _ask(question))):
+    if not (nets and (network or yes or asking.ask(question))):
         nets = []
     where = discovery.places(named, nets)
     output.say(
@@ -144,13 +128,23 @@ def _proposal(machines: Sequence[Machine], slots: int | None, tell: Callable[[st
         for server in machine.servers:
             for line in _lines(machine, server):
                 tell(output.safe_for_terminal(line))
-    text = proposal.render(machines, slots)
+    limits = _card_limits(machines)
+    text = proposal.render(machines, slots, card_limits=limits)
     if not text:
         raise YggError(
             "there are model servers, but none has a model that tasks could run on",
             hint="pull one first, such as: ollama pull qwen3:8b",
         )
     return text
+
+
+def _card_limits(machines: Sequence[Machine]) -> bool:
+    """Whether a GPU of this machine tells how hot it may get; asked only where it matters."""
+    from ygg.ops import checks, discovery, telemetry
+
+    if not any(machine.address == discovery.LOOPBACK for machine in machines):
+        return False
+    return checks.run(telemetry.own_card_tells_its_limit())
 
 
 def _lines(machine: Machine, server: Server) -> Iterator[str]:

@@ -13,11 +13,11 @@ from ygg import __version__, paths, wire
 from ygg.config import Config, load_found
 from ygg.desk import JsonDict
 from ygg.errors import ConfigError
-from ygg.ops import checks_hosts, checks_machine, checks_socket, checks_store
+from ygg.ops import checks_hosts, checks_machine, checks_socket, checks_store, checks_telemetry
 from ygg.ops.checks import DEADLINE_S, Check, Maker, Probe, Status, run, run_all
 
 ASK_S = 1.0  #: how long the store's checks wait to hear from the daemon where its database is
-ORDER = ("config", "store", "socket", "hosts", "clock", "service", "terminal")
+ORDER = ("config", "store", "socket", "hosts", "telemetry", "clock", "service", "terminal")
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +111,11 @@ class _Doctor:
         if not self._config.done() or self._config.exception() is not None:
             return []  # the check of hosts.yaml says so
         config = self._config.result()
-        return [] if isinstance(config, ConfigError) else await run_all(checks_hosts.probes(config))
+        if isinstance(config, ConfigError):
+            return []
+        known_hosts = (await self._database()).with_name(wire.KNOWN_HOSTS)
+        telemetry = checks_telemetry.probes(config, known_hosts)
+        return await run_all([*checks_hosts.probes(config), *telemetry])
 
     async def _about_daemon(self) -> list[Check]:
         daemon = await asyncio.shield(self._daemon)

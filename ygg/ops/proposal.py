@@ -14,7 +14,7 @@ from pathlib import Path
 from ygg.errors import YggError
 from ygg.ops import choosing
 from ygg.ops.choosing import Choice
-from ygg.ops.discovery import Machine, Model, Server
+from ygg.ops.discovery import LOOPBACK, Machine, Model, Server
 
 COLUMN = 34  #: where comments begin
 MODELS = 50  #: listed of one server
@@ -36,6 +36,7 @@ class Host:
     name: str
     servers: tuple[tuple[str, Server], ...]  #: by endpoint name
     slots: int
+    here: bool = False  #: this machine
 
 
 def hosts(machines: Iterable[Machine], slots: int | None = None) -> list[Host]:
@@ -48,7 +49,8 @@ def hosts(machines: Iterable[Machine], slots: int | None = None) -> list[Host]:
             name = _unlike(taken, _fit(machine))
             taken.add(name)
             total = sum(_slots(s, slots) for s in usable)
-            found.append(Host(name, tuple(_endpoints(usable)), min(total, 256)))
+            here = machine.address == LOOPBACK
+            found.append(Host(name, tuple(_endpoints(usable)), min(total, 256), here))
     return found
 
 
@@ -92,21 +94,24 @@ def _endpoints(servers: Sequence[Server]) -> Iterable[tuple[str, Server]]:
 # --- the file -----------------------------------------------------------------------------------------
 
 
-def render(machines: Sequence[Machine], slots: int | None = None) -> str:
-    """hosts.yaml; "" when no machine has a model that could be used."""
+def render(
+    machines: Sequence[Machine], slots: int | None = None, *, card_limits: bool = False
+) -> str:
+    """hosts.yaml; "" when no machine has a model that could be used. `card_limits`: whether this machine's
+    GPU tells how hot it may get."""
     usable = hosts(machines, slots)
     if not usable:
         return ""
     lines = [*HEAD, "", "hosts:"]
     for host in usable:
-        lines += _host(host)
+        lines += _host(host, card_limits=card_limits)
     notes = [f"  # {_note(s)}" for machine in machines for s in machine.servers if s.locked]
     lines += [*notes, ""] if notes else []
     lines += ["task_types:", *_types(usable), *TAIL]
     return "\n".join(lines) + "\n"
 
 
-def _host(host: Host) -> list[str]:
+def _host(host: Host, *, card_limits: bool) -> list[str]:
     kind = "cpu" if all(s.cpu for _, s in host.servers) else "gpu"
     single = len(host.servers) == 1
     why = WHY[host.servers[0][1].kind] if single else "the sum of what its servers run at once"
@@ -115,6 +120,8 @@ def _host(host: Host) -> list[str]:
         _line(f"    kind: {kind}", "gpu or cpu"),
         _line(f"    slots: {host.slots}", why),
     ]
+    if host.here and kind == "gpu" and card_limits:
+        lines.append(_line("    heat: card", "by the limit that the card itself tells"))
     if single:
         return [*lines, *_server(host.servers[0][1], "    "), ""]
     lines.append("    endpoints:")

@@ -173,18 +173,21 @@ async def host_key(login: Login) -> HostKey:
     ProbeFailed."""
     with _translated(login, FOREIGN):
         name, port = _address(login)
-        keys, _, revoked, *_ = trusted(login).match(name, "", port)
-        kinds = [alg.decode() for key in keys for alg in key.sig_algorithms]
+        kinds = [
+            a.decode() for k in trusted(login).match(name, "", port)[0] for a in k.sig_algorithms
+        ]
         try:
-            shown = await _shown(login, kinds)
+            key = await _shown(login, kinds)
         except asyncssh.KeyExchangeFailed:
-            shown = await _shown(login, [])  # it has no key of the known kinds any more
-        line = shown.export_public_key().decode().split()
+            key = await _shown(login, [])  # it has no key of the known kinds any more
         entry = f"[{name}]:{port}" if port else name
+        line = " ".join([entry, *key.export_public_key().decode().split()[:2]])
+        known = trusted(login)
+        known.load(line)  # without a key for this very port asyncssh would look at no port's
+        revoked = key in known.match(name, "", port)[2]
         return HostKey(
-            entry, shown.get_fingerprint(), " ".join([entry, *line[:2]]),
-            tuple(_known(login, name, port)), shown in revoked,
-        )  # fmt: skip
+            entry, key.get_fingerprint(), line, tuple(_known(login, name, port)), revoked
+        )
 
 
 async def _shown(login: Login, kinds: list[str]) -> asyncssh.SSHKey:

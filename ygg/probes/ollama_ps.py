@@ -45,7 +45,9 @@ class OllamaPsProbe:
         told = zip(self._servers, await asyncio.gather(*asked), strict=True)
         found = tuple((endpoint, models) for endpoint, models in told if models is not None)
         if not found:
-            raise ProbeFailed("Ollama is busy, perhaps loading a model")
+            raise ProbeFailed(
+                "Ollama does not tell which models are loaded: busy loading one, or down"
+            )
         self._pace.taken()
         return Reading(self.source, loaded=found)
 
