@@ -96,6 +96,18 @@ def test_a_gpu_comes_first_whatever_the_order_of_the_route() -> None:
     assert world.rows[task].host == "gpu1"
 
 
+def test_a_gpu_comes_first_however_the_route_is_ranked() -> None:
+    world = mixed(overflow_margin=0)
+    world.types["general"] = replace(world.types["general"], choose="best")
+    world.own()
+    world.state.hosts["cpu1"].servers["main"].loaded = frozenset({"m"})
+    world.state.hosts["gpu1"].servers["main"].loaded = frozenset()
+    world.feed(ev.DispatchPaused(True))
+    tasks = submit(world, PREFERRED, 3)
+    world.feed(ev.DispatchPaused(False))
+    assert [world.rows[t].host for t in tasks] == ["gpu1", "cpu1", None]
+
+
 def test_within_one_kind_the_route_keeps_its_order() -> None:
     world = mixed(gpus=2, cpus=2)
     on = [world.rows[t].host for t in (*submit(world, UNNEEDED, 2), *submit(world, PREFERRED, 2))]
@@ -252,10 +264,14 @@ def test_five_may_wait_and_the_sixth_is_too_many() -> None:
     assert world.running_on("cpu1") == ["t2"]
 
 
-def test_it_takes_only_what_is_beyond_the_margin() -> None:
-    world = mixed(cpus=3)
-    submit(world, PREFERRED, 8)  # one runs, seven wait
-    assert len(world.running_on("cpu1") + world.running_on("cpu2") + world.running_on("cpu3")) == 2
+@pytest.mark.parametrize(("cpus", "slots", "tasks"), [(3, 1, 8), (1, 3, 10)])
+def test_it_takes_only_what_is_beyond_the_margin(cpus: int, slots: int, tasks: int) -> None:
+    world = mixed(cpus=cpus, slots=slots)
+    world.feed(ev.DispatchPaused(True))
+    submit(world, PREFERRED, tasks)
+    world.feed(ev.DispatchPaused(False))
+    assert len(world.running_on("gpu1")) == slots
+    assert len(world.calls) - slots == 2
     assert kinds.lengths(world.state) == Queues(5, 0)
 
 

@@ -8,6 +8,7 @@ from tests.mutants import (
     config,
     core,
     gpu,
+    gpu_cpu,
     history,
     models,
     ops,
@@ -20,6 +21,7 @@ from tests.mutants import (
 MUTANTS = [
     *core.MUTANTS,
     *gpu.MUTANTS,
+    *gpu_cpu.MUTANTS,
     *history.MUTANTS,
     *models.MUTANTS,
     *stores.MUTANTS,
