@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 SHELL  := /bin/bash
 
-.PHONY: all setup demo test lint types contracts mutants soak bench picture tools format lock clean
+.PHONY: all setup demo test lint types contracts mutants soak bench gpu-check picture tools format lock clean
 all: test lint types contracts mutants
 
 $(STAMP): requirements.lock pyproject.toml
@@ -45,6 +45,9 @@ mutants: $(STAMP)        ## each planted bug must make its tests fail
 
 bench: $(STAMP)          ## ratios in one run, written into docs/performance.md
 	$(BIN)/python -m bench
+
+gpu-check: $(STAMP)      ## the probes against this machine's NVIDIA driver; prints what both say
+	$(BIN)/python -m pytest -m gpu -s -v -n 0 tests/probes
 
 picture: $(STAMP)        ## docs/live-view.svg, from a real run on simulated servers
 	$(BIN)/python -m bench.picture

@@ -157,13 +157,16 @@ def _config(urls: dict[str, str]) -> Config:
     return from_dict(
         {
             "hosts": {
-                name: {"slots": slots, "backend": "ollama", "url": urls[name], "models": [model]}
+                name: {
+                    "slots": slots, "backend": "ollama", "url": urls[name], "models": [model],
+                    "telemetry": "off",  # the real GPU of this machine is none of its business
+                }
                 for name, slots, model in HOME
             },
             "task_types": {name: {"route": [host]} for name, host in TYPES.items()},
         },
         "the demo",
-    )
+    )  # fmt: skip
 
 
 @asynccontextmanager
