@@ -453,6 +453,16 @@ def test_what_does_not_profit_goes_to_a_gpu_when_no_cpu_is_usable() -> None:
     assert only.rows[submit(only, UNNEEDED)[0]].host == "a"
 
 
+def test_a_cpu_host_does_not_keep_its_model_for_tasks_that_wait_for_a_gpu() -> None:
+    endpoint = Endpoint("main", "ollama", "http://c", ("m", "n"))
+    cpu = Host("cpu1", 1, (endpoint,), "cpu")
+    types = {"general": kind("general", "gpu1", "cpu1"), "other": kind("other", "cpu1", model="n")}
+    world = World((host("gpu1"), cpu), types)
+    world.state.hosts["cpu1"].servers["main"].loaded = frozenset({"m"})
+    submit(world, PREFERRED, 2)
+    assert world.submit(lane=Lane("other", gpu=GpuNeed.NEVER)) in world.calls
+
+
 # --- after a failure --------------------------------------------------------------------------------
 
 OUTCOMES = (K.ERROR, K.BUSY, K.OUT_OF_MEMORY)

@@ -202,6 +202,13 @@ MUTANTS: list[Mutant] = [
         CORE,
     ),
     Mutant(
+        "a CPU host keeps its model for tasks that wait for a GPU",
+        "ygg/core/residency.py",
+        "        and not kinds.spared(state, lane, place)\n",
+        "",
+        CORE,
+    ),
+    Mutant(
         "a second failure skips the other GPU",
         RETRYING,
         "    if not case.task.lane.avoid and case.elsewhere:\n        return",

@@ -14,7 +14,7 @@ rank, so whoever is best ranked decides first.
 
 from __future__ import annotations
 
-from ygg.core import fitting
+from ygg.core import fitting, kinds
 from ygg.core.fitting import canonical
 from ygg.core.state import HostState, Server, State
 from ygg.model import Candidate, Now, Priority, Reason, ReasonCode
@@ -109,11 +109,14 @@ def yields(state: State, candidate: Candidate, priority: Priority, now: Now) -> 
 
 
 def _warm_waits(state: State, candidate: Candidate, priority: Priority) -> bool:
-    """Whether tasks of this priority wait whose model the server has in memory."""
+    """Whether tasks of this priority wait that may run here now and whose model is in memory."""
     server = state.hosts[candidate.host].servers[candidate.endpoint]
     warm = server.loaded or frozenset()
     return any(
-        bool(window.heads) and place[:2] == candidate[:2] and canonical(place.model) in warm
+        bool(window.heads)
+        and place[:2] == candidate[:2]
+        and canonical(place.model) in warm
+        and not kinds.spared(state, lane, place)
         for lane, windows in state.lanes.items()
         for window in (windows.get(priority),)
         if window is not None
