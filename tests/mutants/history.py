@@ -246,13 +246,6 @@ MUTANTS = [
         (API,),
     ),
     Mutant(
-        "vLLM is preferred when memory is scarce",
-        "ygg/api/gauges.py",
-        '(e.dialect == "vllm") == (level == Level.LOW.name)',
-        '(e.dialect == "vllm") != (level == Level.LOW.name)',
-        (API,),
-    ),
-    Mutant(
         "a stale reading goes into the forecast",
         "ygg/api/measured.py",
         "memory_of([g for g in host.gpus if not g.stale])",
