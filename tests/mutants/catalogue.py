@@ -14,6 +14,7 @@ from tests.mutants import (
     ops,
     ops_models,
     ops_service,
+    probes,
     stores,
     surface,
 )
@@ -32,4 +33,5 @@ MUTANTS = [
     *ops.MUTANTS,
     *ops_service.MUTANTS,
     *ops_models.MUTANTS,
+    *probes.MUTANTS,
 ]

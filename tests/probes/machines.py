@@ -67,7 +67,7 @@ class Machine:
 
     async def gone(self, pid: int) -> None:
         """Wait until a process has ended."""
-        await until(lambda: not _alive(pid))
+        await until(lambda: not alive(pid))
 
     def end(self) -> None:
         """Kill what still runs here: nothing else ends a stand-in that hangs."""
@@ -78,12 +78,13 @@ class Machine:
 
 
 async def until(moment: Callable[[], bool]) -> None:
-    """Wait for something that another process does."""
-    while not moment():  # noqa: ASYNC110 - it tells nobody
-        await asyncio.sleep(0.005)
+    """Wait for something that another process does; TimeoutError when it does not."""
+    async with asyncio.timeout(20):
+        while not moment():  # noqa: ASYNC110 - it tells nobody
+            await asyncio.sleep(0.005)
 
 
-def _alive(pid: int) -> bool:
+def alive(pid: int) -> bool:
     with suppress(OSError):
         return ") Z " not in Path(f"/proc/{pid}/stat").read_text()
     return False

@@ -16,6 +16,7 @@ from ygg.config import Config, from_dict
 from ygg.model import Endpoint, Host, Telemetry
 from ygg.ports import ProbeFailed
 from ygg.probes import building, here
+from ygg.probes.login import Login, login_of
 from ygg.probes.ollama_ps import OllamaPsProbe
 
 FAR, NEAR = "http://surtr.example:11434", "http://127.0.0.1:11434"
@@ -112,6 +113,28 @@ async def test_configured_memory_is_a_card_of_which_nothing_else_is_known() -> N
     (probe,) = wire.build_probes([host(FAR, source="static", memory_mb=8192.0)])["h"]
     (device,) = (await probe.sample()).devices
     assert (device.total_mb, device.free_mb) == (8192, None)
+
+
+def test_the_key_of_the_service_manager_is_used(tmp_path: Path) -> None:
+    found, own = host(FAR, source="ssh", ssh="u@h"), tmp_path / "known_hosts"
+    env = {"CREDENTIALS_DIRECTORY": str(tmp_path)}
+    assert login_of(found, env, own).key is None
+    (tmp_path / "ssh_key").touch()
+    assert login_of(found, env, own).key == tmp_path / "ssh_key"
+    assert login_of(found, {}, own).key is None
+
+
+@pytest.mark.parametrize(
+    ("target", "parts"),
+    [
+        ("gpubox", {"host": "gpubox"}),
+        ("ada@gpubox", {"host": "gpubox", "username": "ada"}),
+        ("ada@gpubox:2222", {"host": "gpubox", "username": "ada", "port": 2222}),
+        ("fe80::1", {"host": "fe80::1"}),
+    ],
+)
+def test_where_to_log_in(target: str, parts: dict[str, Any]) -> None:
+    assert Login("h", target, Path("none")).parts == parts
 
 
 # --- loaded models ------------------------------------------------------------------------------------------

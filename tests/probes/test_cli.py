@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import stat
@@ -93,6 +94,11 @@ def test_a_pipe_is_nobody_and_is_told_how_to_go_on(cli: Cli, threaded: Server) -
     assert ran.code == 2
     assert f"--fingerprint {threaded.fingerprint}" in ran.err
     assert not own(cli).exists()
+
+
+def test_a_pipe_answers_no_question(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO("y\n"))
+    assert not asking.ask("Really?")
 
 
 def test_yes_and_the_right_fingerprint_need_nobody(cli: Cli, threaded: Server) -> None:

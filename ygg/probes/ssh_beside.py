@@ -12,7 +12,7 @@ import logging
 from ygg.model import Process
 from ygg.probes import smi
 from ygg.probes.login import BROKEN
-from ygg.probes.remote import Connection, ask
+from ygg.probes.remote import Connection, ask, running
 
 log = logging.getLogger("ygg.telemetry")
 
@@ -35,19 +35,30 @@ class Beside:
     async def run(self, query: smi.Query, prefix: str) -> None:
         """Ask until cancelled, or until it is of no use."""
         try:
-            text, _ = await ask(self._connection, prefix + smi.LIMITS, self._limit_s)
-            if _rows(query, text):
+            text = await self._limits(query, prefix)
+            if text is None:
                 return
             self.limits = smi.limits(text)
             while True:
                 self.processes = await self._processes(prefix)
                 self._answered.set()
                 await asyncio.sleep(SLOWLY_S)
-        except BROKEN as why:
+        except (*BROKEN, ValueError) as why:
             log.debug("nothing is told beside the stream: %s", why)
         finally:
             self.processes = None
             self._answered.set()
+
+    async def _limits(self, query: smi.Query, prefix: str) -> str | None:
+        """What nvidia-smi says of its limits; None from a login that always gives the stream's rows."""
+        said: list[str] = []
+        async with running(self._connection, prefix + smi.LIMITS) as run:
+            async with asyncio.timeout(self._limit_s):
+                while (line := await run.line()) is not None:
+                    if _is_row(query, line):
+                        return None
+                    said.append(line)
+        return "\n".join(said)
 
     async def _processes(self, prefix: str) -> tuple[Process, ...] | None:
         text, status = await ask(self._connection, prefix + smi.PROCESSES, self._limit_s)
@@ -74,12 +85,10 @@ class Beside:
         return found
 
 
-def _rows(query: smi.Query, text: str) -> bool:
-    """Whether a text is an answer to quite another question."""
-    for line in text.splitlines():
-        try:
-            query.row(line)
-        except ValueError:
-            continue
-        return True
-    return False
+def _is_row(query: smi.Query, line: str) -> bool:
+    """Whether a line is an answer to quite another question."""
+    try:
+        query.row(line)
+    except ValueError:
+        return False
+    return True
