@@ -133,6 +133,17 @@ def test_without_readings_for_half_a_minute_the_rule_for_the_unknown_holds(
     assert limit(world) == left
 
 
+def test_a_reading_that_says_nothing_any_more_holds_no_host() -> None:
+    world = measured()
+    world.read("a", card(99, celsius=95))
+    task = world.submit("general")
+    world.pass_time(29)
+    assert task not in world.calls
+    world.pass_time(32)  # unknown after 30 s; the one slot comes back 30 s after the last change
+    assert (limit(world), task in world.calls) == (1, True)
+    assert world.state.hosts["a"].gauge.reading is None
+
+
 def test_a_stale_reading_raises_no_limit() -> None:
     world = measured()
     world.read("a", card(celsius=81))

@@ -52,6 +52,20 @@ MUTANTS = [
         (LIMITS,),
     ),
     Mutant(
+        "a host whose readings died while it was hot is stuck",
+        CORE + "limits.py",
+        "found is Trust.UNKNOWN or (",
+        "(",
+        (LIMITS,),
+    ),
+    Mutant(
+        "a reading that says nothing any more is held",
+        CORE + "limits.py",
+        "        _lose(gauge)\n",
+        "        pass\n",
+        (LIMITS,),
+    ),
+    Mutant(
         "limits rise at once",
         CORE + "limits.py",
         "host.regain_at is not None and host.regain_at > now.mono",

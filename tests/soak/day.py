@@ -55,7 +55,7 @@ class Machine:
         if chance() < per_tick / 3:
             self.wave_until = now + self.random.uniform(600, 2400)
         if chance() < per_tick / 3:
-            self.silent_until = now + self.random.choice((5, 20, 45, 400))
+            self.silent_until = now + self.random.choice((5, 20, 45, 400, 4000))
         if chance() < per_tick / 6:
             self.down_until = now + self.random.uniform(30, 200)
 
@@ -112,6 +112,7 @@ class Findings:
     """What a day brought."""
 
     completed: int = 0
+    starts_with_reading: int = 0
     hot_starts: list[str] = field(default_factory=list)
     full_starts: list[str] = field(default_factory=list)
     early_raises: list[str] = field(default_factory=list)
@@ -143,7 +144,7 @@ class Day:
         self.limits = {n: h.limit for n, h in self.world.state.hosts.items()}
         self.changed = dict.fromkeys(names, float("-inf"))
         self.idle = dict.fromkeys(names, 0.0)
-        self.readings: dict[str, Device] = {}
+        self.looked = 0
         self.found = Findings()
 
     def run(self, seconds: float = DAY_S) -> Findings:
@@ -155,6 +156,7 @@ class Day:
     def _tick(self) -> None:
         world = self.world
         world.pass_time(TICK_S)
+        self._watch_starts()
         self._watch_limits()
         for name, machine in self.machines.items():
             machine.move(world.mono, len(world.running_on(name)))
@@ -171,6 +173,7 @@ class Day:
             world.submit("general")
         for task in world.calls.keys() - self.ends_at.keys():
             self.ends_at[task] = world.mono + WORK_S
+        self._watch_starts()
         self._watch_limits()
         self._watch_idle()
 
@@ -188,30 +191,31 @@ class Day:
         world = self.world
         if name not in world.watched:
             return
-        before = set(world.calls)
         if not machine.up or world.mono < machine.silent_until:
             world.feed(ev.ReadingMissed(name, "ssh", "no answer"))
         else:
             device = machine.device()
-            self.readings[name] = device
             loaded = (("main", ("m",) if machine.loaded else ()),)
             processes = machine.processes() if self.named else None
             world.read(name, device, processes=processes, loaded=loaded)
-        self._watch_starts(set(world.calls) - before)
+        self._watch_starts()
 
-    def _watch_starts(self, started: set[str]) -> None:
-        """Every start must be allowed by the newest reading."""
-        for task in started:
-            name = self.world.calls[task].call.candidate.host
-            device = self.readings.get(name)
-            if device is None:
+    def _watch_starts(self) -> None:
+        """Every start since the last look must be allowed by the newest reading that is held."""
+        for task in self.world.started[self.looked :]:
+            name = self.world.rows[task].host or ""
+            reading = self.world.state.hosts[name].gauge.reading
+            if reading is None:
                 continue
+            (device,) = reading.devices
+            self.found.starts_with_reading += 1
             assert device.temperature_c is not None
             assert device.free_mb is not None
             if device.temperature_c > 85:
                 self.found.hot_starts.append(f"{name} at {device.temperature_c}")
             if 1 - device.free_mb / TOTAL_MB >= 0.95:
                 self.found.full_starts.append(f"{name} with {device.free_mb} MB free")
+        self.looked = len(self.world.started)
 
     def _watch_limits(self) -> None:
         for name, state in self.world.state.hosts.items():
@@ -225,8 +229,7 @@ class Day:
 
     def _watch_idle(self) -> None:
         for name, machine in self.machines.items():
-            could = machine.true_slots() > 0 and self.world.mono >= machine.silent_until
-            idle = could and not self.world.running_on(name)
+            idle = machine.true_slots() > 0 and not self.world.running_on(name)
             self.idle[name] = self.idle[name] + TICK_S if idle else 0.0
             self.found.longest_idle_s = max(self.found.longest_idle_s, self.idle[name])
 

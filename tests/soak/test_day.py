@@ -14,6 +14,7 @@ IDLE_S = 120.0  #: the 30 s of cool readings, the 30 s to the next slot, and a r
 
 
 def sound(found: Findings) -> None:
+    assert found.starts_with_reading > found.completed / 2
     assert found.hot_starts == [], "a start above 85 °C"
     assert found.full_starts == [], "a start above 95 % of memory"
     assert found.early_raises == [], "a raise sooner than 30 s after a change"

@@ -1,8 +1,9 @@
 """How many slots a host has now: the limit of its gate, moved by heat, memory and lost readings.
 
 Lowering is immediate. Raising goes one slot at a time, no sooner than `regain_slot_s` after the last
-change, and only on fresh readings; after readings were lost only once `PROVEN` of them came in a row. A
-limit is never below 0 nor above the configured slots, and lowering it never touches a running call.
+change, and only on fresh readings; after readings were lost only once `PROVEN` of them came in a row, and
+without any to what `on_unknown` allows. A limit is never below 0 nor above the configured slots, and
+lowering it never touches a running call.
 """
 
 from __future__ import annotations
@@ -110,7 +111,7 @@ def adjust(host: HostState, policy: Policy, now: Now) -> Reason | None:
     """Move the limit towards what is allowed; the reason when it moved."""
     gauge, before = host.gauge, host.limit
     if gauge.measured and trust(host, now) is Trust.UNKNOWN:
-        gauge.lost, gauge.streak = True, 0
+        _lose(gauge)
     most = allowed(host, now)
     if most.slots < before:
         host.limit, host.limit_text = most
@@ -123,11 +124,20 @@ def adjust(host: HostState, policy: Policy, now: Now) -> Reason | None:
     return _moved(host, before)
 
 
+def _lose(gauge: Gauge) -> None:
+    """A reading that says nothing any more is not held: neither its heat nor its memory count."""
+    gauge.lost, gauge.streak, gauge.reading, gauge.level = True, 0, None, None
+    gauge.hot = gauge.full = False
+    gauge.cool_since, gauge.foreign_mb = None, 0.0
+
+
 def _may_rise(host: HostState, now: Now) -> bool:
     if host.regain_at is not None and host.regain_at > now.mono:
         return False
-    gauge = host.gauge
-    return not gauge.measured or (trust(host, now) is Trust.FRESH and not gauge.lost)
+    if not host.gauge.measured:
+        return True
+    found = trust(host, now)  # where nothing is known any more, its own rule says how far
+    return found is Trust.UNKNOWN or (found is Trust.FRESH and not host.gauge.lost)
 
 
 def _moved(host: HostState, before: int) -> Reason:

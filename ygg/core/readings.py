@@ -276,6 +276,6 @@ def next_change(host: HostState, now: Now) -> float:
     """When `follow` has something to do for this host, on the monotonic clock."""
     rises = host.limit < host.host.slots and host.regain_at is not None
     regain = host.regain_at if rises and host.regain_at is not None else float("inf")
-    known = not host.gauge.measured or limits.trust(host, now) is Trust.FRESH
+    known = not host.gauge.measured or limits.trust(host, now) is not Trust.STALE
     times = [limits.changes_at(host), regain if known else float("inf")]
     return min((t for t in times if t > now.mono), default=float("inf"))
