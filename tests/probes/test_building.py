@@ -12,7 +12,7 @@ import pytest
 from tests.ops.fakes import answering, free_port, ollama
 from tests.probes.machines import Home, Machine, Server
 from ygg import wire
-from ygg.config import Config, from_dict
+from ygg.config import Config, from_dict, load
 from ygg.model import Endpoint, Host, Telemetry
 from ygg.ports import ProbeFailed
 from ygg.probes import building, here
@@ -241,3 +241,12 @@ async def test_a_configured_driver_that_is_missing_does_not_fail_the_start(
 
 def _missing(_name: str) -> None:
     raise OSError("no such library")
+
+
+@pytest.mark.parametrize("told", ["off", "'off'", "{source: off}"])
+def test_off_needs_no_quotes(told: str, tmp_path: Path) -> None:
+    """YAML reads it as false."""
+    file = tmp_path / "hosts.yaml"
+    host_ = f"a: {{slots: 1, backend: ollama, url: {NEAR}, models: [m], telemetry: {told}}}"
+    file.write_text(f"hosts:\n  {host_}\ntask_types:\n  general: {{route: [a]}}\n")
+    assert load(file).hosts["a"].telemetry.source == "off"

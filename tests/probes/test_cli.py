@@ -12,9 +12,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import asyncssh
 import pytest
 
-from tests.ops.fakes import answering, ollama
+from tests.ops.fakes import answering, free_port, ollama
 from tests.probes import captures, machines
 from tests.probes.machines import Home, Machine, Server
 from tests.probes.stub import Stub
@@ -136,7 +137,7 @@ def test_a_changed_key_is_refused_loudly_whatever_is_said(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     monkeypatch.setattr(asking, "person", lambda: True)
-    old = machines.asyncssh.generate_private_key(kind)
+    old = asyncssh.generate_private_key(kind)
     known = home.ssh / "known_hosts"
     known.write_text(line(threaded, old.export_public_key().decode()))
     more = ["--fingerprint", threaded.fingerprint] if isinstance(more, str) else more
@@ -197,7 +198,7 @@ def test_hosts_that_cannot_be_trusted_say_why(offline: Cli, port: int) -> None:
     configure(offline, port, {})
     ran = offline("hosts", "trust", "surtr", stdin="")
     assert (ran.code, "telemetry.ssh" in ran.err) == (2, True)
-    target = f"127.0.0.1:{machines.free_port()}"
+    target = f"127.0.0.1:{free_port()}"
     configure(offline, port, {"source": "ssh", "ssh": target})
     ran = offline("hosts", "trust", "surtr", stdin="")
     assert (ran.code, "connection refused" in ran.err) == (1, True)

@@ -12,12 +12,13 @@ from typing import Any
 
 import pytest
 
+from tests.ops.fakes import free_port
 from tests.probes import captures, machines
 from tests.probes.captures import GB10, H200, RTX_2080_SUPER, RTX_4080_SUPER
 from tests.probes.machines import Home, Machine, Server, until
 from ygg.model import Process, Reading, Telemetry
 from ygg.ports import ProbeFailed
-from ygg.probes import ssh_beside, ssh_session
+from ygg.probes import smi, ssh_beside, ssh_session
 from ygg.probes.login import Login
 from ygg.probes.ssh import SshProbe
 
@@ -222,7 +223,7 @@ async def test_rest_before_any_sample_and_during_one_is_harmless(
     with pytest.raises(ProbeFailed, match="was ended"):
         await waiting
     machine.tell(mode="")
-    assert await source.sample()
+    assert (await source.sample()).devices
 
 
 async def test_a_slow_login_spans_several_samples(
@@ -313,7 +314,7 @@ async def test_a_driver_that_goes_on_hanging_is_asked_ever_more_rarely(
     for silences in (0, 2, 3, 6, 9, 100):
         source._habits.silences = silences
         session = ssh_session.Session(None, "h", source._telemetry, source._habits)  # type: ignore[arg-type]
-        patience.append(session._patience_s(ssh_session.smi.Ticks()) / session._silence_s)
+        patience.append(session._patience_s(smi.Ticks()) / session._silence_s)
     assert patience == [1, 1, 2, 4, 8, 1024]
 
 
@@ -451,7 +452,7 @@ async def test_the_services_key_comes_before_all_others(
 
 
 async def test_nobody_listening_is_told(home: Home, probe: Probe) -> None:
-    error = await failure(probe(f"127.0.0.1:{machines.free_port()}"))
+    error = await failure(probe(f"127.0.0.1:{free_port()}"))
     assert "connection refused" in str(error)
     assert "sshd" in error.hint
 
@@ -524,7 +525,7 @@ async def test_a_login_bound_to_one_command_is_enough(
 ) -> None:
     if machines.SSHD is None:
         pytest.skip("no sshd: apt install openssh-server")
-    command = ssh_session.smi.Query().command + loop
+    command = smi.Query().command + loop
     authorized = f'command="{command}",restrict {home.public}'
     with machines.openssh(tmp_path / "sshd", machine, authorized) as server:
         home.trust(server)

@@ -14,8 +14,8 @@ from ygg.__main__ import run
 
 HOSTS = """\
 hosts:
-  surtr: {slots: 1, backend: ollama, url: "http://127.0.0.1:9", models: [m]}
-  fenrir: {slots: 1, backend: ollama, url: "http://127.0.0.1:9", models: [m]}
+  surtr: {slots: 1, backend: ollama, url: "http://127.0.0.1:9", models: [m], telemetry: off}
+  fenrir: {slots: 1, backend: ollama, url: "http://127.0.0.1:9", models: [m], telemetry: off}
 task_types:
   general: {route: [surtr]}
   chat: {route: [fenrir], match: {labels: [talk]}}

@@ -66,7 +66,12 @@ def model(value: object) -> object:
 
 def word(key: str) -> Callable[[object], object]:
     """A mapping of which only this key is given, written as its value."""
-    return lambda value: {key: value} if isinstance(value, str) else value
+    return lambda value: {key: off(value)} if isinstance(value, str | bool) else value
+
+
+def off(value: object) -> object:
+    """YAML reads a bare `off` as false."""
+    return "off" if value is False else value
 
 
 def _ageing(value: object) -> object:
@@ -176,6 +181,7 @@ Gpu = Annotated[
 ]
 Source = Annotated[
     Literal["auto", "nvml", "ssh", "ollama_ps", "static", "off"],
+    BeforeValidator(off),
     expect("`auto`, `nvml`, `ssh`, `ollama_ps`, `static` or `off`"),
 ]
 OnUnknown = Annotated[
