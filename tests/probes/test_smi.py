@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -181,6 +182,11 @@ def test_any_other_complaint_is_met_with_the_old_name_once() -> None:
     other = smi.Query().instead("something else")
     assert other is not None
     assert other.instead("something else") is None
+
+
+def test_the_command_that_a_login_may_be_bound_to_is_on_its_page() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "operations.md").read_text()
+    assert f'command="{smi.Query().command} -l 2",restrict' in page
 
 
 # --- moments --------------------------------------------------------------------------------------------
