@@ -87,10 +87,20 @@ def test_at_95_percent_nothing_starts() -> None:
     world.read("a", card(95))
     task = world.submit("general")
     assert (limit(world), task in world.calls) == (0, False)
-    readings(world, 40, card(93))
+    readings(world, 28, card(93))
+    readings(world, 2, card(96))
+    readings(world, 28, card(93))
     assert limit(world) == 0
-    readings(world, 2, card(91))
-    assert limit(world) == 1
+    readings(world, 4, card(93))
+    assert limit(world) == 1, "below 95 for half a minute"
+
+
+def test_well_below_95_percent_starts_resume_at_once() -> None:
+    world = measured()
+    world.read("a", card(96))
+    world.submit("general")
+    readings(world, 40, card(96))
+    assert readings(world, 2, card(91)) == [1]
 
 
 def test_seed_lowers_by_used_memory_alone() -> None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ygg.core import pressure
-from ygg.core.pressure import Memory, full, level_of, memory_of, named_foreign, slots
+from ygg.core.pressure import Memory, full, level_of, memory_of, named_foreign, relieved, slots
 from ygg.model import Device, Level, PressureRule, Process, Telemetry
 
 RULE, SEED = PressureRule(), PressureRule(mode="seed")
@@ -35,10 +35,10 @@ def test_a_level_is_left_only_well_below_its_beginning(
     assert level_of(percent, RULE, before) is level
 
 
-def test_starts_stop_at_95_and_resume_at_92() -> None:
-    assert [full(p, RULE, False) for p in (94.9, 95)] == [False, True]
-    assert [full(p, RULE, True) for p in (92, 91.9)] == [True, False]
-    assert not full(100, PressureRule(stop=100), False)
+def test_starts_stop_at_95_and_resume_at_once_below_92() -> None:
+    assert [full(p, RULE) for p in (94.9, 95)] == [False, True]
+    assert [relieved(p, RULE) for p in (92, 91.9)] == [False, True]
+    assert not full(100, PressureRule(stop=100))
 
 
 @pytest.mark.parametrize(
@@ -77,13 +77,14 @@ def test_memory_of_processes_that_are_no_model_server_is_foreign() -> None:
     assert named_foreign(memory, None, telemetry, loaded=True) is None
 
 
-@given(percents, percents, st.none() | st.sampled_from(Level), st.booleans())
+@given(percents, percents, st.none() | st.sampled_from(Level))
 def test_a_fuller_card_is_never_at_a_lower_level(
-    one: float, other: float, before: Level | None, was_full: bool
+    one: float, other: float, before: Level | None
 ) -> None:
     low, high = sorted((one, other))
     assert level_of(low, RULE, before) <= level_of(high, RULE, before)
-    assert full(high, RULE, was_full) or not full(low, RULE, was_full)
+    assert full(high, RULE) or not full(low, RULE)
+    assert relieved(low, RULE) or not relieved(high, RULE)
 
 
 @given(st.integers(1, 64), st.floats(0, 1), st.floats(0, 1), st.sampled_from((RULE, SEED)))

@@ -18,10 +18,10 @@ MUTANTS = [
     ),
     Mutant(
         "a full card is used again at once",
-        CORE + "pressure.py",
-        "(rule.hysteresis if before else 0.0)",
-        "0.0",
-        (PRESSURE,),
+        CORE + "readings.py",
+        "waits = now.mono - gauge.room_since < ROOM_S",
+        "waits = False",
+        (LIMITS,),
     ),
     Mutant(
         "a cooled card is used again at once",

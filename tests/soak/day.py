@@ -96,7 +96,7 @@ class Machine:
         assert felt is not None
         assert memory is not None
         rule = self.host.pressure
-        if heat.too_hot(felt, self.host.heat) or pressure.full(memory.percent, rule, False):
+        if heat.too_hot(felt, self.host.heat) or pressure.full(memory.percent, rule):
             return 0
         level = pressure.level_of(memory.percent, rule)
         share = (250.0 + self.game_mb) / memory.total_mb
@@ -163,8 +163,9 @@ class Day:
             if any(e.host == name for e in world.unloads):
                 machine.loaded = False
             self._server(name, machine)
-            self._reading(name, machine)
         world.unloads.clear()
+        for name, machine in self.machines.items():
+            self._reading(name, machine)
         for task in [t for t, at in self.ends_at.items() if at <= world.mono and t in world.calls]:
             world.end(task, COMPLETED)
             del world.rows[task], self.ends_at[task]
@@ -191,6 +192,7 @@ class Day:
         world = self.world
         if name not in world.watched:
             return
+        self._watch_starts()  # those before this reading
         if not machine.up or world.mono < machine.silent_until:
             world.feed(ev.ReadingMissed(name, "ssh", "no answer"))
         else:

@@ -128,7 +128,8 @@ def _lose(gauge: Gauge) -> None:
     """A reading that says nothing any more is not held: neither its heat nor its memory count."""
     gauge.lost, gauge.streak, gauge.reading, gauge.level = True, 0, None, None
     gauge.hot = gauge.full = False
-    gauge.cool_since, gauge.foreign_mb = None, 0.0
+    gauge.cool_since = gauge.room_since = None
+    gauge.foreign_mb = 0.0
 
 
 def _may_rise(host: HostState, now: Now) -> bool:

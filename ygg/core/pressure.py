@@ -54,11 +54,14 @@ def level_of(percent: float, rule: PressureRule, before: Level | None = None) ->
     return level
 
 
-def full(percent: float, rule: PressureRule, before: bool) -> bool:
+def full(percent: float, rule: PressureRule) -> bool:
     """Whether new starts stop for want of memory."""
-    if rule.stop >= 100:
-        return False
-    return percent >= rule.stop - (rule.hysteresis if before else 0.0)
+    return rule.stop < 100 and percent >= rule.stop
+
+
+def relieved(percent: float, rule: PressureRule) -> bool:
+    """Whether there is so much room again that starts resume at once."""
+    return percent < rule.stop - rule.hysteresis
 
 
 def slots(configured: int, level: Level, foreign_share: float, rule: PressureRule) -> int:

@@ -14,13 +14,14 @@ from ygg.core.effects import Effect, Note, Unload, Watch
 from ygg.core.events import HostChecked, ModelUnloaded, ReadingMissed, ReadingTaken
 from ygg.core.fitting import canonical
 from ygg.core.state import Gauge, HostState, State
-from ygg.model import HostHealth, Lane, Level, Now, Reading, Reason, ReasonCode, Trust
+from ygg.model import HostHealth, Lane, Level, Now, PressureRule, Reading, Reason, ReasonCode, Trust
 
 REST_S = 60.0  #: without work for so long, a host is left alone
 SETTLE_S = 30.0  #: memory is no measure for so long after another model was loaded
 SEEN = 3  #: readings in a row that must show more, or less, than the loaded models took before
 DIP = 0.02  #: share of the card by which a reading may fall and still be believed at once
 FORGETS = 0.005 / 60  #: share of the card per second by which what they took is forgotten
+ROOM_S = 30.0  #: below the stop for so long, starts resume though it is not far below
 UNLOAD_S = 30.0  #: between two attempts to free memory
 
 
@@ -80,13 +81,23 @@ def _weigh(host: HostState, since: float, now: Now) -> list[Effect]:
         return []
     before = gauge.level
     gauge.level = pressure.level_of(memory.percent, rule, before)
-    gauge.full = pressure.full(memory.percent, rule, gauge.full)
+    _fill(gauge, memory.percent, rule, now)
     gauge.foreign_mb = _foreign(host, memory, since, now)
     if before is gauge.level or (before is None and gauge.level is Level.LOW):
         return []
     name = host.host.name
     text = f"{name}: memory pressure {gauge.level.name}, {memory.percent:.0f} % used"
     return [Note(Reason(ReasonCode.LIMIT, text, name))]
+
+
+def _fill(gauge: Gauge, percent: float, rule: PressureRule, now: Now) -> None:
+    """Full or not: starts stop at once, and resume well below the stop, or below it for a while."""
+    if pressure.full(percent, rule):
+        gauge.full, gauge.room_since = True, None
+    elif gauge.full:
+        gauge.room_since = now.mono if gauge.room_since is None else gauge.room_since
+        waits = now.mono - gauge.room_since < ROOM_S
+        gauge.full = waits and not pressure.relieved(percent, rule)
 
 
 def _foreign(host: HostState, memory: pressure.Memory, since: float, now: Now) -> float:

@@ -90,6 +90,7 @@ class Gauge:
     full: bool = False  #: too little memory for a new start
     hot: bool = False  #: too hot for a new start
     cool_since: float | None = None
+    room_since: float | None = None  #: since when memory is below the stop again
     foreign_mb: float = 0.0
     foreign_seen: int = 0  #: readings in a row that showed more than the loaded models took before
     lean_seen: int = 0  #: readings in a row that showed less
