@@ -10,6 +10,7 @@ TOOLS = {
     "systemd-sysusers": "creating user and group ygg in a system image",
     "sshd": "readings over SSH from a real OpenSSH server (apt install openssh-server)",
     "ssh-agent": "a login with the key of an agent",
+    "ssh-keygen": "a login with a key that has a passphrase",
     "cc": "readings of a stand-in driver, which is compiled",
     "nvidia-smi": "readings of a real GPU: make gpu-check",
     "tmux": "driving the live view in a terminal by hand; no test needs it",

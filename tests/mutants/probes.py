@@ -163,7 +163,7 @@ MUTANTS: list[Mutant] = [
     Mutant(
         "probes: any error of the memory is unified memory",
         "ygg/probes/nvml_driver.py",
-        "            if error.value != nvml.NVML_ERROR_NOT_SUPPORTED:",
+        "            if error.value != NOT_SUPPORTED:",
         "            if not error:",
         (NVML,),
     ),

@@ -91,7 +91,7 @@ def gpus(fields):
 
 
 def main():
-    log(" ".join(sys.argv[1:]))
+    log(" ".join(sys.argv[1:]) + (" unbuffered" if os.environ.get("_STDBUF_O") == "L" else ""))
     if machine().get("greeting"):
         print(machine()["greeting"], flush=True)
     if fields := option("--query-gpu"):

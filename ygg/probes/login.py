@@ -73,7 +73,11 @@ def _credential(env: Mapping[str, str]) -> Path | None:
 async def connected(login: Login) -> AsyncIterator[asyncssh.SSHClientConnection]:
     """A connection for the length of a `with`. Raises ProbeFailed, also for what breaks inside."""
     with _translated(login, FOREIGN):
-        connection = await asyncssh.connect(**login.parts, **_options(login))
+        try:
+            connection = await asyncssh.connect(**login.parts, **_options(login))
+        except (asyncssh.ConnectionLost, ConnectionResetError, BrokenPipeError) as error:
+            text = f"{login.target} hung up before the login was done"
+            raise ProbeFailed(text, hint=HUNG_UP.format(host=login.host)) from error
     with _translated(login, BROKEN):
         try:
             yield connection
@@ -178,8 +182,8 @@ async def host_key(login: Login) -> HostKey:
         ]
         try:
             key = await _shown(login, kinds)
-        except asyncssh.KeyExchangeFailed:
-            key = await _shown(login, [])  # it has no key of the known kinds any more
+        except (asyncssh.DisconnectError, ConnectionError):
+            key = await _shown(login, [])  # perhaps it has no key of the known kinds any more
         entry = f"[{name}]:{port}" if port else name
         line = " ".join([entry, *key.export_public_key().decode().split()[:2]])
         known = trusted(login)
@@ -231,7 +235,10 @@ def failure(login: Login, error: BaseException) -> ProbeFailed:
     """What an error means, and what a person can do."""
     who, said = login.target, plain(str(error))
     match error:
-        case asyncssh.HostKeyNotVerifiable():
+        case (
+            asyncssh.HostKeyNotVerifiable()
+            | asyncssh.KeyExchangeFailed(reason="Unable to find compatible server host key")
+        ):
             return _untrusted(login)
         case asyncssh.PermissionDenied():
             return ProbeFailed(f"{who} refuses the login: {said}", hint=KEYS.format(who=who))
@@ -261,6 +268,7 @@ KEYS = (
 PASSPHRASE = "ygg asks for no passphrase: load the key into an agent, or make one without"
 SESSIONS = "sshd there must allow two sessions of one connection (MaxSessions)"
 AWAKE = "is it switched on and awake? is a firewall in between?"
+HUNG_UP = "is that sshd? ygg hosts trust {host} shows whether its host key changed"
 SPELLING = "mend telemetry.ssh in hosts.yaml, or name the machine in ssh_config"
 TRY = "see whether `ssh {who} nvidia-smi` works"
 

@@ -22,15 +22,20 @@ from ygg.probes import smi
 MIB = 1024 * 1024
 HIGHEST_C = 130  #: a limit beyond it is none; newer cards give negative ones in an unsigned number
 
+#: NVML's numbers, which never change; a package that shadows nvidia-ml-py may not name all of them.
+NOT_SUPPORTED = 3
+GPU_MAX = 3  #: the threshold: highest operating temperature
+GPU_SENSOR = 0
+
 #: Errors of the driver as a whole, after which the library is opened anew; what a person can do.
 SICK = {
-    nvml.NVML_ERROR_UNINITIALIZED: "it is opened anew with the next reading",
-    nvml.NVML_ERROR_DRIVER_NOT_LOADED: "load the NVIDIA driver: sudo modprobe nvidia, or reboot",
-    nvml.NVML_ERROR_LIBRARY_NOT_FOUND: "install the NVIDIA driver here, or set telemetry of this host",
-    nvml.NVML_ERROR_LIB_RM_VERSION_MISMATCH: "the driver was upgraded while it ran: reboot this machine",
-    nvml.NVML_ERROR_GPU_IS_LOST: "the GPU fell off the bus: reboot; look into dmesg for Xid",
-    nvml.NVML_ERROR_RESET_REQUIRED: "the GPU wants a reset: reboot this machine",
-    nvml.NVML_ERROR_IRQ_ISSUE: "the GPU's interrupts do not arrive: look into dmesg for NVRM",
+    1: "it is opened anew with the next reading",  # uninitialized
+    9: "load the NVIDIA driver: sudo modprobe nvidia, or reboot",
+    11: "the GPU's interrupts do not arrive: look into dmesg for NVRM",
+    12: "install the NVIDIA driver here, or set telemetry of this host",
+    15: "the GPU fell off the bus: reboot; look into dmesg for Xid",
+    16: "the GPU wants a reset: reboot this machine",
+    18: "the driver was upgraded while it ran: reboot this machine",
 }
 HUNG = "a driver that hangs needs a reboot; look into dmesg for NVRM and Xid"
 NO_DEVICES = (
@@ -112,7 +117,7 @@ class Driver:
         except nvml.NVMLError as error:
             if error.value in SICK:
                 raise
-            if error.value != nvml.NVML_ERROR_NOT_SUPPORTED:
+            if error.value != NOT_SUPPORTED:
                 return None, None, False
             info = None
         if info is not None and info.total:
@@ -151,7 +156,7 @@ def _first(*asks: Callable[[], Any]) -> Any:
 
 def _temperature(handle: Any) -> Any:
     names = ("nvmlDeviceGetTemperatureV", "nvmlDeviceGetTemperature")
-    return _first(*(partial(_ask, name, handle, nvml.NVML_TEMPERATURE_GPU) for name in names))
+    return _first(*(partial(_ask, name, handle, GPU_SENSOR) for name in names))
 
 
 def _reasons(handle: Any) -> Any:
@@ -163,9 +168,7 @@ def _reasons(handle: Any) -> Any:
 
 def _card(index: int) -> _Card:
     handle = nvml.nvmlDeviceGetHandleByIndex(index)
-    limit = _number(
-        _ask("nvmlDeviceGetTemperatureThreshold", handle, nvml.NVML_TEMPERATURE_THRESHOLD_GPU_MAX)
-    )
+    limit = _number(_ask("nvmlDeviceGetTemperatureThreshold", handle, GPU_MAX))
     return _Card(
         handle,
         uuid=_text(_ask("nvmlDeviceGetUUID", handle)) or f"GPU {index}",
