@@ -22,6 +22,7 @@ from tests.mutants.mutant import Mutant
 ROOT = Path(__file__).resolve().parents[2]
 COPIED = ("ygg", "tests", "bench", "examples", "docs", "pyproject.toml", "hosts.yaml", "README.md")
 WORKERS = 2
+HANG_S = 60  #: a test that runs longer hangs, which is one way to notice a bug
 
 
 def main() -> int:
@@ -87,7 +88,8 @@ def _caught(tree: Path, mutant: Mutant) -> bool:
 
 def _pytest(tree: Path, tests: tuple[str, ...] | list[str]) -> tuple[int, str]:
     """Exit code (1: tests failed; anything else is no verdict) and output of the tests in that tree."""
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *tests]
+    options = ["-q", "-x", "-p", "no:cacheprovider", "--timeout", f"{HANG_S}"]
+    command = [sys.executable, "-m", "pytest", *options, *tests]
     env = os.environ | {"PYTHONPATH": str(tree), "HYPOTHESIS_STORAGE_DIRECTORY": str(tree / ".hyp")}
     try:
         done = subprocess.run(
