@@ -37,6 +37,7 @@ class Machine:
         smi = self.bin / "nvidia-smi"
         smi.write_text(f"#!{sys.executable} -SE\n{script}")
         smi.chmod(0o755)
+        self.windows = False  #: the shell of asyncssh's server knows no words but nvidia-smi
         self.told = captures.machine()
         self.tell()
 
@@ -257,9 +258,12 @@ async def asyncssh_server(
 
 async def _run(process: asyncssh.SSHServerProcess[bytes], machine: Machine) -> None:
     """Run a command as a login shell would; it ends with its channel."""
-    env = {"PATH": machine.path}
+    env, command = {"PATH": machine.path}, process.command or ""
+    if machine.windows and not command.startswith("nvidia-smi"):
+        word = command.partition("=")[0].partition(" ")[0]
+        command = f"echo \"'{word}' is not recognized as an internal or external command\"; exit 1"
     child = await asyncio.create_subprocess_shell(
-        process.command or "", stdout=-1, stderr=-2, stdin=-3, env=env, start_new_session=True
+        command, stdout=-1, stderr=-2, stdin=-3, env=env, start_new_session=True
     )
     assert child.stdout is not None
     try:

@@ -359,6 +359,20 @@ async def test_without_nvidia_smi_it_says_so(
     assert "PATH" in error.hint
 
 
+@pytest.mark.parametrize(("mode", "works"), [("", "stream"), ("never", "single")])
+async def test_a_shell_that_knows_no_variables_is_understood(
+    quick: None, own_server: Server, machine: Machine, probe: Probe, mode: str, works: str
+) -> None:
+    machine.windows = True
+    machine.cards(GB10)
+    machine.tell(mode=mode, processes="41, C:\\ollama.exe, 6144\n")
+    found = await until_reading(probe(own_server, timeout_s=0.5))
+    assert found.devices[0].max_c == 90
+    assert found.processes == (Process(41, "C:\\ollama.exe", 6144.0),)
+    assert found.devices[0].total_mb is None, "there is no /proc/meminfo"
+    assert ways(machine)[-1] == works
+
+
 async def test_nvidia_smi_without_a_word_is_an_error(
     own_server: Server, machine: Machine, probe: Probe
 ) -> None:

@@ -28,9 +28,9 @@ from ygg.probes.smi import plain
 CONNECT_S, LOGIN_S = 5.0, 10.0
 ALIVE_S, ALIVE_MAX = 5.0, 3  #: a connection that is dead is noticed after 20 s
 BYE_S = 1.0  #: for an orderly end of a connection
-#: What a broken connection raises; opening one also meets bad files and a user without a name.
+#: What a broken connection raises; opening one also meets bad files and users without name or home.
 BROKEN = (OSError, asyncssh.Error)
-FOREIGN = (*BROKEN, ValueError, KeyError)
+FOREIGN = (*BROKEN, ValueError, KeyError, RuntimeError)
 
 logging.getLogger("asyncssh").setLevel(logging.WARNING)  # it tells of every connection
 

@@ -72,16 +72,17 @@ class Session:
         self._interval_s = telemetry.interval_s
         self._silence_s = max(2 * telemetry.interval_s + SPARE_S, telemetry.timeout_s)
         self._beside = Beside(connection, self._silence_s)
+        self._asking: asyncio.Task[None] | None = None
         self._noise: list[str] = []
 
     async def readings(self) -> AsyncGenerator[Reading, None]:
         """Endless. Raises ProbeFailed, and what the connection raises when it breaks."""
-        beside = asyncio.create_task(self._beside.run(self._habits.query, self._habits.prefix))
         try:
             while True:
                 async with aclosing(self._rows()) as moments:
                     async for rows in moments:
                         self._habits.worked()
+                        self._asking = self._asking or self._begin_asking()
                         yield await self._reading(rows)
         except ValueError as why:
             raise self._error(str(why), FORCED) from None
@@ -89,8 +90,14 @@ class Session:
             self._habits.failed()
             raise
         finally:
-            beside.cancel()
-            await asyncio.wait({beside})
+            if self._asking is not None:
+                self._asking.cancel()
+                await asyncio.wait({self._asking})
+
+    def _begin_asking(self) -> asyncio.Task[None]:
+        """Now that the words are known that are understood there."""
+        habits = self._habits
+        return asyncio.create_task(self._beside.run(habits.query, habits.prefix))
 
     async def _reading(self, rows: Iterable[smi.Row]) -> Reading:
         await self._beside.answered()
