@@ -90,7 +90,7 @@ def test_at_95_percent_nothing_starts() -> None:
     readings(world, 28, card(93))
     readings(world, 2, card(96))
     readings(world, 28, card(93))
-    assert limit(world) == 0
+    assert (limit(world), task in world.calls) == (0, False)
     readings(world, 4, card(93))
     assert limit(world) == 1, "below 95 for half a minute"
 
