@@ -8,9 +8,10 @@ import pytest
 
 from tests.core.world import World, host, kind
 from ygg.core.events import DispatchPaused, HostDrained
-from ygg.core.minutes import Minutes, memory_of, waiting_by_host
+from ygg.core.minutes import Minutes, waiting_by_host
 from ygg.core.snapshotting import host_view
 from ygg.model import GpuView, HostHealth, Lane, MinuteRow, OutcomeKind
+from ygg.model.snapshot import memory_of
 
 CARD = GpuView(used_mb=4096, total_mb=8192, temperature_c=60, utilization=40)
 

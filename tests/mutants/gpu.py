@@ -131,7 +131,7 @@ MUTANTS = [
     Mutant(
         "a claim under way starts on a host that got too hot",
         CORE + "step.py",
-        "state.draining or (host.gauge.measured and host.limit == 0)",
+        "state.draining or gates.stopped(state.hosts[where.host])",
         "state.draining",
         (LIMITS,),
     ),

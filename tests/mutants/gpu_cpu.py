@@ -218,15 +218,15 @@ MUTANTS: list[Mutant] = [
     Mutant(
         "after failures on GPU hosts no CPU is tried",
         RETRYING,
-        "    if case.other_kind:\n",
+        "    if any(c.key not in case.same_kind for c in case.elsewhere):\n",
         "    if False:\n",
         CORE,
     ),
     Mutant(
         "after two GPU hosts the third is tried before a CPU",
         RETRYING,
-        "avoid = case.failed | {",
-        "avoid = case.failed or {",
+        "sorted(case.failed | avoid)",
+        "sorted(case.failed or avoid)",
         CORE,
     ),
     Mutant(

@@ -62,7 +62,7 @@ MUTANTS = [
     ),
     Mutant(
         "half the cards are taken for all",
-        "ygg/core/minutes.py",
+        "ygg/model/snapshot.py",
         "if not known or len(known) < len(gpus):",
         "if not known:",
         (MINUTES,),

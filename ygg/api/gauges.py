@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable, Sequence
 from ygg.api.bodies import iso
 from ygg.core.choosing import suits
 from ygg.core.forecast import Forecast
-from ygg.core.minutes import memory_of
 from ygg.core.tuning import NEEDED, Advice
 from ygg.model import Endpoint, GpuView, Host, HostView, JsonDict, Level, MinuteRow, Policy
+from ygg.model.snapshot import memory_of
 from ygg.model.transfer import to_plain
 
 

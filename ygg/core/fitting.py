@@ -33,6 +33,13 @@ def size_mb(host: HostState, model: str) -> float | None:
     return next((s for known in sizes for m, s in known.items() if canonical(m) == model), None)
 
 
+def _sizes(host: HostState) -> tuple[dict[str, float], bool]:
+    """MiB of the models of this host that tell their size, and whether all do."""
+    models = {canonical(m) for e in host.host.endpoints for m in e.models}
+    known = {m: s for m in models if (s := size_mb(host, m)) is not None}
+    return known, len(known) == len(models)
+
+
 def in_use(state: State, host: HostState) -> frozenset[tuple[str, str]]:
     """(endpoint, model) of the calls that run there."""
     running = (state.running[t].call.candidate for t in host.busy if t in state.running)
@@ -42,8 +49,7 @@ def in_use(state: State, host: HostState) -> frozenset[tuple[str, str]]:
 
 def capacity_mb(host: HostState) -> float | None:
     """MiB the model servers could have: all but foreign memory. None when nobody tells."""
-    reading = host.gauge.reading
-    memory = pressure.memory_of(reading.devices) if reading else None
+    memory = pressure.memory_of(host.gauge.devices)
     total = memory.total_mb if memory else host.host.telemetry.memory_mb
     return None if total is None else total - host.gauge.foreign_mb
 
@@ -51,21 +57,27 @@ def capacity_mb(host: HostState) -> float | None:
 def obstacle(state: State, candidate: Candidate) -> Reason | None:
     """Why memory keeps the candidate's model from being loaded now."""
     host = state.hosts[candidate.host]
+    if not _to_be_loaded(host, candidate):
+        return None
     return _obstacle(host, candidate, in_use(state, host))
 
 
 def hopeless(state: State, candidate: Candidate) -> bool:
     """Whether the model would find no room even if no call ran on the host."""
-    return _obstacle(state.hosts[candidate.host], candidate, frozenset()) is not None
+    host = state.hosts[candidate.host]
+    return _to_be_loaded(host, candidate) and _obstacle(host, candidate, frozenset()) is not None
+
+
+def _to_be_loaded(host: HostState, candidate: Candidate) -> bool:
+    """Whether its model is not in memory. Without any model named there is nothing to load."""
+    loaded = host.servers[candidate.endpoint].loaded
+    return bool(candidate.model) and canonical(candidate.model) not in (loaded or ())
 
 
 def _obstacle(
     host: HostState, candidate: Candidate, used: frozenset[tuple[str, str]]
 ) -> Reason | None:
-    server = host.servers[candidate.endpoint]
     model = canonical(candidate.model)
-    if not model or (server.loaded is not None and model in server.loaded):
-        return None
     need, most = size_mb(host, model), capacity_mb(host)
     if need is None or most is None:
         return None
@@ -92,9 +104,8 @@ def _gb(mb: float) -> str:
 
 def _held_back(host: HostState, model: str, used: frozenset[tuple[str, str]]) -> Reason | None:
     """At CRITICAL only the smallest model of the host is loaded."""
-    sizes = {m: size_mb(host, m) for e in host.host.endpoints for m in map(canonical, e.models)}
-    known = {m: s for m, s in sizes.items() if s is not None}
-    if len(known) < len(sizes) or not known or level_in_use(host, used) is not Level.CRITICAL:
+    known, whole = _sizes(host)
+    if not known or not whole or level_in_use(host, used) is not Level.CRITICAL:
         return None
     smallest = min(known, key=known.__getitem__)
     if known[model] <= known[smallest]:
@@ -105,8 +116,7 @@ def _held_back(host: HostState, model: str, used: frozenset[tuple[str, str]]) ->
 
 def level_in_use(host: HostState, used: frozenset[tuple[str, str]]) -> Level:
     """The level without what would be evicted: foreign memory and the models in use."""
-    reading = host.gauge.reading
-    memory = pressure.memory_of(reading.devices) if reading else None
+    memory = pressure.memory_of(host.gauge.devices)
     if memory is None:
         return Level.LOW
     sizes = [size_mb(host, m) for _, m in used]
@@ -117,6 +127,5 @@ def level_in_use(host: HostState, used: frozenset[tuple[str, str]]) -> Level:
 
 def largest(host: HostState) -> str | None:
     """The model that HIGH pressure puts last; None when sizes are not known or there is only one."""
-    sizes = {m: size_mb(host, m) for e in host.host.endpoints for m in map(canonical, e.models)}
-    known = {m: s for m, s in sizes.items() if s is not None}
+    known, _ = _sizes(host)
     return max(known, key=known.__getitem__) if len(known) > 1 else None

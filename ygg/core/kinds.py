@@ -1,8 +1,9 @@
 """GPU or CPU: which kind of host takes a task now.
 
 A task that prefers a GPU goes to a CPU host only when no GPU host of its candidates is usable (down, no
-access, drained, too hot, too full, no room for the model; all slots busy is usable), or when the tasks that wait for a GPU and
-could use this CPU host are more than those that wait for this CPU host, by more than `overflow_margin`.
+access, drained, too hot, too full, no room for the model; all slots busy is usable), or when the tasks
+that wait for a GPU and could use this CPU host are more than those that wait for this CPU host, by more
+than `overflow_margin`.
 A task whose content does not profit (UNNEEDED) goes to a GPU host only when no CPU host of its candidates
 is usable. `required` and `never` have one kind only.
 

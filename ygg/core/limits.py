@@ -68,7 +68,7 @@ def allowed(host: HostState, now: Now) -> Allowed:
     if not gauge.measured:
         return full
     if trust(host, now) is Trust.UNKNOWN:
-        return min(full, _unknown(host))
+        return _unknown(host)
     return min(full, _heat(host.host, gauge), _memory(host.host, gauge), key=lambda a: a.slots)
 
 
@@ -79,7 +79,7 @@ def _unknown(host: HostState) -> Allowed:
 
 
 def _heat(host: Host, gauge: Gauge) -> Allowed:
-    found = heat.heat_of(gauge.reading.devices, host.heat) if gauge.reading else None
+    found = heat.heat_of(gauge.devices, host.heat)
     if found is None:
         return Allowed(0, "was too hot") if gauge.hot else Allowed(host.slots)
     text = heat.described(found, host.heat)
@@ -91,7 +91,7 @@ def _heat(host: Host, gauge: Gauge) -> Allowed:
 
 
 def _memory(host: Host, gauge: Gauge) -> Allowed:
-    found = pressure.memory_of(gauge.reading.devices) if gauge.reading else None
+    found = pressure.memory_of(gauge.devices)
     if found is None or gauge.level is None:
         return Allowed(host.slots)
     if gauge.full:

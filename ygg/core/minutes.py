@@ -15,6 +15,7 @@ from ygg.core import routing
 from ygg.core.state import State
 from ygg.model import GpuView, HostHealth, HostView, MinuteRow
 from ygg.model.history import MINUTE_MS
+from ygg.model.snapshot import memory_of
 
 Start = tuple[str, int]  #: task id and wall time of one start
 
@@ -71,14 +72,6 @@ class _Minute:
             temperature_c=_most(self.temperatures, 0),
             utilization=_mean(self.utilizations),
         )
-
-
-def memory_of(gpus: Sequence[GpuView]) -> tuple[float, float] | None:
-    """MiB used and in all over the cards of a host; None unless each of them tells both."""
-    known = [(g.used_mb, g.total_mb) for g in gpus if g.used_mb is not None and g.total_mb]
-    if not known or len(known) < len(gpus):
-        return None
-    return sum(used for used, _ in known), sum(total or 0.0 for _, total in known)
 
 
 def _mean(values: Sequence[float], digits: int = 1) -> float | None:
@@ -149,9 +142,8 @@ def _starts(state: State, since_ms: int) -> Iterator[tuple[Start, str, int]]:
     A call can be neither for a moment, while its end is on its way to the store."""
     for running in state.running.values():
         task, at = running.call.task, running.call.task.started_ms
-        since = task.queued_ms if task.queued_ms is not None else task.created_ms
         if at is not None and at >= since_ms:
-            yield (task.id, at), running.call.candidate.host, at - since
+            yield (task.id, at), running.call.candidate.host, at - task.waiting_ms
     for end in reversed(state.recent):
         if end.at_ms < since_ms:
             break

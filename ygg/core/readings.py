@@ -60,7 +60,7 @@ def _measure(host: HostState, reading: Reading, now: Now) -> list[Effect]:
 def _feel(host: HostState, now: Now) -> None:
     """Too hot or not: starts stop at once and resume after `hold_s` of cool readings."""
     gauge, rule = host.gauge, host.host.heat
-    found = heat.heat_of(gauge.reading.devices, rule) if gauge.reading else None
+    found = heat.heat_of(gauge.devices, rule)
     if found is None:
         return
     if heat.too_hot(found, rule):
@@ -76,7 +76,7 @@ def _weigh(host: HostState, since: float, now: Now) -> list[Effect]:
     """Level, fullness and foreign memory, `since` seconds after the last reading; a note when the level
     changed."""
     gauge, rule = host.gauge, host.host.pressure
-    memory = pressure.memory_of(gauge.reading.devices) if gauge.reading else None
+    memory = pressure.memory_of(gauge.devices)
     if memory is None:
         return []
     before = gauge.level
@@ -142,8 +142,7 @@ def _learned_foreign(host: HostState, memory: pressure.Memory, seconds: float) -
 
 def _sizes(host: HostState, models: Iterable[str]) -> float | None:
     """The configured sizes of these models together; None when one is not known."""
-    known = {canonical(m): s for e in host.host.endpoints for m, s in e.sizes.items()}
-    found = [known.get(model) for model in models]
+    found = [fitting.size_mb(host, model) for model in models]
     return None if None in found else sum(s for s in found if s is not None)
 
 

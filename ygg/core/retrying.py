@@ -56,12 +56,12 @@ class Case:
         return tuple(c for c in places if c.key not in out and gates.up(self.state, c))
 
     @property
-    def other_kind(self) -> tuple[Candidate, ...]:
-        """Of these those on a kind of host that the task has not just failed on."""
+    def same_kind(self) -> frozenset[str]:
+        """Keys of all candidates on a kind of host that the task has just failed on."""
         second = kinds.reach(self.state, self.task.lane).second
         places = routing.all_candidates(self.state, self.task.lane)
         failed = {c.host in second for c in places if c.key in self.failed}
-        return tuple(c for c in self.elsewhere if (c.host in second) not in failed)
+        return frozenset(c.key for c in places if (c.host in second) in failed)
 
 
 #: Outcomes that are followed by the same state whatever the task and its route.
@@ -124,8 +124,8 @@ def _error(case: Case, final: ReasonCode, budget: int) -> End:
         return case.end(S.FAILED, final, add_errors=1)
     if not case.task.lane.avoid and case.elsewhere:
         return _go_elsewhere(case, add_errors=1)
-    if case.other_kind:
-        return _go_elsewhere(case, case.other_kind, add_errors=1)
+    if any(c.key not in case.same_kind for c in case.elsewhere):
+        return _go_elsewhere(case, case.same_kind, add_errors=1)
     steps = case.state.policy.backoff_s
     due = case.due(steps[min(errors, len(steps)) - 1])
     return case.end(S.SCHEDULED, ReasonCode.BACKING_OFF, due_ms=due, add_errors=1)
@@ -150,21 +150,16 @@ def _deferred(case: Case) -> End:
 
 def _go_elsewhere(
     case: Case,
-    only: tuple[Candidate, ...] = (),
+    avoid: frozenset[str] = frozenset(),
     *,
     add_errors: int = 0,
     add_deferrals: int = 0,
 ) -> End:
-    """To any other candidate, or only to the kind of host of these."""
-    lane = case.task.lane
-    second = kinds.reach(case.state, lane).second
-    wrong = bool(only) and only[0].host not in second
-    places = routing.all_candidates(case.state, lane) if only else ()
-    avoid = case.failed | {c.key for c in places if (c.host in second) == wrong}
+    """To another candidate than those that have just failed, and than `avoid`."""
     return case.end(
         S.QUEUED,
         ReasonCode.ELSEWHERE,
-        lane=replace(lane, avoid=tuple(sorted(avoid))),
+        lane=replace(case.task.lane, avoid=tuple(sorted(case.failed | avoid))),
         add_errors=add_errors,
         add_deferrals=add_deferrals,
     )

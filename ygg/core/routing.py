@@ -8,7 +8,6 @@ host is kept for tasks that want this kind of host (`kinds`).
 from __future__ import annotations
 
 from collections.abc import Set as AbstractSet
-from dataclasses import replace
 from typing import Any
 
 from ygg.core import choosing, fitting, gates, kinds, residency
@@ -155,8 +154,3 @@ def _limits(task: Task, kind: TaskType | None, policy: Policy) -> CallLimits:
     return CallLimits(
         policy.connect_s, policy.first_token_s, policy.between_tokens_s, total, task.deadline_ms
     )
-
-
-def settled_lane(lane: Lane) -> Lane:
-    """The lane once the task may go anywhere again that did not refuse it."""
-    return replace(lane, avoid=()) if lane.avoid else lane

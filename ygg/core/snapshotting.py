@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from heapq import nsmallest
 
-from ygg.core import gates, kinds, limits, rates, routing
+from ygg.core import gates, kinds, limits, rates, readings, routing
 from ygg.core.explain import KEPT, pace, why_waiting
 from ygg.core.ranking import rank
 from ygg.core.state import HostState, Running, State
@@ -113,8 +113,8 @@ def host_view(host: HostState, now: Now) -> HostView:
 
 def _loaded(host: HostState) -> tuple[str, ...] | None:
     """Models in memory on any of its servers; None when none of them tells."""
-    known = [s.loaded for s in host.servers.values() if s.loaded is not None]
-    return tuple(sorted(frozenset[str]().union(*known))) if known else None
+    told = any(s.loaded is not None for s in host.servers.values())
+    return tuple(sorted(readings.loaded_models(host))) if told else None
 
 
 def _gpus(host: HostState, now: Now) -> tuple[GpuView, ...]:

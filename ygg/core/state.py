@@ -21,6 +21,7 @@ from ygg.model import (
     Call,
     Candidate,
     Claim,
+    Device,
     End,
     EndView,
     Head,
@@ -84,7 +85,7 @@ class Gauge:
     reading: Reading | None = None  #: the newest that tells of devices
     at: float = float("-inf")  #: when that came
     streak: int = 0  #: readings without a gap
-    lost: bool = False  #: they had stopped; a limit rises again after `readings.PROVEN` in a row
+    lost: bool = False  #: they had stopped; a limit rises again after `limits.PROVEN` in a row
     error: str = ""  #: what was in the way of the last one; "" when it came
     level: Level | None = None
     full: bool = False  #: too little memory for a new start
@@ -96,6 +97,11 @@ class Gauge:
     lean_seen: int = 0  #: readings in a row that showed less
     footprints: dict[frozenset[str], float] = field(default_factory=dict)
     unload_at: float = 0.0  #: no further attempt to free memory before this
+
+    @property
+    def devices(self) -> tuple[Device, ...]:
+        """Those of the reading that is held; () without one."""
+        return self.reading.devices if self.reading else ()
 
 
 @dataclass(slots=True)
@@ -183,7 +189,6 @@ class State:
     resting: set[str] = field(default_factory=set)  #: probed hosts that are not watched
     paused: bool = False
     draining: bool = False
-    cut: bool = False
     promoting: bool = False
     next_due_ms: int | None = None
     poll_at: float = 0.0

@@ -295,8 +295,7 @@ def _stop_before_start(state: State, task: Task, where: Candidate) -> OutcomeKin
     if task.id in state.cancel_wanted or task.cancel_requested:
         state.cancel_wanted.discard(task.id)
         return OutcomeKind.CANCELLED
-    host = state.hosts[where.host]
-    stopped = state.draining or (host.gauge.measured and host.limit == 0)
+    stopped = state.draining or gates.stopped(state.hosts[where.host])
     return OutcomeKind.WITHDRAWN if stopped else None
 
 
@@ -350,8 +349,7 @@ def _end_note(state: State, end: End, task: Task, now: Now) -> Note:
     """Remember the end for rates and views, and tell it."""
     tokens = end.result.usage.output_tokens if end.result else None
     took = now.wall_ms - task.started_ms if task.started_ms is not None else None
-    since = task.queued_ms if task.queued_ms is not None else task.created_ms
-    wait = task.started_ms - since if task.started_ms is not None else None
+    wait = task.started_ms - task.waiting_ms if task.started_ms is not None else None
     view = EndView(
         task.id, now.wall_ms, task.state, end.reason, task.host, took, wait, tokens, task.lane.type
     )
@@ -425,7 +423,7 @@ def _cancel_asked(state: State, event: CancelAsked) -> list[Effect]:
 
 
 def _cut_asked(state: State) -> list[Effect]:
-    state.draining = state.cut = True
+    state.draining = True
     effects: list[Effect] = []
     for task_id in list(state.running):
         effects += _cancel(state, task_id, OutcomeKind.INTERRUPTED)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -33,6 +34,14 @@ class GpuView:
     age_s: float = 0.0
     stale: bool = False  #: too old to be trusted for more than lowering a limit
     utilization: float | None = None  #: percent
+
+
+def memory_of(gpus: Sequence[GpuView]) -> tuple[float, float] | None:
+    """MiB used and in all over the cards of a host; None unless each of them tells both."""
+    known = [(g.used_mb, g.total_mb) for g in gpus if g.used_mb is not None and g.total_mb]
+    if not known or len(known) < len(gpus):
+        return None
+    return sum(used for used, _ in known), sum(total or 0.0 for _, total in known)
 
 
 @dataclass(frozen=True, slots=True)

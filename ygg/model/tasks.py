@@ -122,6 +122,11 @@ class Task:
     finished_ms: int | None = None
 
     @property
+    def waiting_ms(self) -> int:
+        """Since when it waits, or had waited when it started."""
+        return self.created_ms if self.queued_ms is None else self.queued_ms
+
+    @property
     def head(self) -> Head:
         return Head(
             self.id,

@@ -7,6 +7,7 @@ the reason. Columns of GPU readings are left out while no host has any.
 from __future__ import annotations
 
 from ygg.model import GpuView, HostHealth, HostView
+from ygg.model.snapshot import memory_of
 from ygg.view.frame import Canvas, Row
 from ygg.view.text import duration, fit
 
@@ -120,11 +121,11 @@ def sparkline(canvas: Canvas, host: HostView) -> str:
 
 def _readings(canvas: Canvas, host: HostView) -> list[tuple[str, str]]:
     """Cells of gauge, percent, free memory, temperature against its limit, power."""
-    used, total, age = _memory(host.gpus)
+    memory, age = memory_of(host.gpus), max((g.age_s for g in host.gpus), default=0.0)
     style = "dim" if any(g.stale for g in host.gpus) else _level_style(host.gpus)
-    share = None if used is None or not total else used / total
+    share = memory[0] / memory[1] if memory else None
     percent = "--" if share is None else f"{share:.0%}"
-    free = "--" if used is None or total is None else f"{(total - used) / 1024:.1f}G"
+    free = f"{(memory[1] - memory[0]) / 1024:.1f}G" if memory else "--"
     return [
         (gauge(canvas, share), style),
         (fit(percent, 4, right=True), style),
@@ -132,15 +133,6 @@ def _readings(canvas: Canvas, host: HostView) -> list[tuple[str, str]]:
         _temperature(canvas, host.gpus, age),
         (fit(_power(host.gpus), 5, right=True), ""),
     ]
-
-
-def _memory(gpus: tuple[GpuView, ...]) -> tuple[float | None, float | None, float]:
-    """Used and total MB of all cards, None when one does not tell; the oldest reading's age."""
-    used = [g.used_mb for g in gpus if g.used_mb is not None]
-    total = [g.total_mb for g in gpus if g.total_mb is not None]
-    whole = bool(gpus) and len(used) == len(total) == len(gpus)
-    age = max((g.age_s for g in gpus), default=0.0)
-    return (sum(used), sum(total), age) if whole else (None, None, age)
 
 
 def _level_style(gpus: tuple[GpuView, ...]) -> str:
