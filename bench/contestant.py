@@ -110,7 +110,7 @@ MODULES = (
     "ygg.config.build",
     "ygg.daemon",
     "ygg.legacy",
-    "ygg.loop",
+    "ygg.running.loop",
     "ygg.stores.sqlite",
 )
 

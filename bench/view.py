@@ -108,7 +108,7 @@ async def measured(spec: dict[str, Any]) -> dict[str, float]:
             act = acting(dispatcher.pause, dispatcher.drain_host)
             await stack.enter_async_context(LiveView(dispatcher.view, act, lambda: None))
         await asyncio.sleep(SETTLE_S)
-        assert bool(dispatcher.state.running) == bool(spec["tasks"])
+        assert bool(dispatcher.board.running) == bool(spec["tasks"])
         began, cpu = time.perf_counter(), _cpu_s()
         late = await _lateness(began + MEASURE_S)
         took = time.perf_counter() - began

@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from ygg import paths, wire
-from ygg.attempt import run_attempt
-from ygg.core.routing import build_call
-from ygg.core.state import State
+from ygg.core.board import Board
+from ygg.core.placement.links import build_call
 from ygg.model import Claim, End, Head, Lane, OutcomeKind, Priority, ReasonCode, Task
 from ygg.model import State as TaskState
 from ygg.ports import Backends, Queue
+from ygg.running.calls import run_attempt
 
 if TYPE_CHECKING:
     from ygg.config import Config
@@ -86,7 +86,7 @@ class _Worker(threading.Thread):
             loop,
             stop,
         )
-        self.state = State(config.policy, config.types)
+        self.board = Board(config.policy, config.types)
         self.known: Mapping[str, object] = config.types
 
     def run(self) -> None:
@@ -103,7 +103,7 @@ class _Worker(threading.Thread):
         head = await self._oldest()
         if head is None:
             return False
-        candidate = self.state.types[self.kind].route[0]
+        candidate = self.board.types[self.kind].route[0]
         claim = Claim(head.id, head.version, candidate)
         task = (await self.queue.claim([claim], _now_ms()))[0]
         if task is not None:
@@ -120,8 +120,8 @@ class _Worker(threading.Thread):
         return name == self.kind
 
     async def _run(self, task: Task) -> None:
-        candidate = self.state.types[self.kind].route[0]
-        call = build_call(self.state, task, candidate)
+        candidate = self.board.types[self.kind].route[0]
+        call = build_call(self.board, task, candidate)
         backend = self.backends[candidate.host, candidate.endpoint]
         outcome = await run_attempt(call, backend, lambda _: None)
         done = outcome.kind is OutcomeKind.COMPLETED

@@ -20,9 +20,9 @@ from ygg.model import Endpoint, Host
 if TYPE_CHECKING:
     from ygg.config import Config
     from ygg.desk import Desk
-    from ygg.dispatcher import Dispatcher
     from ygg.ports import Backend, Backends, Probe, Probes
     from ygg.probes.login import HostKey as HostKey
+    from ygg.running.dispatcher import Dispatcher
     from ygg.stores.sqlite import SqliteStore
     from ygg.stores.sqlite.reading import Progress as Progress
     from ygg.stores.sqlite.reading import StoreFacts as StoreFacts
@@ -208,7 +208,7 @@ async def running(
 
     Raises StoreError when the database cannot be opened or another process owns it.
     """
-    from ygg.dispatcher import Dispatcher
+    from ygg.running.dispatcher import Dispatcher
 
     store = open_store(database, config, on_fatal=on_fatal)
     try:

@@ -183,5 +183,5 @@ def test_a_stale_end_is_counted_and_noted() -> None:
     task = world.submit("general")
     world._finish(End(task, 1, S.FAILED, ReasonCode.ERROR_BUDGET))  # the store has an end already
     world.end(task)
-    assert world.state.stale_ends == 1
+    assert world.board.stale_ends == 1
     assert "stale" in world.notes[-1].reason.text

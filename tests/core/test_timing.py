@@ -38,8 +38,8 @@ def test_an_idle_dispatcher_wakes_only_for_its_poll() -> None:
     world = one_host()
     wakes = 0
     until = world.mono + 20
-    while world.state.wake_at is not None and world.state.wake_at <= until:
-        world.mono = world.state.wake_at
+    while world.board.wake_at is not None and world.board.wake_at <= until:
+        world.mono = world.board.wake_at
         world.feed(ev.Ticked())
         wakes += 1
     assert wakes <= 10 + 1
@@ -60,12 +60,12 @@ def test_a_failed_claim_gives_the_slot_back_and_is_tried_again() -> None:
     claim = next(e for e in world.todo if isinstance(e, fx.Claim))
     world.todo.clear()
     world.feed(ev.StoreFailed(claims=claim.claims, message="disk full"))
-    assert world.state.hosts["a"].busy == set()
-    assert world.state.store_error == "disk full"
+    assert world.board.hosts["a"].busy == set()
+    assert world.board.store_error == "disk full"
     assert world.started == []
     world.pass_time(1.1)
     assert world.started == [task]
-    assert world.state.store_error is None
+    assert world.board.store_error is None
 
 
 def test_an_end_the_store_could_not_take_is_written_when_it_can() -> None:
@@ -79,7 +79,7 @@ def test_an_end_the_store_could_not_take_is_written_when_it_can() -> None:
     assert world.rows[task].state is S.PROCESSING
     world.pass_time(1.1)
     assert world.rows[task].state is S.COMPLETED
-    assert world.state.stale_ends == 0
+    assert world.board.stale_ends == 0
 
 
 def test_an_end_the_store_will_never_take_fails_its_own_task_alone() -> None:
@@ -92,7 +92,7 @@ def test_an_end_the_store_will_never_take_fails_its_own_task_alone() -> None:
     world.feed(ev.EndRefused(finish.ends[0], "lone surrogates"))
     assert (world.rows[task].state, world.rows[task].reason) == (S.FAILED, ReasonCode.UNSTORABLE)
     assert other in world.calls, "the dispatcher goes on"
-    assert world.state.finishing == {}
+    assert world.board.finishing == {}
 
 
 def test_ends_that_wait_for_the_store_are_written_one_by_one() -> None:
@@ -114,5 +114,5 @@ def test_idle_lanes_are_forgotten_and_still_served() -> None:
     world = one_host()
     world.end(world.submit("general"))
     world.pass_time(5)
-    assert world.state.lanes == {}
+    assert world.board.lanes == {}
     assert world.submit("general") in world.calls

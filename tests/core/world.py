@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from ygg.core import effects as fx
 from ygg.core import events as ev
-from ygg.core.state import State
+from ygg.core.board import Board
 from ygg.core.step import step
 from ygg.model import (
     Candidate,
@@ -79,7 +79,7 @@ class World:
         measured: tuple[str, ...] = (),
     ) -> None:
         self.measured = dict.fromkeys(measured, True)
-        self.state = State()
+        self.board = Board()
         self.mono = 1000.0
         self.rows: dict[str, Task] = {}
         self.submitted = 0
@@ -105,8 +105,8 @@ class World:
         return Now(self.mono, START_MS + round((self.mono - 1000) * 1000))
 
     def feed(self, event: ev.Event, *, settle: bool = True) -> None:
-        self.todo += step(self.state, event, self.now)
-        self.state.check()
+        self.todo += step(self.board, event, self.now)
+        self.board.check()
         if settle:
             self.settle()
 
@@ -117,8 +117,8 @@ class World:
     def pass_time(self, seconds: float) -> None:
         """Let time pass, waking whenever the core asked to be woken."""
         until = self.mono + seconds
-        while self.state.wake_at is not None and self.state.wake_at <= until:
-            self.mono = max(self.mono, self.state.wake_at)
+        while self.board.wake_at is not None and self.board.wake_at <= until:
+            self.mono = max(self.mono, self.board.wake_at)
             self.feed(ev.Ticked())
         self.mono = until
         self.feed(ev.Ticked())

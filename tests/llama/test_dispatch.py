@@ -13,9 +13,9 @@ from tests.builders import new_task
 from tests.llama.server import NEEDS, Llama, running_llama
 from ygg import wire
 from ygg.config import from_dict
-from ygg.dispatcher import Dispatcher
 from ygg.model import Lane, State, Submitted, Task
 from ygg.ports import Piece
+from ygg.running.dispatcher import Dispatcher
 
 pytestmark = NEEDS
 
@@ -68,7 +68,7 @@ async def test_more_tasks_than_slots_are_all_answered_and_none_waits_inside_the_
         tasks = [await put(dispatcher, f"task {n}") for n in range(12)]
         peak = 0
         for task in tasks:
-            peak = max(peak, len(dispatcher.state.running))
+            peak = max(peak, len(dispatcher.board.running))
             ended = await dispatcher.wait_end(task.id, 60)
             assert ended.state is State.COMPLETED, ended
             result = await dispatcher.archive.result(task.id)

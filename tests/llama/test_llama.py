@@ -15,10 +15,10 @@ import pytest
 
 from tests.backends.calls import LIMITS, call, collect, text_of
 from tests.llama.server import NEEDS, Llama, running_llama
-from ygg.attempt import run_attempt
 from ygg.backends.openai import OpenAIBackend
 from ygg.model import CallLimits, Endpoint, HostHealth, Outcome, OutcomeKind
 from ygg.ports import AttemptStarted, CallFailed, Piece
+from ygg.running.calls import run_attempt
 
 pytestmark = NEEDS
 

@@ -42,17 +42,17 @@ MUTANTS: list[Mutant] = [
     ),
     Mutant(
         "the total time has no limit",
-        "ygg/attempt.py",
+        "ygg/running/calls.py",
         "limit.reschedule(self.total_by if deadline is None else min(self.total_by, deadline))",
         "pass",
-        ("tests/shell/test_attempt.py",),
+        ("tests/shell/test_calls.py",),
     ),
     Mutant(
         "a broken connection blames the task",
-        "ygg/attempt.py",
+        "ygg/running/calls.py",
         "if not failure.broken:",
         "if True:",
-        ("tests/shell/test_attempt.py",),
+        ("tests/shell/test_calls.py",),
     ),
     Mutant(
         "a closing server's connection is used again",

@@ -5,30 +5,30 @@ from __future__ import annotations
 from tests.mutants.mutant import Mutant
 
 CORE = "ygg/core/"
-DISPATCHING = "tests/core/test_dispatching.py"
+DISPATCHING = "tests/core/placement/test_rounds.py"
 RETRYING = "tests/core/test_retrying.py"
-GATES = "tests/core/test_gates.py"
+GATES = "tests/core/hosts/test_gates.py"
 TIMING = "tests/core/test_timing.py"
 
 MUTANTS: list[Mutant] = [
     Mutant(
         "a full gate lets one more through",
-        CORE + "gates.py",
+        CORE + "hosts/gates.py",
         "max(0, limit(host) - len(host.busy))",
         "max(0, limit(host) + 1 - len(host.busy))",
         (DISPATCHING,),
     ),
     Mutant(
         "priorities are ignored",
-        CORE + "ranking.py",
+        CORE + "placement/ranking.py",
         "return (head.priority, head.seq)",
         "return (0, head.seq)",
         (DISPATCHING,),
     ),
     Mutant(
         "unseen windows do not hold their hosts",
-        CORE + "dispatching.py",
-        "self.held |= {c.host for c in routing.open_to(self.state, lane)}",
+        CORE + "placement/rounds.py",
+        "self.held |= {c.host for c in links.open_to(self.board, lane)}",
         "self.held |= set()",
         (DISPATCHING,),
     ),
@@ -42,7 +42,7 @@ MUTANTS: list[Mutant] = [
     Mutant(
         "a refused claim keeps its slot",
         CORE + "step.py",
-        "    _free_slot(state, claiming.claim.candidate.host, head.id)\n",
+        "    _free_slot(board, claiming.claim.candidate.host, head.id)\n",
         "",
         (DISPATCHING,),
     ),
@@ -62,35 +62,35 @@ MUTANTS: list[Mutant] = [
     ),
     Mutant(
         "the breaker never opens",
-        CORE + "gates.py",
+        CORE + "hosts/gates.py",
         "    if server.open:\n        return _down_reason(name, server, now)",
         "    if False:\n        return _down_reason(name, server, now)",
         (RETRYING, GATES),
     ),
     Mutant(
         "probes of a dead host do not slow down",
-        CORE + "gates.py",
+        CORE + "hosts/gates.py",
         "max(policy.probe_min_s, 2 * server.probe_s)",
         "policy.probe_min_s",
         (GATES,),
     ),
     Mutant(
         "Retry-After is ignored",
-        CORE + "gates.py",
+        CORE + "hosts/gates.py",
         "    pause = outcome.retry_after_s\n",
         "    pause = 0.0\n",
         (GATES,),
     ),
     Mutant(
         "out of memory lowers no limit",
-        CORE + "limits.py",
+        CORE + "hosts/limits.py",
         "    host.limit -= 1\n",
         "    host.limit -= 0\n",
         (GATES,),
     ),
     Mutant(
         "ageing forgets the priority",
-        CORE + "ranking.py",
+        CORE + "placement/ranking.py",
         "head.created_ms + head.priority * policy.ageing_s * 1000",
         "head.created_ms - head.priority * policy.ageing_s * 1000",
         (DISPATCHING,),
@@ -98,50 +98,50 @@ MUTANTS: list[Mutant] = [
     Mutant(
         "an end the store refused for lack of space is forgotten",
         CORE + "step.py",
-        "    state.unwritten.update((end.task_id, end) for end in event.ends)\n",
+        "    board.unwritten.update((end.task_id, end) for end in event.ends)\n",
         "",
         (TIMING,),
     ),
     Mutant(
         "due times wait for the poll",
         CORE + "timing.py",
-        "return min(state.poll_at, now.mono + (state.next_due_ms - now.wall_ms) / 1000)",
-        "return state.poll_at",
+        "return min(board.poll_at, now.mono + (board.next_due_ms - now.wall_ms) / 1000)",
+        "return board.poll_at",
         (TIMING,),
     ),
     Mutant(
         "an end the store will never take is tried for ever",
-        "ygg/loop.py",
+        "ygg/running/loop.py",
         "        if passing or len(ends) > 1:",
         "        if True:",
         ("tests/shell/test_loop.py::test_an_end_that_cannot_be_stored_stops_nobody_else",),
     ),
     Mutant(
         "a good check alone forgets how long to wait",
-        "ygg/core/gates.py",
+        "ygg/core/hosts/gates.py",
         "    if was is HostHealth.UP:  # twice",
         "    if True:  # twice",
-        ("tests/core/test_gates.py",),
+        ("tests/core/hosts/test_gates.py",),
     ),
     Mutant(
         "one refusal narrows a host for ever",
-        "ygg/core/gates.py",
+        "ygg/core/hosts/gates.py",
         "    if server.busy_times and calm_at(server, policy) <= now.mono:",
         "    if False:",
-        ("tests/core/test_gates.py",),
+        ("tests/core/hosts/test_gates.py",),
     ),
     Mutant(
         "a task that needs a GPU runs anywhere",
-        "ygg/core/routes.py",
+        "ygg/core/placement/candidates.py",
         "(None, host.name) and host.kind in KINDS[lane.gpu]",
         "(None, host.name)",
-        ("tests/core/test_gates.py",),
+        ("tests/core/hosts/test_gates.py",),
     ),
     Mutant(
         "somebody else's timeout fails the task",
-        "ygg/attempt.py",
+        "ygg/running/calls.py",
         "        if run.limit is not None and run.limit.expired():",
         "        if isinstance(bug, TimeoutError):",
-        ("tests/shell/test_attempt.py",),
+        ("tests/shell/test_calls.py",),
     ),
 ]

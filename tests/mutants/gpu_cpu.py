@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from tests.mutants.mutant import Mutant
 
-KINDS, ROUTES, RETRYING = "ygg/core/kinds.py", "ygg/core/routes.py", "ygg/core/retrying.py"
-STATE, STEP, DISPATCHING = "ygg/core/state.py", "ygg/core/step.py", "ygg/core/dispatching.py"
-ROUTING, INTAKE, WORKERS = "ygg/core/routing.py", "ygg/api/intake.py", "ygg/api/workers.py"
-CORE = ("tests/core/test_kinds.py",)
+KINDS, ROUTES, RETRYING = (
+    "ygg/core/placement/kinds.py",
+    "ygg/core/placement/candidates.py",
+    "ygg/core/retrying.py",
+)
+STATE, STEP, DISPATCHING = "ygg/core/board.py", "ygg/core/step.py", "ygg/core/placement/rounds.py"
+ROUTING, INTAKE, WORKERS = "ygg/core/placement/links.py", "ygg/api/intake.py", "ygg/api/workers.py"
+CORE = ("tests/core/placement/test_kinds.py",)
 NEED = ("tests/surface/test_gpu_need.py",)
 ANSWER = ("tests/surface/test_api_workers.py",)
 
@@ -15,55 +19,55 @@ MUTANTS: list[Mutant] = [
     Mutant(
         "a CPU host helps out one task too early",
         KINDS,
-        "return queues.gpu > queues.cpu + state.policy.overflow_margin",
-        "return queues.gpu >= queues.cpu + state.policy.overflow_margin",
+        "return queues.gpu > queues.cpu + board.policy.overflow_margin",
+        "return queues.gpu >= queues.cpu + board.policy.overflow_margin",
         CORE,
     ),
     Mutant(
         "the margin of a CPU host is ignored",
         KINDS,
-        "queues.cpu + state.policy.overflow_margin",
+        "queues.cpu + board.policy.overflow_margin",
         "queues.cpu",
         CORE,
     ),
     Mutant(
         "the queue of CPU tasks is ignored",
         KINDS,
-        "return queues.gpu > queues.cpu + state",
-        "return queues.gpu > state",
+        "return queues.gpu > queues.cpu + board",
+        "return queues.gpu > board",
         CORE,
     ),
     Mutant(
         "a GPU host counts as usable only with a free slot",
         KINDS,
-        "or state.hosts[candidate.host].removed:",
-        "or not gates.free(state.hosts[candidate.host]):",
+        "or board.hosts[candidate.host].removed:",
+        "or not gates.free(board.hosts[candidate.host]):",
         CORE,
     ),
     Mutant(
         "a GPU host that left counts as usable",
         KINDS,
-        " or state.hosts[candidate.host].removed:",
+        " or board.hosts[candidate.host].removed:",
         ":",
         CORE,
     ),
     Mutant(
         "a GPU host without room for the model is waited for",
         KINDS,
-        "return not fitting.hopeless(state, candidate)",
+        "return not fitting.hopeless(board, candidate)",
         "return True",
         CORE,
     ),
     Mutant(
         "a drained GPU host is waited for",
-        "ygg/core/gates.py",
+        "ygg/core/hosts/gates.py",
         "host is None or server is None or host.drained or stopped(host):",
         "host is None or server is None or stopped(host):",
         CORE,
     ),
     Mutant(
         "a hot GPU host is waited for",
-        "ygg/core/gates.py",
+        "ygg/core/hosts/gates.py",
         "host is None or server is None or host.drained or stopped(host):",
         "host is None or server is None or host.drained:",
         CORE,
@@ -99,7 +103,7 @@ MUTANTS: list[Mutant] = [
     Mutant(
         "a ranking of the whole route mixes GPU and CPU hosts",
         ROUTING,
-        "return kinds.wanted_first(state, lane, found)",
+        "return kinds.wanted_first(board, lane, found)",
         "return found",
         CORE,
     ),
@@ -162,7 +166,7 @@ MUTANTS: list[Mutant] = [
     Mutant(
         "tasks that could not run on a CPU host make it help out",
         KINDS,
-        "or (host is not None and host not in reach(state, lane).hosts):",
+        "or (host is not None and host not in reach(board, lane).hosts):",
         "or False:",
         CORE,
     ),
@@ -183,28 +187,28 @@ MUTANTS: list[Mutant] = [
     Mutant(
         "lengths of the GPU queue are not worked out again after a claim",
         DISPATCHING,
-        "        self.state.lengths = {}\n        self.claims",
+        "        self.board.lengths = {}\n        self.claims",
         "        self.claims",
         CORE,
     ),
     Mutant(
         "tasks not seen yet always keep the CPU hosts",
         DISPATCHING,
-        "self.held |= {c.host for c in routing.open_to(self.state, lane)}",
-        "self.held |= {c.host for c in routing.candidates(self.state, lane)}",
+        "self.held |= {c.host for c in links.open_to(self.board, lane)}",
+        "self.held |= {c.host for c in links.candidates(self.board, lane)}",
         CORE,
     ),
     Mutant(
         "the reason does not say that a GPU is waited for",
         ROUTING,
-        "if kinds.usable(state, candidate) and kinds.spared(state, lane, candidate):",
+        "if kinds.usable(board, candidate) and kinds.spared(board, lane, candidate):",
         "if False:",
         CORE,
     ),
     Mutant(
         "a CPU host keeps its model for tasks that wait for a GPU",
-        "ygg/core/residency.py",
-        "        and not kinds.spared(state, lane, place)\n",
+        "ygg/core/placement/residency.py",
+        "        and not kinds.spared(board, lane, place)\n",
         "",
         CORE,
     ),

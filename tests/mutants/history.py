@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from tests.mutants.mutant import Mutant
 
-MINUTES, TUNING = "tests/core/test_minutes.py", "tests/core/test_tuning.py"
-FORECAST, CONTRACT = "tests/core/test_forecast.py", "tests/contract/test_minutes.py"
+MINUTES, TUNING = "tests/telling/test_minutes.py", "tests/telling/test_tuning.py"
+FORECAST, CONTRACT = "tests/telling/test_forecast.py", "tests/contract/test_minutes.py"
 MIGRATION, SHELL = "tests/stores/test_migration.py", "tests/shell/test_minutes.py"
 API, CLI = "tests/surface/test_api_readings.py", "tests/surface/test_cli_tune.py"
 
@@ -13,49 +13,49 @@ MUTANTS = [
     # --- minutes
     Mutant(
         "a start is counted at every look",
-        "ygg/core/minutes.py",
+        "ygg/telling/minutes.py",
         "if start not in self._counted:",
         "if True:",
         (MINUTES,),
     ),
     Mutant(
         "an idle house writes a row per minute",
-        "ygg/core/minutes.py",
+        "ygg/telling/minutes.py",
         "if r.worked or _looks(r) != _looks(self._last.get(r.host))",
         "if True",
         (MINUTES, SHELL),
     ),
     Mutant(
         "an idle host that changed has no row",
-        "ygg/core/minutes.py",
+        "ygg/telling/minutes.py",
         "if r.worked or _looks(r) != _looks(self._last.get(r.host))",
         "if r.worked",
         (MINUTES,),
     ),
     Mutant(
         "stale readings become history",
-        "ygg/core/minutes.py",
+        "ygg/telling/minutes.py",
         "fresh = [g for g in host.gpus if not g.stale]",
         "fresh = list(host.gpus)",
         (MINUTES,),
     ),
     Mutant(
         "tasks wait for a host with an open slot",
-        "ygg/core/minutes.py",
+        "ygg/telling/minutes.py",
         "waiting[host.name] if full else 0",
         "waiting[host.name]",
         (MINUTES,),
     ),
     Mutant(
         "tasks of a paused queue wait for a slot",
-        "ygg/core/minutes.py",
-        "if state.paused or state.draining:",
-        "if state.draining:",
+        "ygg/telling/minutes.py",
+        "if board.paused or board.draining:",
+        "if board.draining:",
         (MINUTES,),
     ),
     Mutant(
         "the limit of a minute is its last",
-        "ygg/core/minutes.py",
+        "ygg/telling/minutes.py",
         "min(self.limit, host.limit)",
         "host.limit",
         (MINUTES,),
@@ -69,14 +69,14 @@ MUTANTS = [
     ),
     Mutant(
         "a wait that is not known counts",
-        "ygg/core/minutes.py",
+        "ygg/telling/minutes.py",
         "end.wait_ms is None or end.wait_ms < 0:",
         "end.wait_ms is None:",
         (MINUTES,),
     ),
     Mutant(
         "a minute that cannot be kept ends the service",
-        "ygg/dispatcher.py",
+        "ygg/running/dispatcher.py",
         '            except YggError as error:\n                log.warning("the last minute',
         '            except ValueError as error:\n                log.warning("the last minute',
         (SHELL,),
@@ -141,84 +141,84 @@ MUTANTS = [
     # --- advice and forecast
     Mutant(
         "minutes at other numbers of slots count",
-        "ygg/core/tuning.py",
+        "ygg/telling/tuning.py",
         "mine = [r for r in worked if r.slots == slots]",
         "mine = worked",
         (TUNING,),
     ),
     Mutant(
         "idle minutes count",
-        "ygg/core/tuning.py",
+        "ygg/telling/tuning.py",
         "worked = [r for r in rows if r.worked]",
         "worked = list(rows)",
         (TUNING,),
     ),
     Mutant(
         "slots are blamed for a lowered limit",
-        "ygg/core/tuning.py",
+        "ygg/telling/tuning.py",
         "open_ = [r for r in mine if r.limit >= slots]",
         "open_ = mine",
         (TUNING,),
     ),
     Mutant(
         "one bad minute decides",
-        "ygg/core/tuning.py",
+        "ygg/telling/tuning.py",
         "MOST = 0.9",
         "MOST = 1.0",
         (TUNING,),
     ),
     Mutant(
         "more slots for a card that is nearly full",
-        "ygg/core/tuning.py",
+        "ygg/telling/tuning.py",
         "ROOM = 85.0",
         "ROOM = 90.0",
         (TUNING,),
     ),
     Mutant(
         "advice after ten minutes",
-        "ygg/core/tuning.py",
+        "ygg/telling/tuning.py",
         "NEEDED = 30",
         "NEEDED = 10",
         (TUNING,),
     ),
     Mutant(
         "no slots at all are advised",
-        "ygg/core/tuning.py",
+        "ygg/telling/tuning.py",
         "to or None, text, figures)",
         "to, text, figures)",
         (TUNING,),
     ),
     Mutant(
         "the mean wait forgets how many waited",
-        "ygg/core/tuning.py",
+        "ygg/telling/tuning.py",
         "sum(r.started * (r.wait_ms or 0) for r in started)",
         "sum(r.wait_ms or 0 for r in started)",
         (TUNING,),
     ),
     Mutant(
         "old readings bend the line",
-        "ygg/core/forecast.py",
+        "ygg/telling/forecast.py",
         "points = [p for p in points if p.at_ms > now_ms - SPAN_MS]",
         "points = list(points)",
         (FORECAST,),
     ),
     Mutant(
         "a host without a stop is warned of it",
-        "ygg/core/forecast.py",
+        "ygg/telling/forecast.py",
         "percent < start < 100",
         "percent < start",
         (FORECAST,),
     ),
     Mutant(
         "a level counts as ahead when it is reached",
-        "ygg/core/forecast.py",
+        "ygg/telling/forecast.py",
         "percent < start < 100",
         "percent <= start < 100",
         (FORECAST,),
     ),
     Mutant(
         "two readings make a trend",
-        "ygg/core/forecast.py",
+        "ygg/telling/forecast.py",
         "known = len(points) >= LEAST and span_ms >= LEAST_MS",
         "known = len(points) >= 2",
         (FORECAST,),

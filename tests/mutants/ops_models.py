@@ -52,7 +52,7 @@ MUTANTS: list[Mutant] = [
     ),
     Mutant(
         "a pause is told late",
-        "ygg/dispatcher.py",
+        "ygg/running/dispatcher.py",
         "        self._snapshot = None  # who has just paused reads that it is so",
         "        pass",
         (f"{DESKS}::test_a_pause_and_a_drained_host_are_told_by_queue_and_hosts",),

@@ -187,7 +187,7 @@ async def test_readings_of_another_machine_reach_the_scheduler(
     telemetry = {"source": "ssh", "ssh": real_sshd.target, "interval": 0.05, "timeout": 20}
     home.known_hosts.rename(tmp_path / "known_hosts")  # beside the database
     async with wire.running(config(port, a={"telemetry": telemetry}), tmp_path / "ygg.db") as scope:
-        gauge = scope.dispatcher.state.hosts["a"].gauge
+        gauge = scope.dispatcher.board.hosts["a"].gauge
         while gauge.reading is None:
             await machine.logged("moment", len(machine.runs("moment")) + 1)
         assert gauge.reading.devices[0].max_c == 90

@@ -40,9 +40,9 @@ class FakeProbe:
 def measure(home: House, host: str, *devices: Device) -> FakeProbe:
     """From now on the host has a probe that reads these cards."""
     dispatcher, probe = home.dispatcher, FakeProbe(*devices)
-    hosts = tuple(h.host for h in dispatcher.state.hosts.values())
+    hosts = tuple(h.host for h in dispatcher.board.hosts.values())
     dispatcher.own(
-        hosts, dispatcher.state.types, dispatcher.state.policy, dispatcher.backends,
+        hosts, dispatcher.board.types, dispatcher.board.policy, dispatcher.backends,
         {**dispatcher.probes, host: (probe,)},
     )  # fmt: skip
     return probe

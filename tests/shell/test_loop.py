@@ -13,8 +13,8 @@ from tests.shell.virtual import House, house, run_virtual, until
 from ygg.errors import Conflict, Draining, InvalidInput, NotFound, StoreFull, Unavailable
 from ygg.model import End, HostHealth, OutcomeKind, Policy, Priority, State, Task
 from ygg.ports import AttemptStarted, Piece
+from ygg.running.streams import KEEP, Streams
 from ygg.stores.memory import MemoryStore
-from ygg.streams import KEEP, Streams
 
 HOME = {"surtr": 2, "fenrir": 3, "skadi": 2}
 ROUTES = {"general": ("surtr",), "text": ("fenrir",), "code": ("skadi",)}
@@ -254,7 +254,7 @@ def test_ends_wait_for_a_store_that_cannot_write() -> None:
             assert home.dispatcher.snapshot().store_error == "disk full"
             home.store.finish = real  # type: ignore[method-assign]
             assert (await home.end(task)).state is State.COMPLETED
-            assert home.dispatcher.state.stale_ends == 0
+            assert home.dispatcher.board.stale_ends == 0
 
     run_virtual(main())
 
@@ -377,6 +377,6 @@ def test_an_end_that_cannot_be_stored_stops_nobody_else() -> None:
             second = await home.submit()
             assert (await home.end(first, 60)).state is State.FAILED
             assert (await home.end(second, 60)).state is State.COMPLETED
-            assert home.dispatcher.state.store_error is None
+            assert home.dispatcher.board.store_error is None
 
     run_virtual(main())

@@ -13,7 +13,7 @@ from tests.shell.virtual import House, house, run_virtual
 from ygg.core import events as ev
 from ygg.model import Reading, State
 from ygg.ports import ProbeFailed
-from ygg.watching import watch
+from ygg.running.watching import watch
 
 
 class FakeProbe:
@@ -93,7 +93,7 @@ def test_misses_of_a_probe_that_measures_nothing_are_not_told() -> None:
 
 
 async def own(home: House, probe: FakeProbe | None) -> None:
-    state = home.dispatcher.state
+    state = home.dispatcher.board
     hosts = tuple(h.host for h in state.hosts.values())
     probes = {"a": (probe,)} if probe else {}
     home.dispatcher.own(hosts, state.types, state.policy, home.dispatcher.backends, probes)
@@ -164,6 +164,6 @@ def test_a_full_card_is_relieved_by_its_server() -> None:
             await own(home, probe)
             await asyncio.sleep(1)
             assert home.places["a"].unloaded == ["idle"]
-            assert home.dispatcher.state.hosts["a"].servers["main"].loaded == frozenset()
+            assert home.dispatcher.board.hosts["a"].servers["main"].loaded == frozenset()
 
     run_virtual(main())

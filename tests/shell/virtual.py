@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from tests.builders import new_task
-from ygg.dispatcher import Dispatcher
 from ygg.model import (
     Call,
     Candidate,
@@ -29,6 +28,7 @@ from ygg.model import (
     Usage,
 )
 from ygg.ports import CallFailed, Done, Piece
+from ygg.running.dispatcher import Dispatcher
 from ygg.stores.memory import MemoryStore
 
 T = TypeVar("T")
@@ -190,7 +190,7 @@ async def house(
     }
     await dispatcher.start(hosts, types, policy or Policy(), backends)
     yield House(dispatcher, store, places)
-    if not dispatcher.state.draining:
+    if not dispatcher.board.draining:
         hurry = asyncio.Event()
         hurry.set()
         await dispatcher.drain(0, hurry)

@@ -12,7 +12,7 @@ from random import Random
 
 from tests.core.world import COMPLETED, World, host, kind
 from ygg.core import events as ev
-from ygg.core import heat, pressure
+from ygg.core.hosts import heat, pressure
 from ygg.core.step import step
 from ygg.model import Device, Host, HostHealth, OutcomeKind, Process
 
@@ -125,7 +125,7 @@ class Unchecked(World):
     """A day has too many steps to recompute every index after each."""
 
     def feed(self, event: ev.Event, *, settle: bool = True) -> None:
-        self.todo += step(self.state, event, self.now)
+        self.todo += step(self.board, event, self.now)
         if settle:
             self.settle()
 
@@ -141,7 +141,7 @@ class Day:
         self.machines = {h.name: Machine(h, Random(f"{seed}{h.name}")) for h in self.hosts}
         self.named = named  # whether the driver tells the processes
         self.ends_at: dict[str, float] = {}
-        self.limits = {n: h.limit for n, h in self.world.state.hosts.items()}
+        self.limits = {n: h.limit for n, h in self.world.board.hosts.items()}
         self.changed = dict.fromkeys(names, float("-inf"))
         self.idle = dict.fromkeys(names, 0.0)
         self.looked = 0
@@ -170,7 +170,7 @@ class Day:
             world.end(task, COMPLETED)
             del world.rows[task], self.ends_at[task]
             self.found.completed += 1
-        while len(world.calls) + len(world.state.where) < 10:
+        while len(world.calls) + len(world.board.where) < 10:
             world.submit("general")
         for task in world.calls.keys() - self.ends_at.keys():
             self.ends_at[task] = world.mono + WORK_S
@@ -206,7 +206,7 @@ class Day:
         """Every start since the last look must be allowed by the newest reading that is held."""
         for task in self.world.started[self.looked :]:
             name = self.world.rows[task].host or ""
-            reading = self.world.state.hosts[name].gauge.reading
+            reading = self.world.board.hosts[name].gauge.reading
             if reading is None:
                 continue
             (device,) = reading.devices
@@ -220,7 +220,7 @@ class Day:
         self.looked = len(self.world.started)
 
     def _watch_limits(self) -> None:
-        for name, state in self.world.state.hosts.items():
+        for name, state in self.world.board.hosts.items():
             if (
                 state.limit > self.limits[name]
                 and self.world.mono - self.changed[name] < 30 - TICK_S

@@ -45,7 +45,7 @@ async def workers(slots: dict[str, int]) -> AsyncIterator[tuple[House, Ask]]:
 
 async def submit(home: House, lane: Lane, count: int = 1) -> None:
     await home.dispatcher.submit([new_task(lane=lane) for _ in range(count)])
-    await until(lambda: not home.dispatcher.state.claiming)
+    await until(lambda: not home.dispatcher.board.claiming)
 
 
 def play(
@@ -111,7 +111,7 @@ def test_a_host_that_is_down_is_no_worker_and_its_tasks_wait_elsewhere() -> None
 @pytest.mark.parametrize("how", ["drained", "pause", "limit"])
 def test_a_gpu_host_that_takes_nothing_is_not_available(how: str) -> None:
     async def scene(home: House, ask: Ask) -> None:
-        host = home.dispatcher.state.hosts["gpu1"]
+        host = home.dispatcher.board.hosts["gpu1"]
         if how == "drained":
             await home.dispatcher.drain_host("gpu1", True)
         elif how == "pause":

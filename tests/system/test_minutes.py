@@ -14,9 +14,9 @@ from tests.system.rig import Daemon, hosts_yaml, sim_servers, until
 
 SLOTS = {"a": 1}
 QUICK = """
-import ygg.core.minutes, ygg.dispatcher
-ygg.core.minutes.MINUTE_MS = 500
-ygg.dispatcher.LOOK_S = 0.1
+import ygg.telling.minutes, ygg.running.dispatcher
+ygg.telling.minutes.MINUTE_MS = 500
+ygg.running.dispatcher.LOOK_S = 0.1
 """
 pytestmark = pytest.mark.xdist_group("daemon")
 

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.xdist_group("daemon")
 
 BLOCKED_LOOP = """
 import asyncio, time
-from ygg.dispatcher import Dispatcher
+from ygg.running.dispatcher import Dispatcher
 async def prune(self):
     await asyncio.sleep(1)
     time.sleep(600)
@@ -34,7 +34,7 @@ Dispatcher.prune = prune
 """
 BLOCKED_WRITER = """
 import asyncio, time
-from ygg.dispatcher import Dispatcher
+from ygg.running.dispatcher import Dispatcher
 from ygg.stores.sqlite.verbs import Verbs
 pruning = Dispatcher.prune
 async def prune(self):

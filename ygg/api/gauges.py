@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from ygg.api.bodies import iso
-from ygg.core.choosing import suits
-from ygg.core.forecast import Forecast
-from ygg.core.tuning import NEEDED, Advice
+from ygg.core.placement.order import suits
 from ygg.model import Endpoint, GpuView, Host, HostView, JsonDict, Level, MinuteRow, Policy
 from ygg.model.snapshot import memory_of
 from ygg.model.transfer import to_plain
+from ygg.telling.forecast import Forecast
+from ygg.telling.tuning import NEEDED, Advice
 
 
 def status_body(

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from ygg.api.schemas import MAX_TIMEOUT_S, AsyncSubmit, TaskDocument, parse
 from ygg.config.durations import LONGEST_S
-from ygg.core.kinds import needed
-from ygg.core.routes import configured
+from ygg.core.placement.candidates import configured
+from ygg.core.placement.kinds import needed
 from ygg.errors import InvalidInput
 from ygg.model import GpuNeed, JsonDict, Lane, NewTask, Operation, Priority
 

@@ -8,12 +8,12 @@ from typing import Any
 from ygg.api import bodies, gauges
 from ygg.api.overseeing import Overseeing
 from ygg.api.queries import history_of, tuning_of
-from ygg.core.forecast import SPAN_MS, Point, forecast
-from ygg.core.tuning import advise
 from ygg.errors import known_host
 from ygg.model import HostView, JsonDict, MinuteRow, PressureRule
 from ygg.model.history import MINUTE_MS
 from ygg.model.snapshot import memory_of
+from ygg.telling.forecast import SPAN_MS, Point, forecast
+from ygg.telling.tuning import advise
 
 DAY_MS = 86_400_000
 

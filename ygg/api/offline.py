@@ -21,9 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from ygg.api.handlers import Handlers
-from ygg.core import explain as explaining
-from ygg.core.state import HostState, Server
-from ygg.core.state import State as SchedulingState
+from ygg.core.board import Board, HostState, Server
 from ygg.desk import in_parts, raise_told, waited
 from ygg.errors import Unavailable, YggError, known_host
 from ygg.model import (
@@ -45,6 +43,7 @@ from ygg.model import (
     Task,
 )
 from ygg.ports import Archive, AttemptStarted, Backends, Piece, Queue
+from ygg.telling import explain as explaining
 
 if TYPE_CHECKING:
     from ygg.config import Config
@@ -155,11 +154,11 @@ class OfflineControl:
 
 def _of_itself(task: Task) -> tuple[Reason, ...]:
     """The reasons that need no dispatcher to be known."""
-    return explaining.explain(SchedulingState(), task, Now(0.0, _now_ms()))
+    return explaining.explain(Board(), task, Now(0.0, _now_ms()))
 
 
 def _view(host: Host, told: Mapping[tuple[str, str], Health], drained: bool) -> HostView:
-    from ygg.core.snapshotting import host_view
+    from ygg.telling.snapshotting import host_view
 
     servers = {e.name: _server(told.get((host.name, e.name))) for e in host.endpoints}
     return host_view(HostState(host, servers, host.slots, drained=drained), Now(0.0, _now_ms()))

@@ -13,8 +13,9 @@ import zlib
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ygg.core import gates, kinds, routing
-from ygg.core.state import State
+from ygg.core.board import Board
+from ygg.core.hosts import gates
+from ygg.core.placement import kinds, links
 from ygg.model import Candidate, End, Now, Outcome, OutcomeKind, ReasonCode, Task
 from ygg.model import State as S
 
@@ -29,7 +30,7 @@ def jitter(task_id: str, attempt: int, share: float) -> float:
 class Case:
     """One ended attempt with what the verdict needs."""
 
-    state: State
+    board: Board
     task: Task
     candidate: Candidate
     outcome: Outcome
@@ -40,7 +41,7 @@ class Case:
         return End(self.task.id, self.task.attempt, state, reason, detail, **fields)
 
     def due(self, seconds: float) -> int:
-        factor = jitter(self.task.id, self.task.attempt, self.state.policy.jitter)
+        factor = jitter(self.task.id, self.task.attempt, self.board.policy.jitter)
         return self.now.wall_ms + round(seconds * factor * 1000)
 
     @property
@@ -52,14 +53,14 @@ class Case:
     def elsewhere(self) -> tuple[Candidate, ...]:
         """The other candidates that are up."""
         out = {*self.failed, *self.task.lane.refused}
-        places = routing.all_candidates(self.state, self.task.lane)
-        return tuple(c for c in places if c.key not in out and gates.up(self.state, c))
+        places = links.all_candidates(self.board, self.task.lane)
+        return tuple(c for c in places if c.key not in out and gates.up(self.board, c))
 
     @property
     def same_kind(self) -> frozenset[str]:
         """Keys of all candidates on a kind of host that the task has just failed on."""
-        second = kinds.reach(self.state, self.task.lane).second
-        places = routing.all_candidates(self.state, self.task.lane)
+        second = kinds.reach(self.board, self.task.lane).second
+        places = links.all_candidates(self.board, self.task.lane)
         failed = {c.host in second for c in places if c.key in self.failed}
         return frozenset(c.key for c in places if (c.host in second) in failed)
 
@@ -89,7 +90,7 @@ def judge(case: Case) -> End:
         case OutcomeKind.BUSY | OutcomeKind.OUT_OF_MEMORY:
             return _deferred(case)
         case OutcomeKind.INTERRUPTED:
-            requeue = case.state.policy.interrupted == "requeue"
+            requeue = case.board.policy.interrupted == "requeue"
             return case.end(S.QUEUED if requeue else S.BLOCKED, ReasonCode.INTERRUPTED)
         case kind:
             return case.end(*_PLAIN[kind])
@@ -98,20 +99,20 @@ def judge(case: Case) -> End:
 def _refused(case: Case) -> End:
     lane = case.task.lane
     refused = tuple(sorted({*lane.refused, case.candidate.key}))
-    if all(c.key in refused for c in routing.all_candidates(case.state, lane)):
+    if all(c.key in refused for c in links.all_candidates(case.board, lane)):
         return case.end(S.FAILED, ReasonCode.ALL_REFUSED)
     lane = replace(lane, refused=refused)
     return case.end(S.QUEUED, ReasonCode.CANDIDATE_REFUSED, lane=lane)
 
 
 def _max_errors(case: Case) -> int:
-    kind = routing.type_of(case.state, case.task.lane.type)
+    kind = links.type_of(case.board, case.task.lane.type)
     retries = kind.retries if kind else None
-    return case.state.policy.max_errors if retries is None else retries + 1
+    return case.board.policy.max_errors if retries is None else retries + 1
 
 
 def _timeout(case: Case) -> End:
-    kind = routing.type_of(case.state, case.task.lane.type)
+    kind = links.type_of(case.board, case.task.lane.type)
     if kind is None or kind.retries is None:
         return case.end(S.FAILED, ReasonCode.TIMEOUT, add_errors=1)
     return _error(case, ReasonCode.TIMEOUT, kind.retries + 1)
@@ -126,7 +127,7 @@ def _error(case: Case, final: ReasonCode, budget: int) -> End:
         return _go_elsewhere(case, add_errors=1)
     if any(c.key not in case.same_kind for c in case.elsewhere):
         return _go_elsewhere(case, case.same_kind, add_errors=1)
-    steps = case.state.policy.backoff_s
+    steps = case.board.policy.backoff_s
     due = case.due(steps[min(errors, len(steps)) - 1])
     return case.end(S.SCHEDULED, ReasonCode.BACKING_OFF, due_ms=due, add_errors=1)
 
@@ -134,12 +135,12 @@ def _error(case: Case, final: ReasonCode, budget: int) -> End:
 def _deferred(case: Case) -> End:
     """Counted apart; to another candidate while one is up, else later."""
     deferrals = case.task.deferrals + 1
-    if deferrals >= case.state.policy.max_deferrals:
+    if deferrals >= case.board.policy.max_deferrals:
         return case.end(S.FAILED, ReasonCode.DEFERRAL_BUDGET, add_deferrals=1)
     if case.elsewhere:
         return _go_elsewhere(case, add_deferrals=1)
     asked = case.outcome.retry_after_s
-    steps = case.state.policy.defer_s
+    steps = case.board.policy.defer_s
     due = (
         case.due(steps[min(deferrals, len(steps)) - 1])
         if asked is None

@@ -11,10 +11,10 @@ import asyncio
 import logging
 
 from ygg.core import events as ev
-from ygg.dispatcher import Dispatcher
 from ygg.errors import YggError
 from ygg.model import HostHealth, Snapshot, State
 from ygg.ops.notify import Notifier
+from ygg.running.dispatcher import Dispatcher
 
 log = logging.getLogger("ygg.notify")
 

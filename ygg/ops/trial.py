@@ -6,12 +6,12 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ygg.attempt import run_attempt
 from ygg.client import Remote, connect
 from ygg.config import GENERAL, Config
 from ygg.errors import TaskFailed, WaitTimeout
 from ygg.model import Call, CallLimits, JsonDict, Lane, Operation, Outcome, Priority, State, Task
 from ygg.ops import checks
+from ygg.running.calls import run_attempt
 
 PROMPT = "Say hello in one short sentence."
 TOKENS = 300  #: a model that thinks first needs some for that

@@ -29,7 +29,7 @@ from ygg.sim.faults import Fault, FaultPlan
 
 if TYPE_CHECKING:
     from ygg.config import Config
-    from ygg.dispatcher import Dispatcher
+    from ygg.running.dispatcher import Dispatcher
     from ygg.sim.servers import SimServer
 
 #: The mission's home: host, slots, model and the task types it serves.

@@ -1,0 +1,188 @@
+"""When a host may take one more call, and what its servers' answers do to that.
+
+The gate of a host is its limit (`limits`): the configured slots, less what heat, memory, lost readings
+or an out-of-memory answer withdrew. On top of it each server has a breaker (down,
+unauthorised: closed again only by a good health check, tried after 1, 2, 4 … 60 s; the pause starts over
+when a call has completed or two checks in a row were good) and a busy gate (429, 503, out of memory: no
+start before `busy_until`, then one call at a time until one completes or `regain_slot_s` have passed).
+A sick host is charged here, never its tasks.
+"""
+
+from __future__ import annotations
+
+from ygg.core.board import Board, HostState, Server
+from ygg.core.hosts import limits
+from ygg.model import (
+    Candidate,
+    Health,
+    HostHealth,
+    Now,
+    Outcome,
+    OutcomeKind,
+    Policy,
+    Reason,
+    ReasonCode,
+)
+
+_DOWN = {
+    OutcomeKind.UNREACHABLE: HostHealth.DOWN,
+    OutcomeKind.UNAUTHORIZED: HostHealth.UNAUTHORIZED,
+}
+
+
+def limit(host: HostState) -> int:
+    """Slots the host has now."""
+    for server in host.servers.values():
+        if server.busy_times:
+            return min(host.limit, 1)
+    return host.limit
+
+
+def free(host: HostState) -> int:
+    """Slots open for a new call now, as far as no reading is awaited."""
+    return 0 if host.drained else max(0, limit(host) - len(host.busy))
+
+
+def stopped(host: HostState) -> bool:
+    """Whether its readings allow no start at all."""
+    return host.gauge.measured and host.limit == 0
+
+
+def up(board: Board, candidate: Candidate) -> bool:
+    """Whether the candidate could take work, slots aside."""
+    host = board.hosts.get(candidate.host)
+    server = host.servers.get(candidate.endpoint) if host else None
+    if host is None or server is None or host.drained or stopped(host):
+        return False
+    return not server.open
+
+
+def obstacle(board: Board, candidate: Candidate, now: Now) -> Reason | None:
+    """Why the candidate takes no call at this moment; None when it does."""
+    name = candidate.host
+    host = board.hosts.get(name)
+    if host is None or candidate.endpoint not in host.servers:
+        return Reason(ReasonCode.NO_HOST, f"{name} is not in hosts.yaml any more", name)
+    if host.drained:
+        return Reason(ReasonCode.HOST_DRAINED, f"{name} is drained by the operator", name)
+    server = host.servers[candidate.endpoint]
+    if server.open:
+        return _down_reason(name, server, now)
+    if server.busy_until > now.mono:
+        text = f"{name} asked for a pause: {server.text}"
+        return Reason(ReasonCode.HOST_BUSY, text, name, _wall(server.busy_until, now))
+    if limits.awaited(host, now):
+        return Reason(ReasonCode.MEASURING, f"{name}: a reading of its GPU is awaited", name)
+    return _full(host) if free(host) <= 0 else None
+
+
+def _full(host: HostState) -> Reason:
+    """No slot is open: none is allowed, or all are busy."""
+    name, gauge = host.host.name, host.gauge
+    if stopped(host):
+        code = ReasonCode.HOST_HOT if gauge.hot else ReasonCode.HOST_PRESSED
+        code = code if gauge.hot or gauge.full else ReasonCode.LIMIT
+        return Reason(code, f"{name} takes no new start: {host.limit_text}", name)
+    text = f"{name}: {len(host.busy)} of {limit(host)} slots busy"
+    if host.limit < host.host.slots:
+        text += f", {host.host.slots} configured ({host.limit_text})"
+    return Reason(ReasonCode.HOST_FULL, text, name)
+
+
+def _down_reason(name: str, server: Server, now: Now) -> Reason:
+    code = (
+        ReasonCode.HOST_DOWN if server.health is HostHealth.DOWN else ReasonCode.HOST_UNAUTHORIZED
+    )
+    return Reason(
+        code, f"{name} is {server.health}: {server.text}", name, _wall(server.check_at, now)
+    )
+
+
+def _wall(at: float, now: Now) -> int:
+    return now.wall_ms + round((at - now.mono) * 1000)
+
+
+# --- what answers do ------------------------------------------------------------------------------
+
+
+def settle(board: Board, candidate: Candidate, outcome: Outcome, now: Now) -> Reason | None:
+    """Learn from the end of a call; the reason when it changed what the host may do."""
+    host = board.hosts.get(candidate.host)
+    server = host.servers.get(candidate.endpoint) if host else None
+    if host is None or server is None:
+        return None
+    kind = outcome.kind
+    board.retime |= kind is not OutcomeKind.COMPLETED
+    if kind in _DOWN:
+        return _open(server, _DOWN[kind], outcome.message, candidate.host, board.policy, now)
+    if kind in (OutcomeKind.BUSY, OutcomeKind.OUT_OF_MEMORY):
+        return _pause(host, server, outcome, board.policy, now)
+    if kind is OutcomeKind.COMPLETED:
+        server.busy_times, server.probe_s = 0, 0.0
+        _alive(server, board.policy, now)
+    return None
+
+
+def checked(board: Board, name: str, endpoint: str, health: Health, now: Now) -> Reason | None:
+    """Learn from a health check; the reason when the host came up or went down."""
+    host = board.hosts.get(name)
+    server = host.servers.get(endpoint) if host else None
+    if server is None:
+        return None
+    server.checking, board.retime = False, True
+    if health.health is not HostHealth.UP:
+        return _open(server, health.health, health.message, name, board.policy, now)
+    was = server.health
+    server.info, server.text = health, ""
+    _alive(server, board.policy, now)
+    if was is HostHealth.UP:  # twice in a row: not one that only says so between failing calls
+        server.probe_s = 0.0
+    if was is HostHealth.UP:
+        return None
+    return Reason(ReasonCode.NEXT, f"{name} is up", name)
+
+
+def _alive(server: Server, policy: Policy, now: Now) -> None:
+    server.health = HostHealth.UP
+    server.checked, server.checked_ms = now.mono, now.wall_ms
+    server.check_at = now.mono + policy.check_every_s
+
+
+def _open(
+    server: Server, health: HostHealth, text: str, name: str, policy: Policy, now: Now
+) -> Reason | None:
+    """Open the breaker, or wait longer before the next probe of one that is open."""
+    news = server.health is not health
+    if server.open and server.check_at > now.mono:
+        server.text = text
+        return None
+    server.health, server.text = health, text
+    server.checked, server.checked_ms = now.mono, now.wall_ms
+    server.probe_s = min(policy.probe_max_s, max(policy.probe_min_s, 2 * server.probe_s))
+    server.check_at = now.mono + server.probe_s
+    return _down_reason(name, server, now) if news else None
+
+
+def _pause(
+    host: HostState, server: Server, outcome: Outcome, policy: Policy, now: Now
+) -> Reason | None:
+    server.busy_times += 1
+    server.text = outcome.message
+    pause = outcome.retry_after_s
+    if pause is None:
+        pause = min(policy.probe_max_s, policy.probe_min_s * 2.0 ** (server.busy_times - 1))
+    server.busy_until = max(server.busy_until, now.mono + pause)
+    if outcome.kind is not OutcomeKind.OUT_OF_MEMORY:
+        return None
+    return limits.withdraw(host, policy, now, "out of memory")
+
+
+def calm(server: Server, policy: Policy, now: Now) -> None:
+    """Forget refusals that are long past: nothing may have been sent there since."""
+    if server.busy_times and calm_at(server, policy) <= now.mono:
+        server.busy_times = 0
+
+
+def calm_at(server: Server, policy: Policy) -> float:
+    """When refusals are forgotten, on the monotonic clock."""
+    return server.busy_until + policy.regain_slot_s

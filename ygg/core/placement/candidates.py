@@ -1,0 +1,67 @@
+"""Where the tasks of a lane may run by configuration.
+
+The candidates are the route of the type, narrowed by the task's pins; a pin to a host or model outside
+the route is honoured with whatever the configuration has there. The kind of host that the task wants
+comes first, in the order of the route within one kind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from ygg.core.board import Board
+from ygg.model import Candidate, GpuNeed, Host, Lane, TaskType
+
+GENERAL = "general"
+
+#: The kinds of host that may run a task, the wanted one first.
+KINDS = {
+    GpuNeed.REQUIRED: ("gpu",),
+    GpuNeed.PREFERRED: ("gpu", "cpu"),
+    GpuNeed.UNNEEDED: ("cpu", "gpu"),
+    GpuNeed.NEVER: ("cpu",),
+}
+
+
+def type_of(board: Board, name: str) -> TaskType | None:
+    """The task type of that name; an unknown one runs as `general` and keeps its name."""
+    return board.types.get(name) or board.types.get(GENERAL)
+
+
+def all_candidates(board: Board, lane: Lane) -> tuple[Candidate, ...]:
+    """Every candidate of the lane by configuration, refused ones included; cached per lane."""
+    found = board.routes.get(lane)
+    if found is None:
+        hosts = {name: h.host for name, h in board.hosts.items()}
+        found = configured(type_of(board, lane.type), hosts, lane)
+        board.know_route(lane, found)
+    return found
+
+
+def configured(
+    kind: TaskType | None, hosts: Mapping[str, Host], lane: Lane
+) -> tuple[Candidate, ...]:
+    """The candidates of a lane whose tasks are of this type."""
+    route = kind.route if kind else ()
+    serving = {name for name, host in hosts.items() if _serves(host, lane)}
+    found = tuple(c for c in route if c.host in serving and lane.model in (None, c.model))
+    if not found and (lane.host is not None or lane.model is not None):
+        beyond = (host for name, host in hosts.items() if name in serving)
+        found = tuple(c for host in beyond for c in _on_host(host, lane.model))
+    return tuple(sorted(found, key=lambda c: KINDS[lane.gpu].index(hosts[c.host].kind)))
+
+
+def _serves(host: Host, lane: Lane) -> bool:
+    """Whether the lane's pins to a host and to a kind of host allow this one."""
+    return lane.host in (None, host.name) and host.kind in KINDS[lane.gpu]
+
+
+def _on_host(host: Host, model: str | None) -> Iterator[Candidate]:
+    """A pinned host or model outside the route: every endpoint that lists the model, or by default
+    the first model of each endpoint."""
+    for endpoint in host.endpoints:
+        models = endpoint.models or host.models
+        if model is None:
+            yield Candidate(host.name, endpoint.name, models[0] if models else "")
+        elif model in models or not models:
+            yield Candidate(host.name, endpoint.name, model)

@@ -1,0 +1,100 @@
+"""Which of the places that could take a task is the best: a ranking of candidates.
+
+`order` (default): the hosts of the route in their order. On one host the level decides: at HIGH and above
+the largest model comes last; then the models in their order, and for one model on several servers vLLM
+at LOW and llama.cpp (which Ollama runs) from NORMAL on, the quicker and the sounder one. `best`: the same
+over the whole route, with models that are loaded before others, and route order last.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from ygg.core.board import Board, Track
+from ygg.core.placement import fitting
+from ygg.model import Candidate, Endpoint, Level, Outcome, OutcomeKind, TaskType
+
+WEIGHT = 0.2  #: of the newest call in the means
+FAILURES = frozenset({OutcomeKind.ERROR, OutcomeKind.TIMEOUT, OutcomeKind.OUT_OF_MEMORY})
+
+
+def ranked(
+    board: Board, kind: TaskType | None, candidates: tuple[Candidate, ...]
+) -> tuple[Candidate, ...]:
+    """The candidates, best first."""
+    best = kind is not None and kind.choose == "best"
+    if len(candidates) < 2 or (not best and len({c.host for c in candidates}) == len(candidates)):
+        return candidates
+    return tuple(sorted(candidates, key=_Rank(board, candidates, best=best)))
+
+
+@dataclass
+class _Rank:
+    board: Board
+    candidates: tuple[Candidate, ...]
+    best: bool
+
+    def __post_init__(self) -> None:
+        self.hosts = {c.host: n for n, c in reversed([*enumerate(self.candidates)])}
+        self.models = {(c.host, c.model): n for n, c in reversed([*enumerate(self.candidates)])}
+
+    def __call__(self, candidate: Candidate) -> tuple[float, ...]:
+        last, wrong = last_at_level(self.board, candidate), not preferred(self.board, candidate)
+        pace, failing = _pace(self.board.tracks.get(candidate.key))
+        if self.best:
+            cold = not loaded(self.board, candidate)
+            return (last, wrong, cold, pace, failing, self.candidates.index(candidate))
+        place = self.hosts[candidate.host], last, self.models[candidate.host, candidate.model]
+        return (*place, wrong, pace, failing)
+
+
+def last_at_level(board: Board, candidate: Candidate) -> bool:
+    """Whether memory pressure puts this model behind smaller ones."""
+    host = board.hosts.get(candidate.host)
+    level = host.gauge.level if host else None
+    if host is None or level is None or level < Level.HIGH:
+        return False
+    return fitting.canonical(candidate.model) == fitting.largest(host)
+
+
+def preferred(board: Board, candidate: Candidate) -> bool:
+    """Whether its server is the kind the level prefers; without a level all are."""
+    host = board.hosts.get(candidate.host)
+    endpoint = fitting.endpoint_of(host, candidate.endpoint) if host else None
+    if host is None or endpoint is None or host.gauge.level is None:
+        return True
+    return suits(endpoint, host.gauge.level)
+
+
+def suits(endpoint: Endpoint, level: Level) -> bool:
+    """The mission's rule: vLLM while pressure is LOW, llama.cpp from NORMAL on."""
+    return (endpoint.dialect == "vllm") == (level is Level.LOW)
+
+
+def loaded(board: Board, candidate: Candidate) -> bool:
+    """Whether the model is in memory there."""
+    host = board.hosts.get(candidate.host)
+    server = host.servers.get(candidate.endpoint) if host else None
+    known = server.loaded if server else None
+    return known is not None and fitting.canonical(candidate.model) in known
+
+
+def _pace(track: Track | None) -> tuple[float, float]:
+    """Rough steps, so that two of a kind do not take turns being a little quicker."""
+    if track is None:
+        return 0.0, 0.0
+    return float(round(math.log2(max(1.0, track.mean_ms)))), round(track.failing, 1)
+
+
+def learn(board: Board, candidate: Candidate, outcome: Outcome, took_ms: float) -> None:
+    """Remember how a call went; what says nothing of the server (a cancellation) is left out."""
+    failed = outcome.kind in FAILURES
+    if not failed and outcome.kind is not OutcomeKind.COMPLETED:
+        return
+    track = board.tracks.get(candidate.key)
+    if track is None:
+        track = board.tracks[candidate.key] = Track(took_ms, float(failed))
+    track.failing += WEIGHT * (failed - track.failing)
+    if not failed:
+        track.mean_ms += WEIGHT * (took_ms - track.mean_ms)

@@ -1,0 +1,1 @@
+"""What readers are told, drawn from the board and from records; never part of a step."""
