@@ -22,11 +22,16 @@ FLOOR = 12  #: modules of the core that stand in no room
 
 #: Their modules without a test file of their own name, and the file that tests them.
 TESTED_IN = {
-    "core/board": "core/placement/test_rounds",
-    "core/step": "core/placement/test_rounds",
+    "core/checking": "core/placement/test_dispatching",
+    "core/owning": "core/hosts/test_gates",
+    "core/watching": "core/hosts/test_readings",
+    "core/hosts/models": "core/placement/test_fitting",
+    "core/placement/remedies": "core/placement/test_residency",
+    "core/placement/rounds": "core/placement/test_links",
+    "core/board": "core/placement/test_dispatching",
+    "core/step": "core/placement/test_dispatching",
     "core/placement/candidates": "core/placement/test_kinds",
-    "core/placement/links": "core/placement/test_rounds",
-    "core/placement/ranking": "core/placement/test_rounds",
+    "core/placement/ranking": "core/placement/test_dispatching",
     "telling/snapshotting": "telling/test_explain",
 }
 

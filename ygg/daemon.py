@@ -24,6 +24,7 @@ from ygg.errors import YggError
 from ygg.logs import set_up_logging
 from ygg.model import State
 from ygg.ops.notify import Notifier
+from ygg.running import chores
 
 if TYPE_CHECKING:
     from ygg.config import Config
@@ -108,9 +109,9 @@ class _Daemon:
                 await stack.enter_async_context(self._live_view(scope, self.looks))
             heart = self.heart = Heartbeat(self.notifier, scope.dispatcher)
             await stack.enter_async_context(self._services(heart.report(), heart.feed_watchdog()))
-            dispatcher = scope.dispatcher
+            loop = scope.dispatcher.loop
             async with self._services(
-                dispatcher.report_concurrency(), dispatcher.prune(), dispatcher.record_minutes()
+                chores.report_concurrency(loop), chores.prune(loop), chores.record_minutes(loop)
             ):
                 log.info("ready: %d hosts, socket %s", len(scope.config.hosts), socket)
                 heart.ready()

@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING, TypeVar
 
 from ygg import paths, wire
 from ygg.core.board import Board
-from ygg.core.placement.links import build_call
+from ygg.core.calls import build_call
 from ygg.model import Claim, End, Head, Lane, OutcomeKind, Priority, ReasonCode, Task
 from ygg.model import State as TaskState
 from ygg.ports import Backends, Queue
-from ygg.running.calls import run_attempt
+from ygg.running.calls import run_call
 
 if TYPE_CHECKING:
     from ygg.config import Config
@@ -86,7 +86,7 @@ class _Worker(threading.Thread):
             loop,
             stop,
         )
-        self.board = Board(config.policy, config.types)
+        self.board = Board(policy=config.policy, types=config.types)
         self.known: Mapping[str, object] = config.types
 
     def run(self) -> None:
@@ -121,9 +121,9 @@ class _Worker(threading.Thread):
 
     async def _run(self, task: Task) -> None:
         candidate = self.board.types[self.kind].route[0]
-        call = build_call(self.board, task, candidate)
+        call = build_call(self.board, f"legacy-{task.id}.{task.attempt}", candidate, [task])
         backend = self.backends[candidate.host, candidate.endpoint]
-        outcome = await run_attempt(call, backend, lambda _: None)
+        (outcome,) = (await run_call(call, backend, lambda _, __: None)).values()
         done = outcome.kind is OutcomeKind.COMPLETED
         end = End(
             task.id,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from ygg.errors import YggError
 from ygg.model import (
@@ -18,6 +18,7 @@ from ygg.model import (
     Counts,
     End,
     Endpoint,
+    Grant,
     Head,
     Health,
     Holds,
@@ -227,7 +228,7 @@ class CallFailed(YggError):
         super().__init__(message, retry_after_s=retry_after_s)
         self.kind = kind
         #: The connection ended, or went silent, in the middle of an answer: the host may be down.
-        #: `attempt.py` checks the host before it blames the task.
+        #: `running/calls.py` checks the host before it blames the task.
         self.broken = broken
 
 
@@ -261,7 +262,7 @@ class Backend(Protocol):
     def endpoint(self) -> Endpoint: ...
 
     def stream(self, call: Call) -> AsyncIterator[Piece | Done]:
-        """Run one call, always streaming. Yields `Piece`s, then exactly one `Done`.
+        """Run a call that carries one attempt, always streaming. Yields `Piece`s, then exactly one `Done`.
 
         Ends without `Done` never: it raises `CallFailed` instead, for every error, also after pieces
         were delivered. Enforces the phase limits connect, first token (beyond a load) and between
@@ -283,6 +284,34 @@ class Backend(Protocol):
 
 
 Backends = Mapping[tuple[str, str], Backend]  #: by (host, endpoint)
+
+
+# --- limiters ------------------------------------------------------------------------------------
+
+
+class Denial(NamedTuple):
+    """A limiter's no: why, and for how many seconds at least (None: it cannot say)."""
+
+    message: str
+    retry_s: float | None = None
+
+
+class Limiter(Protocol):
+    """Hands out permits that live outside this process: rate tokens, the claims of a source.
+
+    A grant is known by its call and permit, and ends by itself in the end, should nobody settle it.
+    """
+
+    async def acquire(self, grant: Grant) -> Denial | None:
+        """Take the permit for the call; None once it is granted. The same grant asked for twice is one
+        grant; one that was settled already is denied. It may take long, or never answer: the caller goes
+        on without. Raises YggError where the limiter cannot be asked."""
+        ...
+
+    async def settle(self, grant: Grant, used: Usage | None) -> None:
+        """The call is over: the permit was `used` (so many tokens), or with None it was not and is given
+        back, be it granted or not. The same grant may be settled again, to no effect. Raises YggError."""
+        ...
 
 
 # --- probes --------------------------------------------------------------------------------------

@@ -168,7 +168,7 @@ class Scope:
         backends = keep | {(h.name, e.name): backend(e, h.name) for h, e in fresh}
         probes, unused = self._probes(config)
         self.config = config
-        self.dispatcher.queue.keep_for(config.policy.retention_s)
+        self.dispatcher.loop.queue.keep_for(config.policy.retention_s)
         hosts = tuple(config.hosts.values())
         self.dispatcher.own(hosts, config.types, config.policy, backends, probes)
         gone = {key: b for key, b in old.items() if b not in keep.values()}

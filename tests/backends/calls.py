@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from ygg.model import (
+    Attempt,
     Call,
     CallLimits,
     Candidate,
@@ -45,7 +46,8 @@ def call(
     if fields["messages"] is None:
         fields["prompt"] = prompt
     fields = {k: v for k, v in fields.items() if v is not None}
-    return Call(task, Candidate("box", "main", model), fields, limits)
+    where = Candidate("box", "main", model)
+    return Call("call-1", where, (Attempt(task, fields),), limits)
 
 
 async def collect(backend: Backend, one: Call) -> tuple[list[Piece], Done]:

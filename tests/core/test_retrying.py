@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.core.world import World, host, kind
+from ygg.core import effects as fx
 from ygg.core import events as ev
 from ygg.core.retrying import jitter
 from ygg.model import End, HostHealth, Outcome, Policy, ReasonCode
@@ -142,7 +143,7 @@ def test_a_call_cut_off_by_shutdown_follows_the_policy(policy: str, state: S) ->
     task = world.submit("general")
     world.feed(ev.DrainAsked())
     world.feed(ev.CutAsked())
-    assert [(c.task_id, c.why) for c in world.cancels] == [(task, K.INTERRUPTED)]
+    assert world.cancels == [fx.Cancel(world.calls[task].id)]
     world.fail(task, K.CANCELLED)
     assert (world.rows[task].state, world.rows[task].reason) == (state, "interrupted")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tests.core.world import COMPLETED, START_MS, World, host, kind
+from tests.core.world import START_MS, World, host, kind
 from ygg.core import effects as fx
 from ygg.core import events as ev
 from ygg.model import ReasonCode
@@ -57,10 +57,10 @@ def test_a_failed_claim_gives_the_slot_back_and_is_tried_again() -> None:
     world.feed(ev.DispatchPaused(True))
     task = world.submit("general")
     world.feed(ev.DispatchPaused(False), settle=False)
-    claim = next(e for e in world.todo if isinstance(e, fx.Claim))
+    claim = next(e for e in world.todo if isinstance(e, fx.ClaimTasks))
     world.todo.clear()
     world.feed(ev.StoreFailed(claims=claim.claims, message="disk full"))
-    assert world.board.hosts["a"].busy == set()
+    assert world.board.hosts["a"].grants == {}
     assert world.board.store_error == "disk full"
     assert world.started == []
     world.pass_time(1.1)
@@ -72,7 +72,7 @@ def test_an_end_the_store_could_not_take_is_written_when_it_can() -> None:
     world = one_host()
     task = world.submit("general")
     call = world.calls.pop(task)
-    world.feed(ev.CallEnded(task, call.call.task.attempt, COMPLETED), settle=False)
+    world.feed(world.ended(call), settle=False)
     finish = next(e for e in world.todo if isinstance(e, fx.Finish))
     world.todo.clear()
     world.feed(ev.StoreFailed(ends=finish.ends, message="disk full"))
@@ -86,7 +86,7 @@ def test_an_end_the_store_will_never_take_fails_its_own_task_alone() -> None:
     world = one_host()
     task, other = world.submit("general"), world.submit("general")
     call = world.calls.pop(task)
-    world.feed(ev.CallEnded(task, call.call.task.attempt, COMPLETED), settle=False)
+    world.feed(world.ended(call), settle=False)
     finish = next(e for e in world.todo if isinstance(e, fx.Finish))
     world.todo.remove(finish)
     world.feed(ev.EndRefused(finish.ends[0], "lone surrogates"))
@@ -100,7 +100,7 @@ def test_ends_that_wait_for_the_store_are_written_one_by_one() -> None:
     tasks = [world.submit("general") for _ in range(2)]
     for task in tasks:
         call = world.calls.pop(task)
-        world.feed(ev.CallEnded(task, call.call.task.attempt, COMPLETED), settle=False)
+        world.feed(world.ended(call), settle=False)
     finishes = [e for e in world.todo if isinstance(e, fx.Finish)]
     world.todo.clear()
     for finish in finishes:

@@ -11,9 +11,12 @@ from dataclasses import replace
 from ygg.core import effects as fx
 from ygg.core import events as ev
 from ygg.core.board import Board
+from ygg.core.checking import check
 from ygg.core.step import step
 from ygg.model import (
+    Call,
     Candidate,
+    Claim,
     Device,
     End,
     Endpoint,
@@ -26,12 +29,14 @@ from ygg.model import (
     Operation,
     Outcome,
     OutcomeKind,
+    Permit,
     Policy,
     Priority,
     Reading,
     Result,
     Task,
     TaskType,
+    Usage,
 )
 from ygg.model import State as S
 
@@ -79,14 +84,17 @@ class World:
         measured: tuple[str, ...] = (),
     ) -> None:
         self.measured = dict.fromkeys(measured, True)
-        self.board = Board()
+        self.board = Board(run="run")
         self.mono = 1000.0
         self.rows: dict[str, Task] = {}
         self.submitted = 0
         self.todo: deque[fx.Effect] = deque()
         self.notes: list[fx.Note] = []
         self.started: list[str] = []  # task ids in the order of their calls
-        self.calls: dict[str, fx.Start] = {}
+        self.calls: dict[str, Call] = {}  # those that run, by task id
+        self.permits: list[fx.Acquire | fx.Settle] = []
+        self.told: list[str] = []
+        self.needs: dict[tuple[str, str], tuple[Permit, ...]] = {}
         self.checks: list[tuple[str, str]] = []
         self.cancels: list[fx.Cancel] = []
         self.ends: list[End] = []
@@ -98,7 +106,8 @@ class World:
             self.own()
 
     def own(self) -> None:
-        self.feed(ev.HostsOwned(self.hosts, self.types, self.policy, self.measured))
+        owned = ev.HostsOwned(self.hosts, self.types, self.policy, self.measured, self.needs)
+        self.feed(owned)
 
     @property
     def now(self) -> Now:
@@ -106,7 +115,7 @@ class World:
 
     def feed(self, event: ev.Event, *, settle: bool = True) -> None:
         self.todo += step(self.board, event, self.now)
-        self.board.check()
+        check(self.board, self.now)
         if settle:
             self.settle()
 
@@ -139,8 +148,12 @@ class World:
         return task_id
 
     def end(self, task_id: str, outcome: Outcome = COMPLETED) -> None:
-        call = self.calls.pop(task_id)
-        self.feed(ev.CallEnded(task_id, call.call.task.attempt, outcome))
+        self.feed(self.ended(self.calls.pop(task_id), outcome))
+
+    @staticmethod
+    def ended(call: Call, outcome: Outcome = COMPLETED) -> ev.CallEnded:
+        """The event of a call all of whose attempts came to this."""
+        return ev.CallEnded(call.id, {attempt.id: outcome for attempt in call.attempts}, Usage())
 
     def fail(
         self, task_id: str, kind_: OutcomeKind, text: str = "boom", after: float | None = None
@@ -155,17 +168,17 @@ class World:
         self.feed(ev.ReadingTaken(name, Reading("nvml", devices, **more)))  # type: ignore[arg-type]
 
     def running_on(self, name: str) -> list[str]:
-        return [t for t, s in self.calls.items() if s.call.candidate.host == name]
+        return [t for t, call in self.calls.items() if call.candidate.host == name]
 
     # --- the store ------------------------------------------------------------------------------
 
     def perform(self, effect: fx.Effect) -> None:  # noqa: C901 - one arm per effect
         match effect:
-            case fx.Claim(claims):
+            case fx.ClaimTasks(claims):
                 self.feed(ev.Claimed(claims, tuple(self._claim(c) for c in claims)), settle=False)
             case fx.Start(call):
-                self.started.append(call.task.id)
-                self.calls[call.task.id] = effect
+                self.started += [attempt.task.id for attempt in call.attempts]
+                self.calls |= {attempt.task.id: call for attempt in call.attempts}
             case fx.Finish(ends):
                 self.ends += ends
                 self.feed(ev.Finished(ends, tuple(self._finish(e) for e in ends)), settle=False)
@@ -179,6 +192,10 @@ class World:
                 self.feed(ev.LanesSeen(lanes), settle=False)
             case fx.Promote():
                 self.feed(self._promote(), settle=False)
+            case fx.Acquire() | fx.Settle():
+                self.permits.append(effect)
+            case fx.Tell(ended, elsewhere):
+                self.told += [*(task.id for task in ended), *elsewhere]
             case fx.CheckHost(name, endpoint):
                 self.checks.append((name, endpoint))
             case fx.Cancel():
@@ -199,7 +216,7 @@ class World:
         rows = [t for t in self._queued() if (t.lane, t.priority) == (lane, priority)]
         return [t.head for t in sorted(rows, key=lambda t: t.seq)]
 
-    def _claim(self, claim: fx.ClaimItem) -> Task | None:
+    def _claim(self, claim: Claim) -> Task | None:
         row = self.rows[claim.task_id]
         if row.state is not S.QUEUED or row.version != claim.version:
             return None

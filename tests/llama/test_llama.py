@@ -15,10 +15,10 @@ import pytest
 
 from tests.backends.calls import LIMITS, call, collect, text_of
 from tests.llama.server import NEEDS, Llama, running_llama
+from tests.shell.test_calls import outcome_of
 from ygg.backends.openai import OpenAIBackend
 from ygg.model import CallLimits, Endpoint, HostHealth, Outcome, OutcomeKind
 from ygg.ports import AttemptStarted, CallFailed, Piece
-from ygg.running.calls import run_attempt
 
 pytestmark = NEEDS
 
@@ -42,7 +42,7 @@ async def driver() -> AsyncIterator[Drivers]:
 
 
 async def attempt(backend: OpenAIBackend, *args: object, **fields: object) -> Outcome:
-    return await run_attempt(call(*args, **fields), backend, lambda item: None)  # type: ignore[arg-type]
+    return await outcome_of(call(*args, **fields), backend)  # type: ignore[arg-type]
 
 
 async def busy_slots(url: str) -> int:
@@ -138,7 +138,7 @@ async def test_a_cancelled_attempt_frees_the_slot_of_the_server(
         if isinstance(item, Piece):
             writing.set()
 
-    running = asyncio.create_task(run_attempt(call(model="", max_tokens=2000), backend, heard))
+    running = asyncio.create_task(outcome_of(call(model="", max_tokens=2000), backend, heard))
     async with asyncio.timeout(10):
         await writing.wait()
     running.cancel()
@@ -207,7 +207,7 @@ async def test_a_server_killed_in_the_middle_of_an_answer_is_unreachable(
         writing = asyncio.Event()
         backend = driver(server.url)
         running = asyncio.create_task(
-            run_attempt(
+            outcome_of(
                 call(model="", max_tokens=2000),
                 backend,
                 lambda item: writing.set() if isinstance(item, Piece) else None,

@@ -14,6 +14,7 @@ from tests.mutants import (
     ops,
     ops_models,
     ops_service,
+    placement,
     probes,
     stores,
     surface,
@@ -21,6 +22,7 @@ from tests.mutants import (
 
 MUTANTS = [
     *core.MUTANTS,
+    *placement.MUTANTS,
     *gpu.MUTANTS,
     *gpu_cpu.MUTANTS,
     *history.MUTANTS,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.mutants.mutant import Mutant
 
 CORE = "ygg/core/"
-DISPATCHING = "tests/core/placement/test_rounds.py"
+DISPATCHING = "tests/core/placement/test_dispatching.py"
 RETRYING = "tests/core/test_retrying.py"
 GATES = "tests/core/hosts/test_gates.py"
 TIMING = "tests/core/test_timing.py"
@@ -13,9 +13,9 @@ TIMING = "tests/core/test_timing.py"
 MUTANTS: list[Mutant] = [
     Mutant(
         "a full gate lets one more through",
-        CORE + "hosts/gates.py",
-        "max(0, limit(host) - len(host.busy))",
-        "max(0, limit(host) + 1 - len(host.busy))",
+        "ygg/core/hosts/gates.py",
+        "return _full(host, busy) if busy >= limit(host) else None",
+        "return _full(host, busy) if busy > limit(host) else None",
         (DISPATCHING,),
     ),
     Mutant(
@@ -27,23 +27,23 @@ MUTANTS: list[Mutant] = [
     ),
     Mutant(
         "unseen windows do not hold their hosts",
-        CORE + "placement/rounds.py",
-        "self.held |= {c.host for c in links.open_to(self.board, lane)}",
-        "self.held |= set()",
+        "ygg/core/placement/links.py",
+        "    if not turn.board.unseen:\n",
+        "    if True:\n",
         (DISPATCHING,),
     ),
     Mutant(
         "heads beyond a peek are kept",
-        CORE + "step.py",
+        "ygg/core/lanes.py",
         "    if not event.complete:\n        last",
         "    if False:\n        last",
         (DISPATCHING,),
     ),
     Mutant(
         "a refused claim keeps its slot",
-        CORE + "step.py",
-        "    _free_slot(board, claiming.claim.candidate.host, head.id)\n",
-        "",
+        "ygg/core/calls.py",
+        "    if not state.tries:\n        return permits.settle(board, state)\n",
+        "    if not state.tries:\n        return []\n",
         (DISPATCHING,),
     ),
     Mutant(
@@ -69,8 +69,8 @@ MUTANTS: list[Mutant] = [
     ),
     Mutant(
         "probes of a dead host do not slow down",
-        CORE + "hosts/gates.py",
-        "max(policy.probe_min_s, 2 * server.probe_s)",
+        "ygg/core/hosts/gates.py",
+        "max(policy.probe_min_s, 2 * server.retry_s)",
         "policy.probe_min_s",
         (GATES,),
     ),
@@ -97,7 +97,7 @@ MUTANTS: list[Mutant] = [
     ),
     Mutant(
         "an end the store refused for lack of space is forgotten",
-        CORE + "step.py",
+        "ygg/core/calls.py",
         "    board.unwritten.update((end.task_id, end) for end in event.ends)\n",
         "",
         (TIMING,),
@@ -112,8 +112,8 @@ MUTANTS: list[Mutant] = [
     Mutant(
         "an end the store will never take is tried for ever",
         "ygg/running/loop.py",
-        "        if passing or len(ends) > 1:",
-        "        if True:",
+        "    if passing or len(ends) > 1:",
+        "    if True:",
         ("tests/shell/test_loop.py::test_an_end_that_cannot_be_stored_stops_nobody_else",),
     ),
     Mutant(

@@ -60,8 +60,8 @@ MUTANTS = [
     ),
     Mutant(
         "a reading that says nothing any more is held",
-        CORE + "hosts/limits.py",
-        "        _lose(gauge)\n",
+        "ygg/core/hosts/limits.py",
+        "        _lose(host)\n",
         "        pass\n",
         (LIMITS,),
     ),
@@ -130,8 +130,8 @@ MUTANTS = [
     ),
     Mutant(
         "a claim under way starts on a host that got too hot",
-        CORE + "step.py",
-        "board.draining or gates.stopped(board.hosts[where.host])",
+        "ygg/core/calls.py",
+        "board.draining or gates.stopped(board.hosts[call.candidate.host])",
         "board.draining",
         (LIMITS,),
     ),
@@ -144,7 +144,7 @@ MUTANTS = [
     ),
     Mutant(
         "idle cards are never left alone",
-        CORE + "hosts/readings.py",
+        "ygg/core/watching.py",
         "now.mono - gauge.active >= REST_S",
         "False",
         (READINGS,),
@@ -158,8 +158,8 @@ MUTANTS = [
     ),
     Mutant(
         "a model in use is unloaded",
-        CORE + "hosts/readings.py",
-        "if (endpoint, model) not in in_use",
+        "ygg/core/placement/remedies.py",
+        "if (endpoint, model) not in used",
         "if True",
         (READINGS,),
     ),

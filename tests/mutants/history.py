@@ -76,16 +76,16 @@ MUTANTS = [
     ),
     Mutant(
         "a minute that cannot be kept ends the service",
-        "ygg/running/dispatcher.py",
-        '            except YggError as error:\n                log.warning("the last minute',
-        '            except ValueError as error:\n                log.warning("the last minute',
+        "ygg/running/chores.py",
+        '        except YggError as error:\n            log.warning("the last minute',
+        '        except ZeroDivisionError as error:\n            log.warning("the last minute',
         (SHELL,),
     ),
     Mutant(
         "the daemon keeps no minutes",
         "ygg/daemon.py",
-        "dispatcher.prune(), dispatcher.record_minutes()",
-        "dispatcher.prune()",
+        "chores.prune(loop), chores.record_minutes(loop)",
+        "chores.prune(loop)",
         ("tests/system/test_minutes.py",),
     ),
     # --- the store

@@ -18,8 +18,8 @@ MUTANTS: list[Mutant] = [
     Mutant(
         "the watchdog does not ask the store",
         "ygg/ops/heartbeat.py",
-        "            await self._dispatcher.queue.lanes()",
-        "            pass",
+        "await self._dispatcher.loop.queue.lanes()",
+        "pass",
         (f"{SYSTEM}::test_a_hang_is_not_fed_and_its_stack_is_shown",),
     ),
     Mutant(

@@ -7,14 +7,14 @@ from tests.mutants.mutant import Mutant
 MUTANTS: list[Mutant] = [
     Mutant(
         "a cancelled call runs on",
-        "ygg/running/loop.py",
-        "                    self._calls[task_id].cancel()",
-        "                    pass",
+        "ygg/running/drivers.py",
+        "            flight.task.cancel()",
+        "            pass",
         ("tests/shell/test_loop.py::test_cancelling_a_running_task_stops_its_stream",),
     ),
     Mutant(
         "waiters are not woken",
-        "ygg/running/loop.py",
+        "ygg/running/waiting.py",
         "                        waiter.set_result(task)",
         "                        pass",
         ("tests/shell/test_loop.py::test_waiting_gives_the_row_as_it_is_when_time_is_up",),

@@ -11,14 +11,23 @@ import pytest
 
 from tests.backends.calls import call
 from ygg.model import Call, CallLimits, Endpoint, Health, HostHealth, Outcome, OutcomeKind, Usage
-from ygg.ports import AttemptStarted, CallFailed, Done, Piece
+from ygg.ports import AttemptStarted, Backend, CallFailed, Done, Piece
 from ygg.running import calls
-from ygg.running.calls import run_attempt
+from ygg.running.calls import run_call
 
 Item = AttemptStarted | Piece
 Script = Callable[[], AsyncIterator[Piece | Done]]
 DONE = Done("stop", "sim", Usage(output_tokens=2))
 FOREVER = CallLimits(1.0, 60.0, 60.0, 60.0)
+
+
+async def outcome_of(
+    one: Call, backend: Backend, on_item: Callable[[Item], object] = lambda item: None
+) -> Outcome:
+    """Run a call of one attempt; how that ended."""
+    outcomes = await run_call(one, backend, lambda _, item: on_item(item))
+    assert list(outcomes) == [one.attempt.id]
+    return outcomes[one.attempt.id]
 
 
 class Fake:
@@ -53,7 +62,7 @@ async def run(
     backend: Fake, items: list[Item] | None = None, limits: CallLimits = FOREVER
 ) -> Outcome:
     seen: list[Item] = [] if items is None else items
-    return await run_attempt(call(limits=limits), backend, seen.append)
+    return await outcome_of(call(limits=limits), backend, seen.append)
 
 
 async def two_words() -> AsyncIterator[Piece | Done]:
@@ -154,7 +163,7 @@ async def test_the_deadline_ends_a_call_whether_it_answers_or_not(silent: bool) 
 
     backend = Fake(mute if silent else endless)
     one = call(limits=replace(FOREVER, deadline_ms=1_000_050), started_ms=1_000_000)
-    outcome = await run_attempt(one, backend, lambda item: None)
+    outcome = await outcome_of(one, backend)
     assert outcome.kind is OutcomeKind.EXPIRED
     assert backend.closed == 1
 
@@ -162,7 +171,7 @@ async def test_the_deadline_ends_a_call_whether_it_answers_or_not(silent: bool) 
 async def test_the_earlier_of_total_and_deadline_counts() -> None:
     limits = replace(FOREVER, total_s=0.05, deadline_ms=1_500_000)
     one = call(limits=limits, started_ms=1_000_000)
-    outcome = await run_attempt(one, Fake(endless), lambda item: None)
+    outcome = await outcome_of(one, Fake(endless))
     assert outcome.kind is OutcomeKind.TIMEOUT
 
 
@@ -206,7 +215,7 @@ async def test_a_cancellation_leaves_after_the_stream_is_closed() -> None:
     backend = Fake(endless)
     started = asyncio.Event()
     running = asyncio.create_task(
-        run_attempt(call(limits=FOREVER), backend, lambda item: started.set())
+        outcome_of(call(limits=FOREVER), backend, lambda item: started.set())
     )
     async with asyncio.timeout(5):
         await started.wait()

@@ -113,10 +113,10 @@ def test_an_expired_task_wakes_its_waiters() -> None:
     async def main() -> None:
         async with house() as home:
             await home.dispatcher.pause(True)
-            deadline = home.dispatcher.now().wall_ms + 3000
+            deadline = home.dispatcher.loop.now().wall_ms + 3000
             task = await home.submit(deadline_ms=deadline)
             assert (await home.end(task, 100)).state is State.EXPIRED
-            assert home.dispatcher.now().wall_ms - deadline < 50
+            assert home.dispatcher.loop.now().wall_ms - deadline < 50
 
     run_virtual(main())
 
@@ -352,9 +352,9 @@ def test_a_bug_in_a_step_reaches_the_owner() -> None:
     async def main() -> None:
         told: list[BaseException] = []
         async with house() as home:
-            home.dispatcher._on_fatal = told.append
-            home.dispatcher.feed(object())  # type: ignore[arg-type]
-            home.dispatcher._on_fatal = None
+            home.dispatcher.loop._on_fatal = told.append
+            home.dispatcher.loop.feed(object())  # type: ignore[arg-type]
+            home.dispatcher.loop._on_fatal = None
         assert len(told) == 1
 
     run_virtual(main())

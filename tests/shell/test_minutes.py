@@ -13,6 +13,7 @@ import pytest
 from tests.shell.virtual import START_MS, House, house, run_virtual
 from ygg.errors import StoreFull
 from ygg.model import MinuteRow
+from ygg.running import chores
 
 MINUTE_S = 60.0
 
@@ -21,7 +22,7 @@ MINUTE_S = 60.0
 async def recording() -> AsyncIterator[House]:
     """Hosts `a` with two slots and `b` with one, looked at by the service of the daemon."""
     async with house({"a": 2, "b": 1}, {"general": ("a",), "other": ("b",)}) as home:
-        service = asyncio.create_task(home.dispatcher.record_minutes())
+        service = asyncio.create_task(chores.record_minutes(home.dispatcher.loop))
         yield home
         service.cancel()
         await asyncio.gather(service, return_exceptions=True)

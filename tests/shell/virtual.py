@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import selectors
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -21,13 +21,14 @@ from ygg.model import (
     Host,
     HostHealth,
     OutcomeKind,
+    Permit,
     Policy,
     Submitted,
     Task,
     TaskType,
     Usage,
 )
-from ygg.ports import CallFailed, Done, Piece
+from ygg.ports import CallFailed, Done, Limiter, Piece
 from ygg.running.dispatcher import Dispatcher
 from ygg.stores.memory import MemoryStore
 
@@ -107,16 +108,16 @@ class FakeBackend:
             raise CallFailed(
                 place.fault, f"{place.name}: {place.fault}", retry_after_s=place.retry_after_s
             )
-        place.arrivals.append((asyncio.get_running_loop().time(), call.task.id))
+        place.arrivals.append((asyncio.get_running_loop().time(), call.attempt.task.id))
         place.running += 1
         place.peak = max(place.peak, place.running)
         try:
             for n in range(place.pieces):
                 await asyncio.sleep(place.latency_s / place.pieces)
-                yield Piece(f"{call.task.id}:{n} ")
+                yield Piece(f"{call.attempt.task.id}:{n} ")
             yield Done("stop", "m", Usage(output_tokens=place.pieces))
         except (asyncio.CancelledError, GeneratorExit):
-            place.stopped.append(call.id)
+            place.stopped.append(str(call.attempt.id))
             raise
         finally:
             place.running -= 1
@@ -166,6 +167,9 @@ async def house(
     routes: dict[str, tuple[str, ...]] | None = None,
     policy: Policy | None = None,
     store: MemoryStore | None = None,
+    *,
+    needs: Mapping[tuple[str, str], tuple[Permit, ...]] | None = None,
+    limiters: Mapping[str, Limiter] | None = None,
 ) -> AsyncIterator[House]:
     """Hosts with slots, task types with routes (default: one host `a`, type general). A host named
     `cpu…` is a CPU host."""
@@ -175,8 +179,9 @@ async def house(
     began = loop.time()
     store = store or MemoryStore()
     dispatcher = Dispatcher(
-        store, store, checked=True, wall_ms=lambda: START_MS + round((loop.time() - began) * 1000)
-    )
+        store, store, limiters=limiters, checked=True,
+        wall_ms=lambda: START_MS + round((loop.time() - began) * 1000),
+    )  # fmt: skip
     hosts, backends, places = [], {}, {}
     for name, count in slots.items():
         endpoint = Endpoint("main", "ollama", f"http://{name}:11434", ("m",))
@@ -188,7 +193,7 @@ async def house(
         name: TaskType(name, tuple(Candidate(h, "main", "m") for h in route))
         for name, route in routes.items()
     }
-    await dispatcher.start(hosts, types, policy or Policy(), backends)
+    await dispatcher.start(hosts, types, policy or Policy(), backends, needs=needs)
     yield House(dispatcher, store, places)
     if not dispatcher.board.draining:
         hurry = asyncio.Event()

@@ -446,8 +446,8 @@ def test_a_follower_that_leaves_is_forgotten() -> None:
         await api.running(task["id"])
         events = await api.handlers.follow(task["id"])
         assert (await anext(events))["event"] == "attempt"
-        assert api.house.dispatcher.streams.followed(task["id"])
+        assert api.house.dispatcher.loop.streams.followed(task["id"])
         await events.aclose()
-        assert not api.house.dispatcher.streams.followed(task["id"])
+        assert not api.house.dispatcher.loop.streams.followed(task["id"])
 
     play(scene)

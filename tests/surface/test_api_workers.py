@@ -15,6 +15,7 @@ from tests.shell.virtual import House, house, run_virtual, until
 from tests.surface.world import config
 from ygg.api.app import build_app
 from ygg.api.handlers import Handlers
+from ygg.core.board import Phase
 from ygg.model import GpuNeed, HostHealth, Lane
 
 JsonDict = dict[str, Any]
@@ -45,7 +46,8 @@ async def workers(slots: dict[str, int]) -> AsyncIterator[tuple[House, Ask]]:
 
 async def submit(home: House, lane: Lane, count: int = 1) -> None:
     await home.dispatcher.submit([new_task(lane=lane) for _ in range(count)])
-    await until(lambda: not home.dispatcher.board.claiming)
+    calls = home.dispatcher.board.calls
+    await until(lambda: all(call.phase is Phase.RUNNING for call in calls.values()))
 
 
 def play(

@@ -34,7 +34,7 @@ def told(words: str) -> Snapshot:
     return replace(
         view, hosts=hosts, log=(words, words), store_error=words,
         running=tuple(replace(r, title=words, type=words, model=words) for r in view.running),
-        waiting=tuple(replace(w, type=words, reason=replace(w.reason, text=words)) for w in view.waiting),
+        waiting=tuple(replace(w, type=words, reason=replace(w.reason, facts={"said": words})) for w in view.waiting),
         recent=tuple(replace(e, reason=words, host=words, type=words) for e in view.recent),
     )  # fmt: skip
 

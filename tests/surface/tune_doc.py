@@ -19,6 +19,7 @@ from tests.shell.readings import CARD, measure
 from tests.shell.virtual import START_MS, House, house, run_virtual
 from tests.surface.cli import Cli
 from ygg.model import Device, MinuteRow
+from ygg.running import chores
 from ygg.stores.sqlite import open_store
 
 HOURS = 2
@@ -52,7 +53,7 @@ async def _two_hours() -> list[MinuteRow]:
             measure(home, host, card(used, busy))
             home.places[host].latency_s = latency_s
         jobs = [
-            home.dispatcher.record_minutes(), _stream(home, "reasoning", 20, 600),
+            chores.record_minutes(home.dispatcher.loop), _stream(home, "reasoning", 20, 600),
             _stream(home, "text", 1, 20), _stream(home, "code", 1, 45),
         ]  # fmt: skip
         tasks = [asyncio.create_task(job) for job in jobs]

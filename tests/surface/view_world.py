@@ -18,6 +18,7 @@ from ygg.model import (
     GpuView,
     HostHealth,
     HostView,
+    JsonDict,
     Priority,
     Reason,
     ReasonCode,
@@ -25,6 +26,7 @@ from ygg.model import (
     Snapshot,
     State,
     WaitingView,
+    because,
 )
 from ygg.view.render import render
 from ygg.view.ui import Ui
@@ -58,8 +60,9 @@ def home() -> Snapshot:
         host("hel", 2, drained=True),
         host("odin", 16, health=HostHealth.DOWN, health_text="cannot connect to odin:11434", latency_ms=None),
     )  # fmt: skip
-    full = Reason(ReasonCode.HOST_FULL, "surtr-reasoning: 4 of 4 slots busy", "surtr-reasoning")
-    down = Reason(ReasonCode.HOST_DOWN, "odin is down: cannot connect to odin:11434", "odin")
+    slots: JsonDict = {"busy": 4, "limit": 4, "slots": 4, "why": ""}
+    full = because(ReasonCode.HOST_FULL, "surtr-reasoning", **slots)
+    down = because(ReasonCode.HOST_DOWN, "odin", message="cannot connect to odin:11434")
     counts = {
         (Priority.CRITICAL, State.QUEUED): 2, (Priority.NORMAL, State.QUEUED): 21,
         (Priority.LOW, State.QUEUED): 8, (Priority.NORMAL, State.PROCESSING): 6,

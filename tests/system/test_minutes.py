@@ -14,9 +14,9 @@ from tests.system.rig import Daemon, hosts_yaml, sim_servers, until
 
 SLOTS = {"a": 1}
 QUICK = """
-import ygg.telling.minutes, ygg.running.dispatcher
+import ygg.telling.minutes, ygg.running.chores
 ygg.telling.minutes.MINUTE_MS = 500
-ygg.running.dispatcher.LOOK_S = 0.1
+ygg.running.chores.LOOK_S = 0.1
 """
 pytestmark = pytest.mark.xdist_group("daemon")
 

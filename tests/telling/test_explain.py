@@ -6,7 +6,7 @@ import pytest
 
 from tests.core.world import World, host, kind
 from ygg.core import events as ev
-from ygg.model import Counts, HostHealth, Lane, ReasonCode, Streamed
+from ygg.model import Counts, HostHealth, Lane, ReasonCode
 from ygg.model import OutcomeKind as K
 from ygg.telling.explain import explain, pace, rivals
 from ygg.telling.snapshotting import snapshot
@@ -90,11 +90,11 @@ def test_rivals_are_the_lanes_that_share_a_host() -> None:
 def test_the_wait_estimate_comes_from_measured_runs_only() -> None:
     world = World((host("a", 2),), {"general": kind("general", "a")})
     lane = Lane("general")
-    assert pace(world.board, lane) is None
+    assert pace(world.board, lane, world.now) is None
     task = world.submit("general")
     world.pass_time(4)
     world.end(task)
-    measured = pace(world.board, lane)
+    measured = pace(world.board, lane, world.now)
     assert measured is not None
     assert measured.wait_ms(0) == 0
     assert measured.wait_ms(3) == 8000
@@ -103,15 +103,16 @@ def test_the_wait_estimate_comes_from_measured_runs_only() -> None:
 def test_a_snapshot_shows_hosts_running_and_waiting_with_reasons() -> None:
     world = world_ab()
     first, second = world.submit("general"), world.submit("general", 0)
-    world.pass_time(3)
-    streamed = {first: Streamed(12, world.now.mono - 2)}
+    world.pass_time(1)
+    world.feed(ev.CallStarted(world.calls[first].id))
+    world.pass_time(2)
     view = snapshot(
         world.board,
         world.now,
         epoch=7,
         started_ms=1,
         counts=Counts({}),
-        streamed=streamed,
+        streamed={first: 12},
         past={"a": (0, 1.2)},
     )
     a = next(h for h in view.hosts if h.name == "a")

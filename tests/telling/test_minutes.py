@@ -7,11 +7,12 @@ from dataclasses import replace
 import pytest
 
 from tests.core.world import World, host, kind
+from ygg.core import events as ev
 from ygg.core.events import DispatchPaused, HostDrained
 from ygg.model import GpuView, HostHealth, Lane, MinuteRow, OutcomeKind
 from ygg.model.snapshot import memory_of
 from ygg.telling.minutes import Minutes, waiting_by_host
-from ygg.telling.snapshotting import host_view
+from ygg.telling.snapshotting import host_views
 
 CARD = GpuView(used_mb=4096, total_mb=8192, temperature_c=60, utilization=40)
 
@@ -32,10 +33,10 @@ class Watched:
     def look(self, looks: int = 1) -> None:
         for _ in range(looks):
             hosts = [
-                replace(host_view(h, self.world.now), gpus=self.gpus.get(name, ()))
-                for name, h in self.world.board.hosts.items()
+                replace(view, gpus=self.gpus.get(view.name, ()))
+                for view in host_views(self.world.board, self.world.now)
             ]
-            self.rows += self.minutes.fold(self.world.board, hosts, self.world.now.wall_ms)
+            self.rows += self.minutes.fold(self.world.board, hosts, self.world.now)
             self.looked = self.world.now.wall_ms // 60_000
             self.world.mono += 5
 
@@ -120,12 +121,12 @@ def test_a_task_waits_for_every_host_that_could_take_it() -> None:
     house = Watched()
     for _ in range(4):
         house.world.submit("code")
-    assert waiting_by_host(house.world.board) == {"skadi": 3}
+    assert waiting_by_host(house.world.board, house.world.now) == {"skadi": 3}
     for _ in range(3):
         house.world.submit("text")
-    assert waiting_by_host(house.world.board) == {"skadi": 4, "surtr": 1}
+    assert waiting_by_host(house.world.board, house.world.now) == {"skadi": 4, "surtr": 1}
     house.world.submit("text", lane=Lane("text", host="surtr"))
-    assert waiting_by_host(house.world.board) == {"skadi": 4, "surtr": 2}
+    assert waiting_by_host(house.world.board, house.world.now) == {"skadi": 4, "surtr": 2}
 
 
 @pytest.mark.parametrize("why", ["paused", "drained", "down"])
@@ -148,12 +149,12 @@ def test_tasks_that_wait_for_something_else_than_a_slot_do_not_count(why: str) -
 
 def test_an_open_slot_keeps_nobody_waiting() -> None:
     house = Watched()
+    house.world.feed(ev.HostDrained("skadi", True))
     house.world.submit("code")
-    house.world.submit("code")
-    house.world.board.hosts["skadi"].busy.clear()
+    house.world.board.hosts["skadi"].drained = False
     house.look()
     house.rest_of_minute()
-    assert waiting_by_host(house.world.board) == {"skadi": 1}
+    assert waiting_by_host(house.world.board, house.world.now) == {"skadi": 1}
     assert house.row("skadi").waiting == 0
 
 
@@ -178,9 +179,10 @@ def test_a_call_whose_end_is_still_being_written_is_no_new_start() -> None:
     house = Watched()
     task = house.world.submit("code")
     house.look()
-    running = house.world.board.running.pop(task)
+    call = house.world.calls[task]
+    house.world.feed(house.world.ended(call), settle=False)
     house.look()
-    house.world.board.running[task] = running
+    house.world.settle()
     house.look()
     house.rest_of_minute()
     assert house.row("skadi").started == 1

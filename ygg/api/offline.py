@@ -41,6 +41,7 @@ from ygg.model import (
     State,
     Submitted,
     Task,
+    because,
 )
 from ygg.ports import Archive, AttemptStarted, Backends, Piece, Queue
 from ygg.telling import explain as explaining
@@ -82,15 +83,12 @@ class OfflineControl:
         return None
 
     def explain(self, task: Task) -> tuple[Reason, ...]:
-        nobody = Reason(ReasonCode.NO_DISPATCHER, "no daemon is running: ygg loop --async")
+        nobody = because(ReasonCode.NO_DISPATCHER)
         match task.state:
             case State.QUEUED:
                 return (nobody,)
             case State.PROCESSING:
-                text = (
-                    f"it ran on {task.host} when the daemon stopped; the next start queues it again"
-                )
-                return (nobody, Reason(ReasonCode.NO_DISPATCHER, text, task.host))
+                return (nobody, because(ReasonCode.NO_DISPATCHER, task.host, ran=task.host))
             case State.SCHEDULED:
                 return (nobody, *_of_itself(task))
             case _:
@@ -161,7 +159,8 @@ def _view(host: Host, told: Mapping[tuple[str, str], Health], drained: bool) -> 
     from ygg.telling.snapshotting import host_view
 
     servers = {e.name: _server(told.get((host.name, e.name))) for e in host.endpoints}
-    return host_view(HostState(host, servers, host.slots, drained=drained), Now(0.0, _now_ms()))
+    state = HostState(host, servers, host.slots, drained=drained)
+    return host_view(state, (), Now(0.0, _now_ms()))
 
 
 def _server(health: Health | None) -> Server:

@@ -72,7 +72,7 @@ class Http:
         content = _encode(body)
         begun = asyncio.get_running_loop().time()
         try:
-            request = self._request("POST", path, limits.connect_s, content, call.id)
+            request = self._request("POST", path, limits.connect_s, content, call)
             async with asyncio.timeout(limits.connect_s + limits.first_token_s):
                 response = await self._send(request)
         except TimeoutError as exc:
@@ -118,9 +118,9 @@ class Http:
         path: str,
         connect_s: float,
         content: bytes = b"",
-        task: str | None = None,
+        call: Call | None = None,
     ) -> httpx.Request:
-        headers = self._headers if task is None else [*self._headers, ("X-Ygg-Task", task)]
+        headers = self._headers if call is None else [*self._headers, *_names(call)]
         # "pool" is aiohttp's limit for the whole way to a connection, name look-up included.
         limits = {"connect": connect_s, "pool": connect_s, "read": None, "write": None}
         return httpx.Request(
@@ -283,6 +283,12 @@ def with_system(messages: list[JsonDict], system: str | None) -> list[JsonDict]:
     if system is None or (messages and messages[0].get("role") == "system"):
         return messages
     return [{"role": "system", "content": system}, *messages]
+
+
+def _names(call: Call) -> list[tuple[str, str]]:
+    """What a request says of itself: its call, unique in the world, and the attempts it carries."""
+    attempts = ",".join(str(attempt.id) for attempt in call.attempts)
+    return [("X-Ygg-Call", call.id), ("X-Ygg-Task", attempts)]
 
 
 def _encode(body: JsonDict) -> bytes:

@@ -77,9 +77,9 @@ class OllamaBackend:
 
     def _request(self, call: Call) -> tuple[str, JsonDict]:
         """Path and body. A request with messages is a chat, one with a prompt is a generation."""
-        if call.task.operation is Operation.EMBED:
+        if call.attempt.task.operation is Operation.EMBED:
             raise CallFailed(OutcomeKind.REFUSED, f"{self.host}: embedding is not served here")
-        request = call.request
+        request = call.attempt.request
         body: JsonDict = {"model": self._model(call), "stream": True, "truncate": False}
         body |= self._options(request)
         system = request.get("system")

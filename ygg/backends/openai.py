@@ -84,9 +84,9 @@ class OpenAIBackend:
         return call.candidate.model if self.dialect == LLAMA_CPP else ""
 
     def _body(self, call: Call) -> JsonDict:
-        if call.task.operation is Operation.EMBED:
+        if call.attempt.task.operation is Operation.EMBED:
             raise CallFailed(OutcomeKind.REFUSED, f"{self.host}: embedding is not served here")
-        request = call.request
+        request = call.attempt.request
         options = {**self.endpoint.options, **(request.get("options") or {})}
         body = {k: v for k, v in options.items() if k not in FIXED}
         body |= {k: request[k] for k in ("max_tokens", "temperature") if request.get(k) is not None}

@@ -4,24 +4,22 @@
 between (a claim is compare-and-set, so a stale head only costs a refusal), but when `complete` it lacks
 none. `unseen` windows therefore stand in the way of worse-ranked tasks until the store answers a Peek.
 
-A slot is taken from the moment a claim is emitted until its call ended or the claim was refused; the
-busy set of a host is exactly the claiming plus the running tasks on it. `check()` recomputes that.
+A slot is taken when a call is chosen and given back when the call is over: the grants of a host are
+exactly the calls on it. `checking.check` recomputes every index here.
 """
 
 from __future__ import annotations
 
-from bisect import insort
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from operator import attrgetter
+from enum import Enum
 from typing import NamedTuple
 
+from ygg.core.hosts.condition import NOTHING, Condition, Gauge
 from ygg.model import (
     Call,
     Candidate,
-    Claim,
-    Device,
     End,
     EndView,
     Head,
@@ -29,21 +27,28 @@ from ygg.model import (
     Host,
     HostHealth,
     Lane,
-    Level,
     OutcomeKind,
+    Permit,
     Policy,
     Priority,
-    Reading,
+    Reason,
+    Task,
     TaskType,
 )
 
 RECENT = 1000  #: ends remembered for rates and the live view
-_BY_SEQ = attrgetter("seq")
+WINDOW = 64  #: heads of one window at most; at least 16, for those who look at what comes next
+
+Place = tuple[str, str]  #: (host, endpoint)
+Rank = tuple[float, int]  #: of a waiting task; smaller runs first
+
+
+# --- what waits -------------------------------------------------------------------------------------
 
 
 @dataclass(slots=True)
 class Window:
-    """First heads of one lane at one priority, by seq."""
+    """First heads of one lane at one priority, in the order of the store."""
 
     heads: list[Head] = field(default_factory=list)
     complete: bool = False
@@ -71,37 +76,75 @@ class Reach(NamedTuple):
     wanted: tuple[Candidate, ...]  #: those of that kind
     second: frozenset[str]  #: hosts of the other kind
     hosts: frozenset[str]
+    slots: int  #: configured, of all its hosts
+
+
+class Offer(NamedTuple):
+    """The best head of a lane."""
+
+    rank: Rank
+    head: Head
+
+
+@dataclass(slots=True, eq=False)
+class LaneState:
+    """The waiting tasks of one lane, and where they may run by configuration."""
+
+    lane: Lane
+    route: tuple[Candidate, ...]
+    reach: Reach
+    windows: dict[Priority, Window] = field(default_factory=dict)
+    queued: int = 0  #: over all windows
+    best: Offer | None = None
+
+    @property
+    def window_size(self) -> int:
+        """Heads kept per priority: enough for two rounds of every slot the lane reaches."""
+        return min(WINDOW, max(16, 2 * self.reach.slots))
+
+
+# --- what runs --------------------------------------------------------------------------------------
+
+
+class Phase(Enum):
+    """How far a call has come. It holds its slot in each."""
+
+    ACQUIRING = 1  #: permits from outside are asked for, one after another
+    CLAIMING = 2  #: the store is asked for its tasks
+    RUNNING = 3  #: it is with the backend
 
 
 @dataclass(slots=True)
-class Gauge:
-    """What the readings of one host have told. Times are monotonic seconds."""
+class Try:
+    """One task of a call."""
 
-    probed: bool = False  #: it has probes
-    measured: bool = False  #: one of them measures it, so that missing readings limit it
-    watching: bool = False
-    asked: float = 0.0  #: since when it is watched
-    active: float = 0.0  #: when it last had work
-    reading: Reading | None = None  #: the newest that tells of devices
-    at: float = float("-inf")  #: when that came
-    streak: int = 0  #: readings without a gap
-    lost: bool = False  #: they had stopped; a limit rises again after `limits.PROVEN` in a row
-    error: str = ""  #: what was in the way of the last one; "" when it came
-    level: Level | None = None
-    full: bool = False  #: too little memory for a new start
-    hot: bool = False  #: too hot for a new start
-    cool_since: float | None = None
-    room_since: float | None = None  #: since when memory is below the stop again
-    foreign_mb: float = 0.0
-    foreign_seen: int = 0  #: readings in a row that showed more than the loaded models took before
-    lean_seen: int = 0  #: readings in a row that showed less
-    footprints: dict[frozenset[str], float] = field(default_factory=dict)
-    unload_at: float = 0.0  #: no further attempt to free memory before this
+    head: Head
+    task: Task | None = None  #: the claimed row
+    cancelled: OutcomeKind | None = None  #: what it is to end as, once somebody wants it stopped
 
-    @property
-    def devices(self) -> tuple[Device, ...]:
-        """Those of the reading that is held; () without one."""
-        return self.reading.devices if self.reading else ()
+
+@dataclass(slots=True)
+class CallState:
+    """One call from the moment its slot is taken. `tries` by task id."""
+
+    id: str
+    candidate: Candidate
+    tries: dict[str, Try]
+    rank: Rank
+    why: Reason
+    width: int = 1
+    phase: Phase = Phase.CLAIMING
+    needs: tuple[Permit, ...] = ()  #: from outside, in the order in which they are asked for
+    asked: int = 0  #: how many of them: all before the last are granted
+    give_up_at: float = float("inf")  #: monotonic time by which the last must have been answered
+    call: Call | None = None  #: as it was sent
+    started: float = 0.0  #: monotonic time at which it was sent
+    answered: float | None = (
+        None  #: since when the server answers; before that it may load the model
+    )
+
+
+# --- hosts ------------------------------------------------------------------------------------------
 
 
 @dataclass(slots=True)
@@ -115,7 +158,7 @@ class Server:
     checked_ms: int | None = None
     checking: bool = False
     check_at: float = 0.0  #: when the next health check is due
-    probe_s: float = 0.0  #: pause before the next probe while the breaker is open
+    retry_s: float = 0.0  #: pause before the next check while the breaker is open
     busy_until: float = 0.0
     busy_times: int = 0  #: refusals in a row (429, 503, out of memory)
     loaded: frozenset[str] | None = None  #: models in memory, as far as it tells
@@ -135,7 +178,7 @@ class Server:
 
 @dataclass(slots=True)
 class HostState:
-    """One host: its gate, its servers and the tasks on it."""
+    """One host: its gate, its servers and the calls on it."""
 
     host: Host
     servers: dict[str, Server]
@@ -143,9 +186,11 @@ class HostState:
     limit_text: str = ""  #: why it is below the configured slots
     regain_at: float | None = None  #: not before this the limit may rise by one
     gauge: Gauge = field(default_factory=Gauge)
+    condition: Condition = NOTHING
     drained: bool = False
     removed: bool = False  #: gone from hosts.yaml; stays until its last call ended
-    busy: set[str] = field(default_factory=set)
+    grants: dict[str, int] = field(default_factory=dict)  #: width by call id
+    busy: int = 0  #: their sum
 
 
 @dataclass(slots=True)
@@ -157,35 +202,51 @@ class Track:
 
 
 @dataclass(slots=True)
-class Claiming:
-    claim: Claim
-    head: Head
+class Denial:
+    """What a limiter said no to, and until when (monotonic) it is not asked again."""
+
+    until: float
+    message: str
+    times: int = 1  #: in a row
+    over: bool = False  #: it may be asked again; kept to count them
 
 
-@dataclass(slots=True)
-class Running:
-    call: Call
-    started: float
-    cancelled: OutcomeKind | None = None
+# --- the board --------------------------------------------------------------------------------------
 
 
 @dataclass(slots=True)
 class Board:
-    """What one dispatcher knows. Only `step` changes it."""
+    """What one dispatcher knows. Only `step` changes it. `run` names this run in the ids of its calls."""
 
+    run: str = ""
+    serial: int = 0  #: of the newest call
     policy: Policy = field(default_factory=Policy)
     types: Mapping[str, TaskType] = field(default_factory=dict)
     hosts: dict[str, HostState] = field(default_factory=dict)
-    lanes: dict[Lane, dict[Priority, Window]] = field(default_factory=dict)
+    needs: Mapping[Place, tuple[Permit, ...]] = field(default_factory=dict)
+    denials: dict[Permit, Denial] = field(default_factory=dict)
+    # What waits. `lanes` holds those with tasks; the rest are indexes over it.
+    lanes: dict[Lane, LaneState] = field(default_factory=dict)
     where: dict[str, Head] = field(default_factory=dict)  #: heads in windows, by task id
-    routes: dict[Lane, tuple[Candidate, ...]] = field(default_factory=dict)
-    reaches: dict[Lane, Reach] = field(default_factory=dict)  #: of the lanes in `routes`
-    lengths: dict[str | None, tuple[int, int]] | None = None  #: of queues, kept between two claims
-    claiming: dict[str, Claiming] = field(default_factory=dict)
-    running: dict[str, Running] = field(default_factory=dict)
+    serving: dict[str, dict[LaneState, None]] = field(default_factory=dict)  #: by host
+    unseen: dict[tuple[Lane, Priority], None] = field(default_factory=dict)
+    single: dict[str, int] = field(
+        default_factory=dict
+    )  #: queued in lanes of one kind of host, by it
+    mixed: dict[LaneState, None] = field(default_factory=dict)  #: lanes of both kinds
+    open: dict[str, set[str]] = field(default_factory=dict)  #: endpoints that take a call, by host
+    changing: dict[Place, None] = field(
+        default_factory=dict
+    )  #: servers with `swap_to` or `kept_for`
+    # What runs.
+    calls: dict[str, CallState] = field(default_factory=dict)
+    call_of: dict[str, str] = field(default_factory=dict)  #: by task id
+    acquiring: dict[str, None] = field(default_factory=dict)  #: calls that wait for permits
     finishing: dict[str, End] = field(default_factory=dict)  #: ends on their way to the store
     unwritten: dict[str, End] = field(default_factory=dict)  #: ends the store could not take yet
-    cancel_wanted: set[str] = field(default_factory=set)
+    # Where to look in the next round: a host that changed, a lane whose tasks changed.
+    changed_hosts: dict[str, None] = field(default_factory=dict)
+    changed_lanes: dict[Lane, None] = field(default_factory=dict)
     resting: set[str] = field(default_factory=set)  #: probed hosts that are not watched
     paused: bool = False
     draining: bool = False
@@ -201,110 +262,20 @@ class Board:
     tracks: dict[str, Track] = field(default_factory=dict)  #: by candidate key
     recent: deque[EndView] = field(default_factory=lambda: deque(maxlen=RECENT))
 
-    # --- windows -------------------------------------------------------------------------------
-
     @property
-    def window_size(self) -> int:
-        """Heads kept per lane and priority: enough for two rounds of every slot in the house."""
-        return max(16, 2 * sum(h.host.slots for h in self.hosts.values()))
+    def running(self) -> list[CallState]:
+        """The calls that are with a backend."""
+        return [c for c in self.calls.values() if c.phase is Phase.RUNNING]
 
-    def window(self, lane: Lane, priority: Priority) -> Window:
-        """The window of a lane at a priority; a new one is complete only for a lane known empty."""
-        windows = self.lanes.get(lane)
-        if windows is None:
-            windows = self.lanes[lane] = {}
-        found = windows.get(priority)
-        if found is None:
-            found = windows[priority] = Window(complete=True)
-        return found
+    def changed(self, host: str) -> None:
+        """Something of this host is not as it was: the next round asks whoever may use it."""
+        self.changed_hosts[host] = None
 
-    def insert(self, head: Head) -> None:
-        """Put a head in its window, or count it where it lies beyond; not when it is on its way."""
-        if head.id in self.claiming or head.id in self.running:
-            return
-        self.remove(head.id)
-        window = self.window(head.lane, head.priority)
-        if not (
-            window.complete or window.peeking or (window.heads and head.seq < window.heads[-1].seq)
-        ):
-            window.beyond += 1
-            return
-        insort(window.heads, head, key=_BY_SEQ)
-        self.where[head.id] = head
-        while len(window.heads) > 2 * self.window_size:
-            del self.where[window.heads.pop().id]
-            window.complete = False
-            window.beyond += 1
-
-    def remove(self, task_id: str) -> None:
-        """Take a head out of its window, if it is in one."""
-        head = self.where.pop(task_id, None)
-        if head is not None:
-            self.lanes[head.lane][head.priority].heads.remove(head)
+    def all_changed(self) -> None:
+        self.changed_hosts.update(dict.fromkeys(self.hosts))
+        self.changed_lanes.update(dict.fromkeys(self.lanes))
 
     def windows(self) -> Iterator[tuple[Lane, Priority, Window]]:
-        for lane, windows in self.lanes.items():
-            for priority, window in windows.items():
+        for lane, state in self.lanes.items():
+            for priority, window in state.windows.items():
                 yield lane, priority, window
-
-    def forget_idle_lanes(self) -> None:
-        """Drop lanes that hold nothing: tasks come with their lane, so nothing is lost."""
-        idle = [
-            lane
-            for lane, windows in self.lanes.items()
-            if all(w.complete and not w.heads and not w.peeking for w in windows.values())
-        ]
-        for lane in idle:
-            del self.lanes[lane]
-            self.routes.pop(lane, None)
-            self.reaches.pop(lane, None)
-
-    def know_route(self, lane: Lane, route: tuple[Candidate, ...]) -> None:
-        """Keep where a lane's tasks may run, the kind of host they want first."""
-        self.routes[lane], self.reaches[lane] = route, self._reach(route)
-
-    def forget_routes(self) -> None:
-        self.routes.clear()
-        self.reaches.clear()
-
-    def _reach(self, route: tuple[Candidate, ...]) -> Reach:
-        kind = self.hosts[route[0].host].host.kind if route else ""
-        wanted = tuple(c for c in route if self.hosts[c.host].host.kind == kind)
-        hosts = frozenset(c.host for c in route)
-        return Reach(kind, wanted, hosts - {c.host for c in wanted}, hosts)
-
-    # --- invariants ----------------------------------------------------------------------------
-
-    def check(self) -> None:
-        """Recompute every index and bound; AssertionError names the first that is off."""
-        self._check_windows()
-        held: dict[str, set[str]] = {name: set() for name in self.hosts}
-        for task_id, item in self.claiming.items():
-            held.setdefault(item.claim.candidate.host, set()).add(task_id)
-        for task_id, run in self.running.items():
-            held.setdefault(run.call.candidate.host, set()).add(task_id)
-        for name, host in self.hosts.items():
-            assert host.busy == held[name], f"{name}: busy {host.busy} but held {held[name]}"
-            assert 0 <= host.limit <= host.host.slots, f"{name}: limit {host.limit}"
-            rests = host.gauge.probed and not host.gauge.watching and not host.removed
-            assert rests == (name in self.resting), f"{name}: resting {rests}"
-        assert not self.claiming.keys() & self.running.keys(), "a task both claiming and running"
-        assert self.lengths is None, "lengths of queues are kept beyond a round of dispatch"
-        reaches = {lane: self._reach(route) for lane, route in self.routes.items()}
-        assert self.reaches == reaches, "what lanes reach is not what their routes say"
-        for lane, reach in reaches.items():
-            first = self.routes[lane][: len(reach.wanted)]
-            assert first == reach.wanted, f"{lane}: kinds of host mixed in its route"
-
-    def _check_windows(self) -> None:
-        seen: Counter[str] = Counter()
-        for lane, priority, window in self.windows():
-            assert window.heads == sorted(window.heads, key=_BY_SEQ), f"{lane} out of order"
-            assert window.beyond == 0 if window.complete else window.beyond >= 0, f"{lane} counts"
-            for head in window.heads:
-                assert (head.lane, head.priority) == (lane, priority), f"{head} in a wrong window"
-                assert self.where.get(head.id) == head, f"{head} not in the index"
-                seen[head.id] += 1
-        assert seen == Counter(self.where.keys()), "index and windows differ"
-        both = self.where.keys() & (self.claiming.keys() | self.running.keys())
-        assert not both, f"waiting and started: {both}"

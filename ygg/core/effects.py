@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ygg.model import Call, End, Lane, OutcomeKind, Priority, Reason
-from ygg.model import Claim as ClaimItem
+from ygg.model import AttemptId, Call, Claim, End, Grant, Lane, Priority, Reason, Task, Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +27,26 @@ class Promote:
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
-    """Claim these tasks; a slot is already reserved for each."""
+class Acquire:
+    """Ask a limiter for a permit. It answers Granted or Denied, late or never."""
 
-    claims: tuple[ClaimItem, ...]
+    grant: Grant
+
+
+@dataclass(frozen=True, slots=True)
+class Settle:
+    """Each Acquire ends in one of these: the permit was used (so much), or with None it is given back, be it
+    granted, denied or never answered. An acquire under way is given up."""
+
+    grant: Grant
+    used: Usage | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimTasks:
+    """Claim these tasks; the slots of their calls are taken already. The tasks of a call stand together."""
+
+    claims: tuple[Claim, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +58,10 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class Cancel:
-    """Close the call's stream; it ends with outcome `why`."""
+    """Stop a call, or one attempt of it (None: all): its stream is closed once no attempt wants it."""
 
-    task_id: str
-    attempt: int
-    why: OutcomeKind
+    call: str
+    attempt: AttemptId | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +97,15 @@ class Unload:
 
 
 @dataclass(frozen=True, slots=True)
+class Tell:
+    """Tell whoever waits for them that these tasks went as far as they go; those that ended `elsewhere` have
+    to be read first."""
+
+    ended: tuple[Task, ...] = ()
+    elsewhere: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class WakeAt:
     """Feed Ticked at this monotonic time unless an event comes first. Replaces the last one."""
 
@@ -99,17 +122,22 @@ class Note:
     level: str = "INFO"
 
 
+StoreEffect = Peek | ListLanes | Promote | ClaimTasks | Finish  #: what the store is asked for
+
 Effect = (
     Peek
     | ListLanes
     | Promote
-    | Claim
+    | Acquire
+    | Settle
+    | ClaimTasks
     | Start
     | Cancel
     | Finish
     | CheckHost
     | Watch
     | Unload
+    | Tell
     | WakeAt
     | Note
 )

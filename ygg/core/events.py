@@ -6,18 +6,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ygg.model import (
+    AttemptId,
     Claim,
     End,
+    Grant,
     Head,
     Health,
     Host,
     Lane,
     Outcome,
+    Permit,
     Policy,
     Priority,
     Reading,
     Task,
     TaskType,
+    Usage,
 )
 
 
@@ -29,6 +33,8 @@ class HostsOwned:
     types: Mapping[str, TaskType]
     policy: Policy
     probed: Mapping[str, bool] = field(default_factory=dict)  #: hosts with probes: do they measure?
+    needs: Mapping[tuple[str, str], tuple[Permit, ...]] = field(default_factory=dict)
+    #: permits from outside of each call to (host, endpoint), in the order in which they are asked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +63,11 @@ class TasksQueued:
 
 @dataclass(frozen=True, slots=True)
 class TaskLeft:
-    """A queued task left the queue by someone else's hand (cancelled), or its row changed."""
+    """A queued task left the queue by someone else's hand, or its row changed. `ended`: the row of one that
+    was cancelled."""
 
     task_id: str
+    ended: Task | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,19 +88,42 @@ class Promoted:
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """Answer to Claim; None where the store refused."""
+    """Answer to ClaimTasks; None where the store refused."""
 
     claims: tuple[Claim, ...]
     tasks: tuple[Task | None, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class CallEnded:
-    """A call is over and its connection closed."""
+class Granted:
+    """Answer to Acquire."""
 
-    task_id: str
-    attempt: int
-    outcome: Outcome
+    grant: Grant
+
+
+@dataclass(frozen=True, slots=True)
+class Denied:
+    """Answer to Acquire: not before `retry_s` seconds from now (None: the limiter does not say)."""
+
+    grant: Grant
+    message: str
+    retry_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CallStarted:
+    """The server has begun to answer a call: its model is loaded."""
+
+    call: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallEnded:
+    """A call is over and its connection closed. `usage` is that of all its attempts."""
+
+    call: str
+    outcomes: Mapping[AttemptId, Outcome]
+    usage: Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +235,10 @@ Event = (
     | TaskLeft
     | DueLearned
     | Promoted
+    | Granted
+    | Denied
     | Claimed
+    | CallStarted
     | CallEnded
     | Finished
     | StoreFailed

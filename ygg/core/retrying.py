@@ -13,9 +13,10 @@ import zlib
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ygg.core.board import Board
+from ygg.core import lanes
+from ygg.core.board import Board, LaneState
 from ygg.core.hosts import gates
-from ygg.core.placement import kinds, links
+from ygg.core.placement.candidates import type_of
 from ygg.model import Candidate, End, Now, Outcome, OutcomeKind, ReasonCode, Task
 from ygg.model import State as S
 
@@ -45,6 +46,11 @@ class Case:
         return self.now.wall_ms + round(seconds * factor * 1000)
 
     @property
+    def state(self) -> LaneState:
+        """Where tasks like this one may run."""
+        return lanes.unlisted(self.board, self.task.lane)
+
+    @property
     def failed(self) -> frozenset[str]:
         """Keys of the candidates that the task has just failed on."""
         return frozenset({self.candidate.key, *self.task.lane.avoid})
@@ -53,14 +59,12 @@ class Case:
     def elsewhere(self) -> tuple[Candidate, ...]:
         """The other candidates that are up."""
         out = {*self.failed, *self.task.lane.refused}
-        places = links.all_candidates(self.board, self.task.lane)
-        return tuple(c for c in places if c.key not in out and gates.up(self.board, c))
+        return tuple(c for c in self.state.route if c.key not in out and gates.up(self.board, c))
 
     @property
     def same_kind(self) -> frozenset[str]:
         """Keys of all candidates on a kind of host that the task has just failed on."""
-        second = kinds.reach(self.board, self.task.lane).second
-        places = links.all_candidates(self.board, self.task.lane)
+        places, second = self.state.route, self.state.reach.second
         failed = {c.host in second for c in places if c.key in self.failed}
         return frozenset(c.key for c in places if (c.host in second) in failed)
 
@@ -99,20 +103,20 @@ def judge(case: Case) -> End:
 def _refused(case: Case) -> End:
     lane = case.task.lane
     refused = tuple(sorted({*lane.refused, case.candidate.key}))
-    if all(c.key in refused for c in links.all_candidates(case.board, lane)):
+    if all(c.key in refused for c in case.state.route):
         return case.end(S.FAILED, ReasonCode.ALL_REFUSED)
     lane = replace(lane, refused=refused)
     return case.end(S.QUEUED, ReasonCode.CANDIDATE_REFUSED, lane=lane)
 
 
 def _max_errors(case: Case) -> int:
-    kind = links.type_of(case.board, case.task.lane.type)
+    kind = type_of(case.board, case.task.lane.type)
     retries = kind.retries if kind else None
     return case.board.policy.max_errors if retries is None else retries + 1
 
 
 def _timeout(case: Case) -> End:
-    kind = links.type_of(case.board, case.task.lane.type)
+    kind = type_of(case.board, case.task.lane.type)
     if kind is None or kind.retries is None:
         return case.end(S.FAILED, ReasonCode.TIMEOUT, add_errors=1)
     return _error(case, ReasonCode.TIMEOUT, kind.retries + 1)

@@ -6,10 +6,11 @@ checks. `wake` asks for one Ticked at the earliest of them; an idle dispatcher w
 
 from __future__ import annotations
 
-from ygg.core.board import Board
+from ygg.core import lanes, watching
+from ygg.core.board import Board, HostState
 from ygg.core.effects import CheckHost, Effect, Finish, ListLanes, Promote, WakeAt
-from ygg.core.hosts import gates, readings
-from ygg.core.placement import residency, rounds
+from ygg.core.hosts import gates, limits, readings
+from ygg.core.placement import permits, residency
 from ygg.model import Now
 
 
@@ -27,10 +28,13 @@ def due(board: Board, now: Now) -> list[Effect]:
         effects.append(Promote())
     if board.poll_at <= now.mono:
         board.poll_at = now.mono + board.policy.poll_s
-        board.forget_idle_lanes()
+        board.all_changed()  # the safety net: whatever was missed is looked at again
+        lanes.forget_idle(board)
         residency.forget(board)
-        effects += [ListLanes(), *readings.rest(board, now)]
+        effects += [ListLanes(), *watching.rest(board, now)]
+    _passed(board, now)
     effects += readings.follow(board, now)
+    effects += permits.overdue(board, now)
     effects += _due_hosts(board, now)
     return effects
 
@@ -40,7 +44,28 @@ def _store_again(board: Board, now: Now) -> list[Effect]:
     board.store_retry_at = None
     effects: list[Effect] = [Finish((end,)) for end in board.unwritten.values()]
     board.unwritten.clear()
-    return effects + rounds.dispatch(board, now)
+    board.all_changed()
+    return effects
+
+
+def _passed(board: Board, now: Now) -> None:
+    """Note the hosts that may take work again only because time has passed: pauses that are over, models
+    that have stayed long enough, readings that were awaited too long."""
+    for host, _ in board.changing:
+        board.changed(host)
+    for name, state in board.hosts.items():
+        closed = len(board.open.get(name, ())) < len(state.servers)
+        if closed and (_paused(state) or _waited(state, now)):
+            board.changed(name)
+
+
+def _paused(host: HostState) -> bool:
+    return any(server.busy_until > 0 for server in host.servers.values())
+
+
+def _waited(host: HostState, now: Now) -> bool:
+    gauge = host.gauge
+    return gauge.measured and gauge.at < gauge.asked and not limits.awaited(host, now)
 
 
 def _promotion_at(board: Board, now: Now) -> float:
@@ -67,6 +92,7 @@ def wake(board: Board, now: Now) -> list[Effect]:
     """WakeAt for the earliest thing to come, when it differs from the last one asked for."""
     board.retime = False
     times = [] if not board.hosts else [board.poll_at, _hosts_change(board, now)]
+    times.append(permits.next_change(board))
     if board.store_retry_at is not None:
         times = [board.store_retry_at]
     elif board.next_due_ms is not None and not board.promoting:

@@ -6,7 +6,7 @@ epoch), `_s` are seconds. `None` always means "not known" or "not set", never ze
 
 from __future__ import annotations
 
-from ygg.model.calls import Call, CallLimits, Counts, Health
+from ygg.model.calls import Attempt, AttemptId, Call, CallLimits, Counts, Grant, Health, Permit
 from ygg.model.history import MinuteRow
 from ygg.model.places import (
     LOAD_OPTIONS,
@@ -21,13 +21,13 @@ from ygg.model.places import (
     TaskType,
     Telemetry,
 )
+from ygg.model.reasons import Reason, because
 from ygg.model.snapshot import (
     EndView,
     GpuView,
     HostView,
     RunningView,
     Snapshot,
-    Streamed,
     WaitingView,
 )
 from ygg.model.tasks import (
@@ -56,7 +56,6 @@ from ygg.model.words import (
     Operation,
     OutcomeKind,
     Priority,
-    Reason,
     ReasonCode,
     State,
 )
@@ -66,6 +65,8 @@ __all__ = [
     "LOAD_OPTIONS",
     "SLOWED",
     "TRANSITIONS",
+    "Attempt",
+    "AttemptId",
     "Call",
     "CallLimits",
     "Candidate",
@@ -77,6 +78,7 @@ __all__ = [
     "Endpoint",
     "GpuNeed",
     "GpuView",
+    "Grant",
     "Head",
     "Health",
     "HeatRule",
@@ -94,6 +96,7 @@ __all__ = [
     "Operation",
     "Outcome",
     "OutcomeKind",
+    "Permit",
     "Policy",
     "PressureRule",
     "Priority",
@@ -109,7 +112,6 @@ __all__ = [
     "Slowdown",
     "Snapshot",
     "State",
-    "Streamed",
     "Submitted",
     "Task",
     "TaskType",
@@ -117,4 +119,5 @@ __all__ = [
     "Trust",
     "Usage",
     "WaitingView",
+    "because",
 ]

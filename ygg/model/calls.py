@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from ygg.model.places import Candidate
 from ygg.model.tasks import Task
@@ -21,19 +22,60 @@ class CallLimits:
     deadline_ms: int | None = None
 
 
+class AttemptId(NamedTuple):
+    """One try of one task. The number fences the row of the task; it is not unique in the world, as a power
+    cut may take back a claim: what leaves ygg is keyed by the call's id."""
+
+    task: str
+    number: int
+
+    def __str__(self) -> str:
+        return f"{self.task}.{self.number}"
+
+
 @dataclass(frozen=True, slots=True)
-class Call:
-    """One request to a backend for one attempt of one task."""
+class Attempt:
+    """A claimed task as it is sent: `request` is the task's merged over its type's options and system
+    prompt."""
 
     task: Task
-    candidate: Candidate
-    request: JsonDict  #: the task's request merged over its type's options and system prompt
-    limits: CallLimits
+    request: JsonDict
 
     @property
-    def id(self) -> str:
-        """`<task>.<attempt>`, sent to the server as X-Ygg-Task."""
-        return f"{self.task.id}.{self.task.attempt}"
+    def id(self) -> AttemptId:
+        return AttemptId(self.task.id, self.task.attempt)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request to a backend for one attempt or more. Its `width` is the slots it takes of its host."""
+
+    id: str
+    candidate: Candidate
+    attempts: tuple[Attempt, ...]
+    limits: CallLimits
+    width: int = 1
+
+    @property
+    def attempt(self) -> Attempt:
+        """That of a call which carries one, as all do that are sent attempt by attempt. Raises ValueError."""
+        (only,) = self.attempts
+        return only
+
+
+class Permit(NamedTuple):
+    """What a call needs from outside before it may start: `amount` of what `limiter` hands out for `key`."""
+
+    limiter: str
+    key: str = ""
+    amount: float = 1.0
+
+
+class Grant(NamedTuple):
+    """One permit held by, or asked for, one call. The same call and permit are the same grant."""
+
+    call: str
+    permit: Permit
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,19 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from ygg.model.calls import Counts
-from ygg.model.words import HostHealth, Priority, Reason, State
+from ygg.model.reasons import Reason
+from ygg.model.words import HostHealth, Priority, State
 
 BUCKET_S, BUCKETS = 10, 12  #: the history of a host: two minutes
-
-
-class Streamed(NamedTuple):
-    """How far the answer of a running call has come."""
-
-    tokens: int  #: pieces, which are tokens as far as the servers send them one by one
-    first: float | None  #: monotonic time of the first
 
 
 @dataclass(frozen=True, slots=True)

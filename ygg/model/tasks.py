@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ygg.model.places import Candidate
 from ygg.model.words import GpuNeed, JsonDict, Operation, OutcomeKind, Priority, ReasonCode, State
@@ -24,6 +24,15 @@ class Lane:
     caller: str = "local"
     refused: tuple[str, ...] = ()
     avoid: tuple[str, ...] = ()
+    _hash: int = field(default=0, init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        known = self.type, self.host, self.model, self.gpu, self.caller, self.refused, self.avoid
+        object.__setattr__(self, "_hash", hash(known))
+
+    def __hash__(self) -> int:
+        """Worked out once: lanes are the keys of everything that a decision looks up."""
+        return self._hash
 
     @property
     def key(self) -> str:
@@ -78,6 +87,7 @@ class Head:
     priority: Priority
     created_ms: int
     deadline_ms: int | None = None
+    rank: int = 0  #: before `seq` in the order of its lane and priority
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,12 +209,13 @@ class Submitted:
 @dataclass(frozen=True, slots=True)
 class Claim:
     """Take `task_id` at `version` for `candidate`; refused when the row has changed since. `why` goes to
-    the task's event log."""
+    the task's event log, `call` is the call it is taken for."""
 
     task_id: str
     version: int
     candidate: Candidate
     why: str | None = None
+    call: str = ""
 
 
 @dataclass(frozen=True, slots=True)

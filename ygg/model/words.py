@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from typing import Any, NamedTuple
 
@@ -144,6 +143,22 @@ class ReasonCode(StrEnum):
     INTERRUPTED = "interrupted"
     WITHDRAWN = "withdrawn"
     COMPLETED = "completed"
+    UNSEEN = "unseen"  #: the store is asked for better-ranked tasks that could use the host
+    DENIED = "denied"  #: something outside (a rate limit) lets no further call start for a while
+    FURTHER = "further"  #: as many candidates more as are not told of one by one
+    STRAY = "stray"  #: no call of this dispatcher ran it any more
+    # What happened, for the log: no task waits for these.
+    RESUMED = "resumed"
+    HOST_RESUMED = "host_resumed"
+    HOST_UP = "host_up"
+    ENDED = "ended"
+    STALE_END = "stale_end"
+    STORE_FAILED = "store_failed"
+    LEVEL = "level"  #: of memory pressure
+    READING_DROPPED = "reading_dropped"
+    READING_MISSED = "reading_missed"
+    UNLOADED = "unloaded"
+    OPTIONS_UNUSED = "options_unused"
 
 
 class HostHealth(StrEnum):
@@ -160,16 +175,3 @@ class Now(NamedTuple):
 
     mono: float
     wall_ms: int
-
-
-@dataclass(frozen=True, slots=True)
-class Reason:
-    """A reason as a value: a code, whom it concerns, and one sentence for a person."""
-
-    code: ReasonCode
-    text: str = ""
-    host: str | None = None
-    until_ms: int | None = None
-
-    def as_dict(self) -> JsonDict:
-        return {"code": self.code, "text": self.text, "host": self.host, "until_ms": self.until_ms}

@@ -74,9 +74,9 @@ class Heartbeat:
     async def _progress(self) -> None:
         """Returns once the loop took a step and the writer thread answered, be it with an error:
         a full disk is no hang, and a restart would not mend it."""
-        self._dispatcher.feed(ev.Ticked())
+        self._dispatcher.loop.feed(ev.Ticked())
         try:
-            await self._dispatcher.queue.lanes()
+            await self._dispatcher.loop.queue.lanes()
         except YggError as error:
             log.debug("the store answered the watchdog: %s", error)
 

@@ -9,9 +9,20 @@ from dataclasses import dataclass
 from ygg.client import Remote, connect
 from ygg.config import GENERAL, Config
 from ygg.errors import TaskFailed, WaitTimeout
-from ygg.model import Call, CallLimits, JsonDict, Lane, Operation, Outcome, Priority, State, Task
+from ygg.model import (
+    Attempt,
+    Call,
+    CallLimits,
+    JsonDict,
+    Lane,
+    Operation,
+    Outcome,
+    Priority,
+    State,
+    Task,
+)
 from ygg.ops import checks
-from ygg.running.calls import run_attempt
+from ygg.running.calls import run_call
 
 PROMPT = "Say hello in one short sentence."
 TOKENS = 300  #: a model that thinks first needs some for that
@@ -89,7 +100,8 @@ async def _straight(config: Config) -> Answer:
     )
     begun = time.monotonic()
     try:
-        outcome = await run_attempt(Call(task, place, request, limits), backend, lambda _item: None)
+        call = Call("init-test", place, (Attempt(task, request),), limits)
+        (outcome,) = (await run_call(call, backend, lambda _attempt, _item: None)).values()
     finally:
         await backend.close()
     model = f" with {place.model}" if place.model else ""

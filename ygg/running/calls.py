@@ -10,11 +10,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncGenerator, Callable
-from dataclasses import dataclass, field, replace
-from typing import cast
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, cast
 
-from ygg.model import Call, HostHealth, Outcome, OutcomeKind, Result
+from ygg.model import AttemptId, Call, HostHealth, Outcome, OutcomeKind, Result, Usage
 from ygg.ports import AttemptStarted, Backend, CallFailed, Done, Piece
 
 CHECK_S = 2.0
@@ -22,14 +22,38 @@ CONTENT_MAX = 16_000_000  #: characters of an answer, thinking included
 
 log = logging.getLogger(__name__)
 
-OnItem = Callable[[AttemptStarted | Piece], None]
+OnItem = Callable[[AttemptId, AttemptStarted | Piece], None]
+Outcomes = Mapping[AttemptId, Outcome]
 
 
-async def run_attempt(call: Call, backend: Backend, on_item: OnItem) -> Outcome:
-    """Run one call to its end. `on_item` gets the start and each non-empty piece as it comes.
+async def run_call(call: Call, backend: Backend, on_item: OnItem) -> Outcomes:
+    """Run a call to its end; how each of its attempts ended. `on_item` gets the start of each and its
+    non-empty pieces as they come.
 
-    Never raises, but for CancelledError.
+    Several attempts are sent side by side, each in a stream of its own. Never raises, but for
+    CancelledError.
     """
+    if len(call.attempts) == 1:
+        return {call.attempt.id: await _run_attempt(call, backend, on_item)}
+    alone = [replace(call, attempts=(attempt,), width=1) for attempt in call.attempts]
+    outcomes = await asyncio.gather(*(_run_attempt(one, backend, on_item) for one in alone))
+    return {a.id: outcome for a, outcome in zip(call.attempts, outcomes, strict=True)}
+
+
+def usage_of(outcomes: Outcomes) -> Usage:
+    """What the attempts of a call used together; None where none of them tells."""
+    told = [o.result.usage for o in outcomes.values() if o.result is not None]
+    return (
+        told[0] if len(told) == 1 else Usage(**{f.name: _sum(told, f.name) for f in fields(Usage)})
+    )
+
+
+def _sum(told: Sequence[Usage], name: str) -> Any:
+    values = [v for usage in told if (v := getattr(usage, name)) is not None]
+    return sum(values) if values else None
+
+
+async def _run_attempt(call: Call, backend: Backend, on_item: OnItem) -> Outcome:
     run = _Run(call, backend, on_item)
     try:
         try:
@@ -40,13 +64,14 @@ async def run_attempt(call: Call, backend: Backend, on_item: OnItem) -> Outcome:
     except Exception as bug:
         if run.limit is not None and run.limit.expired():
             return run.out_of_time()
-        log.exception("%s: unexpected error in backend %s", call.id, backend.endpoint.name)
+        name = backend.endpoint.name
+        log.exception("%s: unexpected error in backend %s", call.attempt.id, name)
         return Outcome(OutcomeKind.ERROR, f"bug in ygg: {type(bug).__name__}: {bug}")
 
 
 @dataclass(slots=True)
 class _Run:
-    """What one call has brought so far. Times are loop.time() seconds."""
+    """What one attempt has brought so far. Times are loop.time() seconds."""
 
     call: Call
     backend: Backend
@@ -65,9 +90,10 @@ class _Run:
         The total starts with the first item: what came before it is the model's load, which the
         backend bounds by its limit for the first token. Raises TimeoutError, CallFailed.
         """
-        task, candidate = self.call.task, self.call.candidate
+        attempt, candidate = self.call.attempt, self.call.candidate
         self.begun = asyncio.get_running_loop().time()
-        self.on_item(AttemptStarted(task.attempt, candidate.host, candidate.model))
+        started = AttemptStarted(attempt.id.number, candidate.host, candidate.model)
+        self.on_item(attempt.id, started)
         items = cast("AsyncGenerator[Piece | Done, None]", self.backend.stream(self.call))
         self.limit = asyncio.timeout_at(self.deadline())
         async with self.limit, contextlib.aclosing(items):
@@ -81,7 +107,7 @@ class _Run:
 
     def deadline(self) -> float | None:
         """The task's deadline on the loop's clock, from the wall-clock time of its claim."""
-        deadline_ms, started_ms = self.call.limits.deadline_ms, self.call.task.started_ms
+        deadline_ms, started_ms = self.call.limits.deadline_ms, self.call.attempt.task.started_ms
         if deadline_ms is None or started_ms is None:
             return None
         return self.begun + (deadline_ms - started_ms) / 1000
@@ -104,7 +130,7 @@ class _Run:
             self.content.append(piece.content)
         if piece.thinking:
             self.thinking.append(piece.thinking)
-        self.on_item(piece)
+        self.on_item(self.call.attempt.id, piece)
 
     def result(self, done: Done) -> Result:
         now = asyncio.get_running_loop().time()

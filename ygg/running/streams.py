@@ -11,7 +11,6 @@ import asyncio
 from collections import deque
 from dataclasses import dataclass, field
 
-from ygg.model import Streamed
 from ygg.ports import AttemptStarted, Piece
 
 KEEP = 1_000_000  #: characters, per call and per reader
@@ -67,7 +66,6 @@ class _Stream:
     pieces: list[Piece] = field(default_factory=list)
     size: int = 0
     count: int = 0
-    first: float | None = None  #: when the first piece came, on the event loop's clock
 
 
 class Streams:
@@ -90,8 +88,6 @@ class Streams:
         stream = self._streams.get(task_id)
         if stream is None:
             stream = self._streams[task_id] = _Stream()
-        if not stream.count:
-            stream.first = asyncio.get_running_loop().time()
         stream.count += 1
         if stream.size < KEEP:
             stream.pieces.append(piece)
@@ -125,9 +121,9 @@ class Streams:
     def followed(self, task_id: str) -> bool:
         return task_id in self._readers
 
-    def progress(self) -> dict[str, Streamed]:
-        """How far each running call has come, by task id."""
-        return {i: Streamed(stream.count, stream.first) for i, stream in self._streams.items()}
+    def progress(self) -> dict[str, int]:
+        """How many pieces each running attempt has streamed, by task id."""
+        return {task_id: stream.count for task_id, stream in self._streams.items()}
 
     def close(self) -> None:
         for task_id in list(self._readers):

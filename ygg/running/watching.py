@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 from ygg.core import events as ev
 from ygg.model import Reading
-from ygg.ports import Probe, ProbeFailed
+from ygg.ports import Probe, ProbeFailed, Probes
 
 log = logging.getLogger("ygg.telemetry")
 
@@ -49,3 +49,36 @@ async def _sample(probe: Probe) -> Reading | str:
     except Exception as bug:
         log.exception("the %s probe failed unexpectedly", probe.source)
         return f"{type(bug).__name__}: {bug}"
+
+
+class Watches:
+    """The probes in use and the jobs that take their readings."""
+
+    def __init__(self, feed: Callable[[ev.Event], None]) -> None:
+        self._feed = feed
+        self.probes: Probes = {}
+        self._jobs: dict[str, list[asyncio.Task[None]]] = {}
+
+    def use(self, probes: Probes) -> None:
+        """Probes that are gone end; new ones of hosts that are watched begin."""
+        watched = [host for host in self._jobs if probes.get(host) != self.probes.get(host)]
+        for host in watched:
+            self.watch(host, on=False)
+        self.probes = probes
+        for host in watched:
+            self.watch(host, on=True)
+
+    def watch(self, host: str, *, on: bool) -> None:
+        """Take readings of a host from now on, or let its probes rest."""
+        for job in self._jobs.pop(host, []):
+            job.cancel()
+        if on:
+            loop = asyncio.get_running_loop()
+            self._jobs[host] = [
+                loop.create_task(watch(host, probe, self._feed))
+                for probe in self.probes.get(host, ())
+            ]
+
+    def stop(self) -> None:
+        for host in list(self._jobs):
+            self.watch(host, on=False)

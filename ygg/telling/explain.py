@@ -6,88 +6,90 @@ from collections.abc import Set as AbstractSet
 from itertools import islice
 from typing import NamedTuple
 
-from ygg.core.board import Board
+from ygg.core import lanes
+from ygg.core.board import Board, LaneState
 from ygg.core.hosts import gates
-from ygg.core.placement import links
-from ygg.model import Lane, Now, Priority, Reason, ReasonCode, Task
+from ygg.core.placement import links, order
+from ygg.core.placement.ranking import rank
+from ygg.core.placement.rounds import Round
+from ygg.model import Lane, Now, Reason, ReasonCode, Task, because
 from ygg.model import State as S
 
 KEPT = (ReasonCode.GPU_PREFERRED, ReasonCode.CPU_PREFERRED)  #: for tasks that want the other kind
 MEASURED = 50  #: calls whose mean run time estimates a wait
+ASKED = 50  #: candidates of which each has its reason told
 
 
 def explain(board: Board, task: Task, now: Now) -> tuple[Reason, ...]:
-    """The reasons of a task: one sentence of its own, then one per candidate while it waits."""
+    """The reasons of a task: one of its own, then one per candidate while it waits."""
     match task.state:
         case S.QUEUED:
-            return (_waiting(board, task, now), *_per_candidate(board, task, now))
+            turn = Round(board, now, task.priority, rank(task.head, board.policy))
+            state = lanes.unlisted(board, task.lane)
+            return (_waiting(turn, state, task), *_per_candidate(turn, state))
         case S.SCHEDULED:
             return (_scheduled(task),)
         case S.PROCESSING:
-            return (_processing(board, task),)
+            return (_processing(task),)
         case _:
             return (_ended(task),)
 
 
-def why_waiting(board: Board, lane: Lane, priority: Priority, now: Now) -> Reason:
+def why_waiting(turn: Round, state: LaneState) -> Reason:
     """The one reason the best task of a lane is not running."""
+    board, lane = turn.board, state.lane
     if board.paused:
-        return Reason(ReasonCode.PAUSED, "dispatch is paused: ygg queue resume")
+        return because(ReasonCode.PAUSED)
     if board.draining:
-        return Reason(ReasonCode.DRAINING, "the dispatcher is shutting down")
-    open_to = links.candidates(board, lane)
-    if not open_to:
-        text = f"no host serves type {lane.type} with these pins: ygg config check"
-        return Reason(ReasonCode.NO_HOST, text, lane.host)
-    obstacles = [links.obstacle(board, lane, c, priority, now) for c in open_to]
-    if None in obstacles:
-        return Reason(ReasonCode.NEXT, "starts next", open_to[obstacles.index(None)].host)
-    return min((o for o in obstacles if o), key=_nearness)
+        return because(ReasonCode.DRAINING, running=len(board.running))
+    asked = [c for c in order.best_first(board, state) if not links.refused(turn, state, c)]
+    answers = [(c.host, links.first_no(turn, state, c)) for c in asked[:ASKED]]
+    free = next((host for host, no in answers if no is None), None)
+    if free is not None:
+        return because(ReasonCode.NEXT, free, step="next")
+    found = [no for _, no in answers if no and no.code is not ReasonCode.CANDIDATE_AVOIDED]
+    nobody = because(ReasonCode.NO_HOST, lane.host, type=lane.type)
+    return min(found, key=_nearness, default=nobody)
 
 
 def _nearness(reason: Reason) -> int:
     """A full host frees itself soonest, the one of the kind that is wanted; one that is down or drained
     needs a person."""
-    order = (*KEPT, ReasonCode.HOST_FULL, ReasonCode.HOST_BUSY, ReasonCode.HOST_DOWN)
-    return order.index(reason.code) if reason.code in order else len(order)
+    soon = (*KEPT, ReasonCode.HOST_FULL, ReasonCode.HOST_BUSY, ReasonCode.HOST_DOWN)
+    return soon.index(reason.code) if reason.code in soon else len(soon)
 
 
-def _waiting(board: Board, task: Task, now: Now) -> Reason:
-    if task.id in board.claiming:
-        return Reason(
-            ReasonCode.NEXT, "being claimed now", board.claiming[task.id].claim.candidate.host
-        )
-    reason = why_waiting(board, task.lane, task.priority, now)
-    head = board.where.get(task.id)
-    first = head is not None and board.lanes[task.lane][task.priority].heads[0] is head
+def _waiting(turn: Round, state: LaneState, task: Task) -> Reason:
+    call = turn.board.calls.get(turn.board.call_of.get(task.id, ""))
+    if call is not None:
+        return because(ReasonCode.NEXT, call.candidate.host, step="claim")
+    reason = why_waiting(turn, state)
+    window = state.windows.get(task.priority)
+    first = window is not None and bool(window.heads) and window.heads[0].id == task.id
     if reason.code in (ReasonCode.NEXT, ReasonCode.HOST_FULL) and not first:
-        return Reason(ReasonCode.BEHIND, f"behind better-ranked tasks; {reason.text}", reason.host)
+        return because(ReasonCode.BEHIND, reason.host, then=(reason,))
     return reason
 
 
-def _per_candidate(board: Board, task: Task, now: Now) -> tuple[Reason, ...]:
-    lane = task.lane
-    found = (
-        links.reject_reason(board, lane, c, task.priority, now)
-        or Reason(ReasonCode.NEXT, f"{c.host} could take it", c.host)
-        for c in links.all_candidates(board, lane)
-    )
-    return tuple(found)
+def _per_candidate(turn: Round, state: LaneState) -> tuple[Reason, ...]:
+    """The first "no" of each candidate, or that it could take the task."""
+    told = (links.answer(turn, state, c) for c in islice(state.route, ASKED))
+    further = len(state.route) - ASKED
+    return (*told, *((because(ReasonCode.FURTHER, count=further),) if further > 0 else ()))
 
 
 def _scheduled(task: Task) -> Reason:
-    if task.attempt:
-        last = f" after {task.error}" if task.error else ""
-        text = f"backing off ({task.errors} errors, {task.deferrals} deferrals){last}"
-        return Reason(ReasonCode.BACKING_OFF, text, until_ms=task.due_ms)
-    return Reason(ReasonCode.NOT_BEFORE, "not before its time", until_ms=task.due_ms)
+    if not task.attempt:
+        return because(ReasonCode.NOT_BEFORE, None, task.due_ms)
+    counted = {"errors": task.errors, "deferrals": task.deferrals}
+    return because(ReasonCode.BACKING_OFF, None, task.due_ms, error=task.error, **counted)
 
 
-def _processing(board: Board, task: Task) -> Reason:
+def _processing(task: Task) -> Reason:
     where = f"{task.host} {task.model or ''}".rstrip()
     if task.cancel_requested:
-        return Reason(ReasonCode.CANCELLED, f"being stopped on {where}", task.host)
-    return Reason(ReasonCode.CHOSEN, f"attempt {task.attempt} runs on {where}", task.host)
+        return because(ReasonCode.CANCELLED, task.host, where=where)
+    return because(ReasonCode.CHOSEN, task.host, attempt=task.attempt, where=where)
 
 
 def _ended(task: Task) -> Reason:
@@ -95,16 +97,15 @@ def _ended(task: Task) -> Reason:
         code = ReasonCode(task.reason or "")
     except ValueError:
         code = ReasonCode.COMPLETED if task.state is S.COMPLETED else ReasonCode.WITHDRAWN
-    return Reason(code, task.error or f"{task.state}: {task.reason}", task.host)
+    return because(code, task.host, said=task.error or f"{task.state}: {task.reason}")
 
 
 def rivals(board: Board, lane: Lane) -> tuple[Lane, ...]:
     """The lanes that compete with this one for a host, itself included."""
-    mine = {c.host for c in links.all_candidates(board, lane)}
-    known = {*board.lanes, lane}
-    return tuple(
-        other for other in known if mine & {c.host for c in links.all_candidates(board, other)}
-    )
+    found = {lane: None}
+    for host in lanes.unlisted(board, lane).reach.hosts:
+        found |= {state.lane: None for state in board.serving.get(host, ())}
+    return tuple(found)
 
 
 class Pace(NamedTuple):
@@ -121,15 +122,16 @@ class Pace(NamedTuple):
         return round((ahead + 1) / self.slots * self.mean_ms)
 
 
-def pace(board: Board, lane: Lane) -> Pace | None:
+def pace(board: Board, lane: Lane, now: Now) -> Pace | None:
     """From the newest completed calls on the lane's hosts; None before any, or with no slot."""
-    names = {c.host for c in links.open_to(board, lane)}
+    turn, state = Round(board, now), lanes.unlisted(board, lane)
+    names = {c.host for c in links.open_to(turn, state)}
     hosts = [board.hosts[name] for name in names if name in board.hosts]
     took = _took_ms(board, names)
     slots = sum(gates.limit(h) for h in hosts)
     if not took or not slots:
         return None
-    return Pace(sum(took) / len(took), slots, sum(len(h.busy) for h in hosts))
+    return Pace(sum(took) / len(took), slots, sum(h.busy for h in hosts))
 
 
 def _took_ms(board: Board, hosts: AbstractSet[str]) -> list[int]:

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field, replace
 
 from ygg.core.board import Board
 from ygg.core.placement import links
-from ygg.model import GpuView, HostHealth, HostView, MinuteRow
+from ygg.core.placement.rounds import Round
+from ygg.model import GpuView, HostHealth, HostView, MinuteRow, Now
 from ygg.model.history import MINUTE_MS
 from ygg.model.snapshot import memory_of
 
@@ -91,13 +92,13 @@ class Minutes:
         self._last: dict[str, MinuteRow] = {}
         self._counted: set[Start] = set()
 
-    def fold(self, board: Board, hosts: Iterable[HostView], at_ms: int) -> tuple[MinuteRow, ...]:
-        """Take in how things are at `at_ms`; the rows of the minute before when this is the first look
+    def fold(self, board: Board, hosts: Iterable[HostView], now: Now) -> tuple[MinuteRow, ...]:
+        """Take in how things are `now`; the rows of the minute before when this is the first look
         of a new one."""
-        minute_ms = at_ms - at_ms % MINUTE_MS
+        minute_ms = now.wall_ms - now.wall_ms % MINUTE_MS
         over = self._over() if minute_ms != self._minute_ms else ()
         self._minute_ms = minute_ms
-        waiting, waits = waiting_by_host(board), self._waits(board, at_ms)
+        waiting, waits = waiting_by_host(board, now), self._waits(board, now.wall_ms)
         for host in hosts:
             minute = self._hosts.setdefault(host.name, _Minute(host.slots, host.limit))
             full = host.health is HostHealth.UP and not host.drained and not host.free
@@ -140,10 +141,11 @@ def _looks(row: MinuteRow | None) -> MinuteRow | None:
 def _starts(board: Board, since_ms: int) -> Iterator[tuple[Start, str, int]]:
     """Each start since then, its host and how long the task had waited, of running and of ended calls.
     A call can be neither for a moment, while its end is on its way to the store."""
-    for running in board.running.values():
-        task, at = running.call.task, running.call.task.started_ms
-        if at is not None and at >= since_ms:
-            yield (task.id, at), running.call.candidate.host, at - task.waiting_ms
+    for call in board.running:
+        for task in (t.task for t in call.tries.values() if t.task is not None):
+            if task.started_ms is not None and task.started_ms >= since_ms:
+                waited = task.started_ms - task.waiting_ms
+                yield (task.id, task.started_ms), call.candidate.host, waited
     for end in reversed(board.recent):
         if end.at_ms < since_ms:
             break
@@ -153,15 +155,16 @@ def _starts(board: Board, since_ms: int) -> Iterator[tuple[Start, str, int]]:
             yield (end.task_id, at), end.host, end.wait_ms
 
 
-def waiting_by_host(board: Board) -> Counter[str]:
+def waiting_by_host(board: Board, now: Now) -> Counter[str]:
     """Queued tasks by the hosts they could run on, as far as the dispatcher looks ahead: all of a short
     queue, the first of each lane and priority of a long one. None while dispatch as a whole stands."""
     found: Counter[str] = Counter()
     if board.paused or board.draining:
         return found
-    for lane, windows in board.lanes.items():
-        waiting = sum(len(w.heads) for w in windows.values())
+    turn = Round(board, now)
+    for state in board.lanes.values():
+        waiting = sum(len(w.heads) for w in state.windows.values())
         if waiting:
-            for host in {c.host for c in links.open_to(board, lane)}:
+            for host in {c.host for c in links.open_to(turn, state)}:
                 found[host] += waiting
     return found

@@ -6,10 +6,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from heapq import nsmallest
 
-from ygg.core.board import Board, HostState, Running
-from ygg.core.hosts import gates, limits, readings
-from ygg.core.placement import kinds, links
+from ygg.core.board import Board, CallState, HostState, Rank, Try
+from ygg.core.hosts import gates, limits, models
+from ygg.core.placement import kinds
 from ygg.core.placement.ranking import rank
+from ygg.core.placement.rounds import Round
 from ygg.model import (
     Counts,
     Device,
@@ -19,11 +20,9 @@ from ygg.model import (
     HostView,
     Lane,
     Now,
-    Priority,
     ReasonCode,
     RunningView,
     Snapshot,
-    Streamed,
     Trust,
     WaitingView,
 )
@@ -40,24 +39,24 @@ def snapshot(
     epoch: int,
     started_ms: int,
     counts: Counts,
-    streamed: Mapping[str, Streamed],
+    streamed: Mapping[str, int],
     past: Mapping[str, tuple[float, ...]],
     log: Iterable[str] = (),
 ) -> Snapshot:
-    """Copy what readers may see. `streamed`: how far the running calls have come, by task id; `past`: what
+    """Copy what readers may see. `streamed`: pieces that the running calls have streamed, by task id; `past`: what
     `rates.history` says, which costs too much for every frame."""
-    running = tuple(_running(board, r, now, streamed) for r in board.running.values())
+    running = tuple(
+        _running(board, c, t, now, streamed) for c in board.running for t in c.tries.values()
+    )
     per_minute = rates.per_minute(board.recent, now.wall_ms)
-    queues = kinds.lengths(board)
+    queues = kinds.lengths(Round(board, now))
     return Snapshot(
         at_ms=now.wall_ms,
         started_ms=started_ms,
         epoch=epoch,
         paused=board.paused,
         draining=board.draining,
-        hosts=tuple(
-            _with_rates(host_view(h, now), running, past, now.wall_ms) for h in board.hosts.values()
-        ),
+        hosts=tuple(_with_rates(h, running, past, now.wall_ms) for h in host_views(board, now)),
         running=running,
         waiting=_waiting(board, now),
         recent=tuple(board.recent),
@@ -85,8 +84,16 @@ def _with_rates(
     )
 
 
-def host_view(host: HostState, now: Now) -> HostView:
-    """One host as readers see it."""
+def host_views(board: Board, now: Now) -> tuple[HostView, ...]:
+    """Every host, without what is streamed there."""
+    return tuple(
+        host_view(h, (task for call in h.grants for task in board.calls[call].tries), now)
+        for h in board.hosts.values()
+    )
+
+
+def host_view(host: HostState, running: Iterable[str], now: Now) -> HostView:
+    """One host as readers see it. `running`: ids of the tasks of its calls."""
     servers = host.servers
     worst = min(servers.values(), key=lambda s: _ORDER.index(s.health))
     pauses = [s.busy_until for s in servers.values() if s.busy_until > now.mono]
@@ -96,7 +103,7 @@ def host_view(host: HostState, now: Now) -> HostView:
         kind=host.host.kind,
         slots=host.host.slots,
         limit=gates.limit(host),
-        running=tuple(sorted(host.busy)),
+        running=tuple(sorted(running)),
         health=worst.health,
         health_text=worst.text,
         drained=host.drained,
@@ -109,14 +116,14 @@ def host_view(host: HostState, now: Now) -> HostView:
         loaded=_loaded(host),
         gpus=_gpus(host, now),
         limit_reason=host.limit_text,
-        level=host.gauge.level.name if host.gauge.level is not None else None,
+        level=host.condition.level.name if host.condition.level is not None else None,
     )
 
 
 def _loaded(host: HostState) -> tuple[str, ...] | None:
     """Models in memory on any of its servers; None when none of them tells."""
     told = any(s.loaded is not None for s in host.servers.values())
-    return tuple(sorted(readings.loaded_models(host))) if told else None
+    return tuple(sorted(models.loaded(host))) if told else None
 
 
 def _gpus(host: HostState, now: Now) -> tuple[GpuView, ...]:
@@ -125,7 +132,8 @@ def _gpus(host: HostState, now: Now) -> tuple[GpuView, ...]:
     trust = limits.trust(host, now)
     if gauge.reading is None or trust is Trust.UNKNOWN:
         return ()
-    age, level = now.mono - gauge.at, gauge.level.name if gauge.level is not None else None
+    level = host.condition.level.name if host.condition.level is not None else None
+    age = now.mono - gauge.at
     return tuple(
         GpuView(
             index=d.index,
@@ -155,37 +163,42 @@ _ORDER = (HostHealth.UNAUTHORIZED, HostHealth.DOWN, HostHealth.UNKNOWN, HostHeal
 
 
 def _running(
-    board: Board, running: Running, now: Now, streamed: Mapping[str, Streamed]
+    board: Board, call: CallState, attempt: Try, now: Now, streamed: Mapping[str, int]
 ) -> RunningView:
-    call = running.call
-    host = board.hosts[call.candidate.host].host
-    endpoint = next((e for e in host.endpoints if e.name == call.candidate.endpoint), None)
-    limit = call.request.get("max_tokens")
-    count, first = streamed.get(call.task.id, Streamed(0, None))
+    task, sent = attempt.task, call.call
+    assert task is not None
+    assert sent is not None
+    endpoint = models.endpoint_of(board.hosts[call.candidate.host], call.candidate.endpoint)
+    limit = next(a.request.get("max_tokens") for a in sent.attempts if a.task.id == task.id)
     return RunningView(
-        task_id=call.task.id,
-        attempt=call.task.attempt,
-        type=call.task.lane.type,
-        title=call.task.title,
-        priority=call.task.priority,
+        task_id=task.id,
+        attempt=task.attempt,
+        type=task.lane.type,
+        title=task.title,
+        priority=task.priority,
         host=call.candidate.host,
         model=call.candidate.model,
         backend=endpoint.backend if endpoint else "",
-        started_ms=now.wall_ms - round((now.mono - running.started) * 1000),
-        timeout_s=call.limits.total_s,
-        tokens=count,
+        started_ms=_wall_ms(call.started, now),
+        timeout_s=sent.limits.total_s,
+        tokens=streamed.get(task.id, 0),
         max_tokens=limit if isinstance(limit, int) else None,
-        first_ms=None if first is None else now.wall_ms - round((now.mono - first) * 1000),
+        first_ms=None if call.answered is None else _wall_ms(call.answered, now),
     )
 
 
+def _wall_ms(mono: float, now: Now) -> int:
+    return now.wall_ms - round((now.mono - mono) * 1000)
+
+
 def _waiting(board: Board, now: Now) -> tuple[WaitingView, ...]:
-    def key(head: Head) -> tuple[float, int]:
+    def key(head: Head) -> Rank:
         return rank(head, board.policy)
 
     heads = nsmallest(NEXT_UP, board.where.values(), key=key)
     places = dict.fromkeys((h.lane, h.priority) for h in heads)
-    lanes = {place: _Lane(board, *place, now) for place in places}
+    best = {(h.lane, h.priority): key(h) for h in reversed(heads)}
+    lanes = {place: _Lane(Round(board, now, place[1], best[place]), place[0]) for place in places}
     views, before = [], list[_Lane]()
     for head in heads:
         lane = lanes[head.lane, head.priority]
@@ -207,11 +220,11 @@ def _waiting(board: Board, now: Now) -> tuple[WaitingView, ...]:
 class _Lane:
     """What the waiting tasks of one lane and priority share."""
 
-    def __init__(self, board: Board, lane: Lane, priority: Priority, now: Now) -> None:
-        self.reason = why_waiting(board, lane, priority, now)
-        self.hosts = {c.host for c in links.all_candidates(board, lane)}
+    def __init__(self, turn: Round, lane: Lane) -> None:
+        state = turn.board.lanes[lane]
+        self.reason, self.hosts = why_waiting(turn, state), state.reach.hosts
         flows = self.reason.code in (ReasonCode.NEXT, ReasonCode.HOST_FULL, *KEPT)
-        self._pace = pace(board, lane) if flows else None
+        self._pace = pace(turn.board, lane, turn.now) if flows else None
 
     def expected_ms(self, ahead: int) -> int | None:
         return None if self._pace is None else self._pace.wait_ms(ahead)

@@ -118,7 +118,7 @@ def test_a_claim_on_its_way_to_a_host_that_got_too_hot_keeps_its_place() -> None
     world.feed(ev.DispatchPaused(True))
     task = world.submit("general")
     world.feed(ev.DispatchPaused(False), settle=False)
-    (claim,) = [e for e in world.todo if isinstance(e, fx.Claim)]
+    (claim,) = [e for e in world.todo if isinstance(e, fx.ClaimTasks)]
     world.todo.clear()
     world.read("a", card(celsius=90))
     world.perform(claim)
@@ -197,7 +197,7 @@ def test_impossible_readings_are_dropped_and_counted() -> None:
         world.read("a", wrong)
     assert world.board.invalid_readings == 4
     assert limit(world) == 4
-    assert world.notes[-1].reason.code is ReasonCode.LIMIT
+    assert world.notes[-1].reason.code is ReasonCode.READING_DROPPED
     assert "dropped" in world.notes[-1].reason.text
 
 

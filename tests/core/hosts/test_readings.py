@@ -73,7 +73,7 @@ def test_a_model_that_was_just_loaded_is_not_taken_for_a_game() -> None:
     for used in (10, 10, 20, 40, 60, *[80] * 30):  # it is told at once, and takes a while
         steady(world, 2, card(used), loaded=(("main", ("m",)),))
     assert limit(world) == 4
-    assert world.board.hosts["a"].gauge.foreign_mb == 0
+    assert world.board.hosts["a"].condition.foreign_mb == 0
 
 
 def test_a_configured_size_tells_what_is_ours_before_anything_was_learned() -> None:
@@ -132,9 +132,9 @@ def test_every_change_of_level_and_limit_is_told_once() -> None:
     world = measured()
     for used in (40, 72, 69):
         steady(world, 10, card(used), processes=(ours(used / 100 * 8192),))
-    texts = [n.reason.text for n in world.notes if n.reason.code is ReasonCode.LIMIT]
+    texts = [n.reason.text for n in world.notes if n.reason.code is ReasonCode.LEVEL]
     assert texts == ["a: memory pressure HIGH, 72 % used"]
-    assert world.board.hosts["a"].gauge.level is Level.HIGH
+    assert world.board.hosts["a"].condition.level is Level.HIGH
 
 
 def test_why_names_the_heat_that_keeps_a_task_waiting() -> None:

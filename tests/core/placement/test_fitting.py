@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.core.world import World, card, kind
-from ygg.core.placement import fitting
+from ygg.core.hosts import models
 from ygg.model import Candidate, Endpoint, Host, Process, ReasonCode, TaskType, Telemetry
 from ygg.telling.explain import explain
 
@@ -122,4 +122,4 @@ def test_a_model_of_unknown_size_is_left_to_its_server() -> None:
     ],
 )
 def test_which_servers_change_models_on_demand(endpoint: Endpoint, changes: bool) -> None:
-    assert fitting.swaps(endpoint) is changes
+    assert models.swaps(endpoint) is changes

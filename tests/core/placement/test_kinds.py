@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.core.world import COMPLETED, START_MS, World, card, host, kind
+from tests.core.world import START_MS, World, card, host, kind
 from ygg.core import effects as fx
 from ygg.core import events as ev
+from ygg.core import lanes
 from ygg.core.placement import kinds
-from ygg.core.placement.kinds import Queues
+from ygg.core.placement.rounds import Queues, Round
 from ygg.model import (
     Candidate,
     Counts,
@@ -215,7 +216,7 @@ def test_a_host_that_left_the_configuration_is_not_usable() -> None:
     world.feed(ev.HostsOwned((host("gpu2"), host("cpu1", kind="cpu")), types, world.policy))
     place = Candidate("gpu1", "main", "m")
     assert "gpu1" in world.board.hosts
-    assert not kinds.usable(world.board, place)
+    assert not kinds.usable(Round(world.board, world.now), place)
 
 
 def small_card(m_mb: float, n_mb: float) -> World:
@@ -251,8 +252,8 @@ def test_a_cpu_host_helps_out_beyond_the_margin(margin: int, cpu: int) -> None:
     world.feed(ev.DispatchPaused(True))
     submit(world, NEVER, cpu)
     for gpu in range(cpu + margin + 4):
-        assert kinds.lengths(world.board) == Queues(gpu, cpu)
-        assert kinds.overflows(world.board, "cpu1") == (gpu > cpu + margin)
+        assert kinds.lengths(Round(world.board, world.now)) == Queues(gpu, cpu)
+        assert kinds.overflows(Round(world.board, world.now), "cpu1") == (gpu > cpu + margin)
         submit(world, PREFERRED)
 
 
@@ -272,7 +273,7 @@ def test_it_takes_only_what_is_beyond_the_margin(cpus: int, slots: int, tasks: i
     world.feed(ev.DispatchPaused(False))
     assert len(world.running_on("gpu1")) == slots
     assert len(world.calls) - slots == 2
-    assert kinds.lengths(world.board) == Queues(5, 0)
+    assert kinds.lengths(Round(world.board, world.now)) == Queues(5, 0)
 
 
 def test_the_best_ranked_task_goes_first_when_a_cpu_host_helps_out() -> None:
@@ -290,11 +291,11 @@ def test_queues_count_tasks_that_no_window_shows() -> None:
     submit(world, NEVER, 150, priority=1)
     submit(world, PREFERRED, 550)
     assert len(world.board.where) < 200
-    assert kinds.lengths(world.board) == Queues(550, 150)
+    assert kinds.lengths(Round(world.board, world.now)) == Queues(550, 150)
     world.feed(ev.DispatchPaused(False))
     assert world.rows[world.running_on("cpu1")[0]].lane is NEVER, "550 is not over 150 + 400"
     submit(world, PREFERRED, 2)
-    assert kinds.overflows(world.board, "cpu1")
+    assert kinds.overflows(Round(world.board, world.now), "cpu1")
 
 
 def test_a_start_finds_the_lengths_by_the_first_look_at_the_store() -> None:
@@ -306,7 +307,7 @@ def test_a_start_finds_the_lengths_by_the_first_look_at_the_store() -> None:
     again.own()
     assert again.started == ["t1", "t2"]
     assert again.running_on("cpu1") == ["t2"], "300 wait"
-    assert kinds.lengths(again.board) == Queues(298, 0)
+    assert kinds.lengths(Round(again.board, again.now)) == Queues(298, 0)
 
 
 def test_a_length_that_drifted_is_right_after_a_poll() -> None:
@@ -317,7 +318,7 @@ def test_a_length_that_drifted_is_right_after_a_poll() -> None:
         world.rows[task] = replace(world.rows[task], state=S.CANCELLED)
         world.feed(ev.TaskLeft(task))
     world.pass_time(3)
-    assert kinds.lengths(world.board).gpu == 200
+    assert kinds.lengths(Round(world.board, world.now)).gpu == 200
 
 
 def test_what_is_claimed_while_the_store_counts_is_not_counted_twice() -> None:
@@ -325,11 +326,11 @@ def test_what_is_claimed_while_the_store_counts_is_not_counted_twice() -> None:
     tasks = submit(world, PREFERRED, 4)
     counts = ((PREFERRED, Priority.NORMAL, 3),)
     world.rows[tasks[0]] = replace(world.rows[tasks[0]], state=S.COMPLETED)
-    world.feed(ev.CallEnded(tasks[0], 1, COMPLETED), settle=False)
-    assert any(isinstance(e, fx.Claim) for e in world.todo)
-    world.board.window(PREFERRED, Priority.NORMAL).complete = False
+    world.feed(world.ended(world.calls[tasks[0]]), settle=False)
+    assert any(isinstance(e, fx.ClaimTasks) for e in world.todo)
+    lanes.window(world.board, PREFERRED, Priority.NORMAL).complete = False
     world.feed(ev.LanesSeen(counts), settle=False)
-    assert kinds.lengths(world.board) == Queues(2, 0)
+    assert kinds.lengths(Round(world.board, world.now)) == Queues(2, 0)
 
 
 def test_only_tasks_that_could_use_the_host_count_for_it() -> None:
@@ -343,8 +344,8 @@ def test_only_tasks_that_could_use_the_host_count_for_it() -> None:
     submit(world, PREFERRED, 3)
     submit(world, Lane("code"), 30)
     submit(world, Lane("pages", gpu=GpuNeed.NEVER), 9)
-    assert kinds.lengths(world.board) == Queues(2 + 29, 8)
-    assert kinds.lengths(world.board, "cpu1") == Queues(2, 0)
+    assert kinds.lengths(Round(world.board, world.now)) == Queues(2 + 29, 8)
+    assert kinds.lengths(Round(world.board, world.now), "cpu1") == Queues(2, 0)
     assert world.running_on("cpu1") == [], "30 tasks that it cannot run are no reason to help out"
 
 
@@ -354,7 +355,7 @@ def test_a_cpu_host_that_empties_its_own_queue_helps_out_in_the_same_step() -> N
     submit(world, PREFERRED, 2, priority=0)
     submit(world, NEVER, 1)
     world.feed(ev.DispatchPaused(False), settle=False)
-    claims = [c.task_id for e in world.todo if isinstance(e, fx.Claim) for c in e.claims]
+    claims = [c.task_id for e in world.todo if isinstance(e, fx.ClaimTasks) for c in e.claims]
     assert claims == ["t1", "t3", "t2"]
 
 
@@ -366,13 +367,13 @@ def test_tasks_not_seen_yet_keep_a_cpu_host_only_if_it_helps_them_out(
     world.feed(ev.LanesSeen(((PREFERRED, Priority.CRITICAL, unseen),)), settle=False)
     head = Head("late", 9, 1, NEVER, Priority.LOW, START_MS)
     world.feed(ev.TasksQueued((head,)), settle=False)
-    assert any(isinstance(e, fx.Claim) for e in world.todo) == starts
+    assert any(isinstance(e, fx.ClaimTasks) for e in world.todo) == starts
 
 
 def test_a_preferred_lane_with_cpu_hosts_alone_is_a_queue_for_them() -> None:
     world = World((host("c", kind="cpu"),), {"general": kind("general", "c")})
     submit(world, PREFERRED, 3)
-    assert kinds.lengths(world.board) == Queues(0, 2)
+    assert kinds.lengths(Round(world.board, world.now)) == Queues(0, 2)
 
 
 def test_tasks_without_a_usable_gpu_host_are_in_the_queue_for_cpus() -> None:
@@ -380,7 +381,7 @@ def test_tasks_without_a_usable_gpu_host_are_in_the_queue_for_cpus() -> None:
     world.check_answer("gpu1", HostHealth.DOWN)
     submit(world, PREFERRED, 3)
     submit(world, REQUIRED, 4)
-    assert kinds.lengths(world.board) == Queues(4, 2)
+    assert kinds.lengths(Round(world.board, world.now)) == Queues(4, 2)
 
 
 def test_a_snapshot_has_the_queues() -> None:
@@ -399,7 +400,7 @@ def test_the_estimate_counts_only_hosts_that_may_take_it() -> None:
     world.pass_time(4)
     world.end("t1")
     world.pass_time(0)
-    found = pace(world.board, PREFERRED)
+    found = pace(world.board, PREFERRED, world.now)
     assert found is not None
     assert (found.slots, found.busy) == (1, 1)
 
@@ -603,7 +604,7 @@ def nobody_idles(world: World) -> None:
         idle = (
             up(world, name)
             and server.busy_until <= world.mono
-            and len(host.busy) < min(host.limit, 1 if server.busy_times else host.limit)
+            and host.busy < min(host.limit, 1 if server.busy_times else host.limit)
         )
         stuck = [t.id for t in waiting(world) if idle and takes(world, name, t)]
         assert stuck == [], f"{name} idles while {stuck} wait"
@@ -617,7 +618,7 @@ def test_kinds_are_kept_to_no_host_idles_and_no_task_is_lost(data: st.DataObject
     for _ in range(data.draw(st.integers(1, 50))):
         one_thing(world, data)
         for task, start in world.calls.items():
-            assert may(world.rows[task].lane.gpu, start.call.candidate.host)
+            assert may(world.rows[task].lane.gpu, start.candidate.host)
         nobody_idles(world)
     for name in HOSTS:
         world.feed(ev.HostDrained(name, False))
@@ -629,7 +630,7 @@ def test_kinds_are_kept_to_no_host_idles_and_no_task_is_lost(data: st.DataObject
         for task in list(world.calls):
             world.end(task)
     assert {t.state for t in world.rows.values()} <= {S.COMPLETED, S.FAILED}
-    assert kinds.lengths(world.board) == Queues(0, 0)
+    assert kinds.lengths(Round(world.board, world.now)) == Queues(0, 0)
 
 
 def one_thing(world: World, data: st.DataObject) -> None:

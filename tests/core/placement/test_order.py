@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from tests.core.world import COMPLETED, World, card, host, kind
@@ -18,7 +20,7 @@ OLLAMA = Endpoint("main", "ollama", "http://a:1", ("big", "small"), sizes=SIZES)
 def chosen(world: World, type_: str = "general") -> str:
     """Where a new task goes: endpoint and model, or host when there are several."""
     task = world.submit(type_)
-    where = world.calls[task].call.candidate
+    where = world.calls[task].candidate
     world.end(task)
     several = len(world.hosts) > 1
     return where.host if several else f"{where.endpoint} {where.model}"
@@ -114,7 +116,8 @@ def test_runs_and_failures_are_remembered_newer_ones_more() -> None:
 def test_a_decision_names_what_stood_against_every_better_candidate() -> None:
     world = one(OLLAMA)
     world.read("a", card(10), loaded=(("main", ()),), processes=())
-    world.board.hosts["a"].gauge.foreign_mb = 5000
+    host = world.board.hosts["a"]
+    host.condition = replace(host.condition, foreign_mb=5000)
     task = world.submit("general")
     (text,) = [n.reason.text for n in world.notes if n.task_id == task]
     assert text.startswith("a small")

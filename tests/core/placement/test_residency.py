@@ -55,7 +55,7 @@ class Bench:
         for task, start in self.world.calls.items():
             if task in self.ends:
                 continue
-            model = start.call.candidate.model
+            model = start.candidate.model
             wait = 0.0
             if model not in self.resident:
                 others = {self.world.rows[t].lane.type for t in self.ends if t in self.world.calls}
@@ -237,7 +237,7 @@ def test_a_model_is_loaded_with_one_set_of_options_whoever_asks() -> None:
     world.feed(ev.HostChecked("h", "main", Health(HostHealth.UP, loaded=())))
     asked = {"messages": [], "options": {"num_ctx": 2048, "seed": 7}}
     tasks = [world.submit("a"), world.submit("other"), world.submit("other", request=asked)]
-    options = [world.calls[t].call.request["options"] for t in tasks]
+    options = [world.calls[t].attempt.request["options"] for t in tasks]
     assert options == [
         {"num_ctx": 8192, "temperature": 0.1},
         {"num_ctx": 8192, "temperature": 0.9},
@@ -247,7 +247,7 @@ def test_a_model_is_loaded_with_one_set_of_options_whoever_asks() -> None:
     assert told == ["num_ctx not used: hosts.yaml fixes how a is loaded"]
     world = Bench().world
     alone = world.submit("b", request=asked)
-    assert world.calls[alone].call.request["options"] == {"seed": 7}
+    assert world.calls[alone].attempt.request["options"] == {"seed": 7}
 
 
 @given(

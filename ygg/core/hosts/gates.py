@@ -16,12 +16,14 @@ from ygg.model import (
     Candidate,
     Health,
     HostHealth,
+    JsonDict,
     Now,
     Outcome,
     OutcomeKind,
     Policy,
     Reason,
     ReasonCode,
+    because,
 )
 
 _DOWN = {
@@ -40,7 +42,7 @@ def limit(host: HostState) -> int:
 
 def free(host: HostState) -> int:
     """Slots open for a new call now, as far as no reading is awaited."""
-    return 0 if host.drained else max(0, limit(host) - len(host.busy))
+    return 0 if host.drained else max(0, limit(host) - host.busy)
 
 
 def stopped(host: HostState) -> bool:
@@ -57,45 +59,41 @@ def up(board: Board, candidate: Candidate) -> bool:
     return not server.open
 
 
-def obstacle(board: Board, candidate: Candidate, now: Now) -> Reason | None:
-    """Why the candidate takes no call at this moment; None when it does."""
+def obstacle(host: HostState | None, candidate: Candidate, busy: int, now: Now) -> Reason | None:
+    """Why the candidate takes no call at this moment, `busy` slots of its host being taken; None when it
+    does."""
     name = candidate.host
-    host = board.hosts.get(name)
     if host is None or candidate.endpoint not in host.servers:
-        return Reason(ReasonCode.NO_HOST, f"{name} is not in hosts.yaml any more", name)
+        return because(ReasonCode.NO_HOST, name)
     if host.drained:
-        return Reason(ReasonCode.HOST_DRAINED, f"{name} is drained by the operator", name)
+        return because(ReasonCode.HOST_DRAINED, name)
     server = host.servers[candidate.endpoint]
     if server.open:
         return _down_reason(name, server, now)
     if server.busy_until > now.mono:
-        text = f"{name} asked for a pause: {server.text}"
-        return Reason(ReasonCode.HOST_BUSY, text, name, _wall(server.busy_until, now))
+        until_ms = _wall(server.busy_until, now)
+        return because(ReasonCode.HOST_BUSY, name, until_ms, message=server.text)
     if limits.awaited(host, now):
-        return Reason(ReasonCode.MEASURING, f"{name}: a reading of its GPU is awaited", name)
-    return _full(host) if free(host) <= 0 else None
+        return because(ReasonCode.MEASURING, name)
+    return _full(host, busy) if busy >= limit(host) else None
 
 
-def _full(host: HostState) -> Reason:
+def _full(host: HostState, busy: int) -> Reason:
     """No slot is open: none is allowed, or all are busy."""
-    name, gauge = host.host.name, host.gauge
+    name, condition = host.host.name, host.condition
     if stopped(host):
-        code = ReasonCode.HOST_HOT if gauge.hot else ReasonCode.HOST_PRESSED
-        code = code if gauge.hot or gauge.full else ReasonCode.LIMIT
-        return Reason(code, f"{name} takes no new start: {host.limit_text}", name)
-    text = f"{name}: {len(host.busy)} of {limit(host)} slots busy"
-    if host.limit < host.host.slots:
-        text += f", {host.host.slots} configured ({host.limit_text})"
-    return Reason(ReasonCode.HOST_FULL, text, name)
+        code = ReasonCode.HOST_HOT if condition.hot else ReasonCode.HOST_PRESSED
+        code = code if condition.hot or condition.full else ReasonCode.LIMIT
+        return because(code, name, why=host.limit_text)
+    why = host.limit_text if host.limit < host.host.slots else ""
+    facts: JsonDict = {"busy": busy, "limit": limit(host), "slots": host.host.slots, "why": why}
+    return because(ReasonCode.HOST_FULL, name, **facts)
 
 
 def _down_reason(name: str, server: Server, now: Now) -> Reason:
-    code = (
-        ReasonCode.HOST_DOWN if server.health is HostHealth.DOWN else ReasonCode.HOST_UNAUTHORIZED
-    )
-    return Reason(
-        code, f"{name} is {server.health}: {server.text}", name, _wall(server.check_at, now)
-    )
+    down = server.health is HostHealth.DOWN
+    code = ReasonCode.HOST_DOWN if down else ReasonCode.HOST_UNAUTHORIZED
+    return because(code, name, _wall(server.check_at, now), message=server.text)
 
 
 def _wall(at: float, now: Now) -> int:
@@ -105,7 +103,7 @@ def _wall(at: float, now: Now) -> int:
 # --- what answers do ------------------------------------------------------------------------------
 
 
-def settle(board: Board, candidate: Candidate, outcome: Outcome, now: Now) -> Reason | None:
+def learn(board: Board, candidate: Candidate, outcome: Outcome, now: Now) -> Reason | None:
     """Learn from the end of a call; the reason when it changed what the host may do."""
     host = board.hosts.get(candidate.host)
     server = host.servers.get(candidate.endpoint) if host else None
@@ -118,7 +116,7 @@ def settle(board: Board, candidate: Candidate, outcome: Outcome, now: Now) -> Re
     if kind in (OutcomeKind.BUSY, OutcomeKind.OUT_OF_MEMORY):
         return _pause(host, server, outcome, board.policy, now)
     if kind is OutcomeKind.COMPLETED:
-        server.busy_times, server.probe_s = 0, 0.0
+        server.busy_times, server.retry_s = 0, 0.0
         _alive(server, board.policy, now)
     return None
 
@@ -136,10 +134,10 @@ def checked(board: Board, name: str, endpoint: str, health: Health, now: Now) ->
     server.info, server.text = health, ""
     _alive(server, board.policy, now)
     if was is HostHealth.UP:  # twice in a row: not one that only says so between failing calls
-        server.probe_s = 0.0
+        server.retry_s = 0.0
     if was is HostHealth.UP:
         return None
-    return Reason(ReasonCode.NEXT, f"{name} is up", name)
+    return because(ReasonCode.HOST_UP, name)
 
 
 def _alive(server: Server, policy: Policy, now: Now) -> None:
@@ -158,8 +156,8 @@ def _open(
         return None
     server.health, server.text = health, text
     server.checked, server.checked_ms = now.mono, now.wall_ms
-    server.probe_s = min(policy.probe_max_s, max(policy.probe_min_s, 2 * server.probe_s))
-    server.check_at = now.mono + server.probe_s
+    server.retry_s = min(policy.probe_max_s, max(policy.probe_min_s, 2 * server.retry_s))
+    server.check_at = now.mono + server.retry_s
     return _down_reason(name, server, now) if news else None
 
 

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from ygg.core.board import Gauge, HostState
+from ygg.core.board import HostState
 from ygg.core.hosts import heat, pressure
-from ygg.model import Host, Now, Policy, Reason, ReasonCode, Trust
+from ygg.core.hosts.condition import NOTHING, Condition
+from ygg.model import Host, Now, Policy, Reason, ReasonCode, Trust, because
 
 PROVEN = 3  #: readings in a row that end a loss
 
@@ -64,12 +65,13 @@ def changes_at(host: HostState) -> float:
 
 def allowed(host: HostState, now: Now) -> Allowed:
     """The most slots the host may have now."""
-    gauge, full = host.gauge, Allowed(host.host.slots)
-    if not gauge.measured:
+    full = Allowed(host.host.slots)
+    if not host.gauge.measured:
         return full
     if trust(host, now) is Trust.UNKNOWN:
         return _unknown(host)
-    return min(full, _heat(host.host, gauge), _memory(host.host, gauge), key=lambda a: a.slots)
+    heated, pressed = _heat(host.host, host.condition), _memory(host.host, host.condition)
+    return min(full, heated, pressed, key=lambda a: a.slots)
 
 
 def _unknown(host: HostState) -> Allowed:
@@ -78,29 +80,29 @@ def _unknown(host: HostState) -> Allowed:
     return Allowed(min(slots, host.host.slots), f"no reading{why}")
 
 
-def _heat(host: Host, gauge: Gauge) -> Allowed:
-    found = heat.heat_of(gauge.devices, host.heat)
+def _heat(host: Host, condition: Condition) -> Allowed:
+    found = condition.heat
     if found is None:
-        return Allowed(0, "was too hot") if gauge.hot else Allowed(host.slots)
+        return Allowed(0, "was too hot") if condition.hot else Allowed(host.slots)
     text = heat.described(found, host.heat)
     return (
         Allowed(0, f"too hot: {text}")
-        if gauge.hot
+        if condition.hot
         else Allowed(heat.slots(host.slots, found, host.heat), text)
     )
 
 
-def _memory(host: Host, gauge: Gauge) -> Allowed:
-    found = pressure.memory_of(gauge.devices)
-    if found is None or gauge.level is None:
+def _memory(host: Host, condition: Condition) -> Allowed:
+    found = condition.memory
+    if found is None or condition.level is None:
         return Allowed(host.slots)
-    if gauge.full:
+    if condition.full:
         return Allowed(0, f"memory {found.percent:.0f} % used")
-    share = gauge.foreign_mb / found.total_mb
-    slots = pressure.slots(host.slots, gauge.level, share, host.pressure)
+    share = condition.foreign_mb / found.total_mb
+    slots = pressure.slots(host.slots, condition.level, share, host.pressure)
     if host.pressure.mode == "seed":
-        return Allowed(slots, f"memory {found.percent:.0f} % used, {gauge.level.name}")
-    gb = gauge.foreign_mb / 1024
+        return Allowed(slots, f"memory {found.percent:.0f} % used, {condition.level.name}")
+    gb = condition.foreign_mb / 1024
     return Allowed(slots, f"{gb:.1f} GB of memory used by others")
 
 
@@ -111,7 +113,7 @@ def adjust(host: HostState, policy: Policy, now: Now) -> Reason | None:
     """Move the limit towards what is allowed; the reason when it moved."""
     gauge, before = host.gauge, host.limit
     if gauge.measured and trust(host, now) is Trust.UNKNOWN:
-        _lose(gauge)
+        _lose(host)
     most = allowed(host, now)
     if most.slots < before:
         host.limit, host.limit_text = most
@@ -124,12 +126,11 @@ def adjust(host: HostState, policy: Policy, now: Now) -> Reason | None:
     return _moved(host, before)
 
 
-def _lose(gauge: Gauge) -> None:
+def _lose(host: HostState) -> None:
     """A reading that says nothing any more is not held: neither its heat nor its memory count."""
-    gauge.lost, gauge.streak, gauge.reading, gauge.level = True, 0, None, None
-    gauge.hot = gauge.full = False
+    gauge, host.condition = host.gauge, NOTHING
+    gauge.lost, gauge.streak, gauge.reading = True, 0, None
     gauge.cool_since = gauge.room_since = None
-    gauge.foreign_mb = 0.0
 
 
 def _may_rise(host: HostState, now: Now) -> bool:
@@ -145,8 +146,7 @@ def _moved(host: HostState, before: int) -> Reason:
     name, all_back = host.host.name, host.limit == host.host.slots
     if all_back:
         host.limit_text = ""
-    why = f": {host.limit_text}" if host.limit_text else ""
-    return Reason(ReasonCode.LIMIT, f"{name}: limit {before} -> {host.limit}{why}", name)
+    return because(ReasonCode.LIMIT, name, before=before, limit=host.limit, why=host.limit_text)
 
 
 def withdraw(host: HostState, policy: Policy, now: Now, text: str) -> Reason | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from ygg.core.board import Board
+from ygg.core.board import Board, LaneState
 from ygg.model import Candidate, GpuNeed, Host, Lane, TaskType
 
 GENERAL = "general"
@@ -28,14 +28,15 @@ def type_of(board: Board, name: str) -> TaskType | None:
     return board.types.get(name) or board.types.get(GENERAL)
 
 
-def all_candidates(board: Board, lane: Lane) -> tuple[Candidate, ...]:
-    """Every candidate of the lane by configuration, refused ones included; cached per lane."""
-    found = board.routes.get(lane)
-    if found is None:
-        hosts = {name: h.host for name, h in board.hosts.items()}
-        found = configured(type_of(board, lane.type), hosts, lane)
-        board.know_route(lane, found)
-    return found
+def of_lane(board: Board, lane: Lane) -> tuple[Candidate, ...]:
+    """Every candidate of the lane by configuration, refused ones included."""
+    hosts = {name: h.host for name, h in board.hosts.items()}
+    return configured(type_of(board, lane.type), hosts, lane)
+
+
+def wanted_kind(state: LaneState) -> str:
+    """The kind of host its tasks want: `gpu` or `cpu`."""
+    return state.reach.kind or KINDS[state.lane.gpu][0]
 
 
 def configured(

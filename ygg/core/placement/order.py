@@ -11,22 +11,24 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from ygg.core.board import Board, Track
-from ygg.core.placement import fitting
-from ygg.model import Candidate, Endpoint, Level, Outcome, OutcomeKind, TaskType
+from ygg.core.board import Board, LaneState, Track
+from ygg.core.hosts import models
+from ygg.core.placement.candidates import type_of
+from ygg.model import Candidate, Endpoint, Level, Outcome, OutcomeKind
 
 WEIGHT = 0.2  #: of the newest call in the means
 FAILURES = frozenset({OutcomeKind.ERROR, OutcomeKind.TIMEOUT, OutcomeKind.OUT_OF_MEMORY})
 
 
-def ranked(
-    board: Board, kind: TaskType | None, candidates: tuple[Candidate, ...]
-) -> tuple[Candidate, ...]:
-    """The candidates, best first."""
+def best_first(board: Board, state: LaneState) -> tuple[Candidate, ...]:
+    """Every candidate of the lane, best first, but the kind of host it wants before the other."""
+    kind = type_of(board, state.lane.type)
     best = kind is not None and kind.choose == "best"
-    if len(candidates) < 2 or (not best and len({c.host for c in candidates}) == len(candidates)):
-        return candidates
-    return tuple(sorted(candidates, key=_Rank(board, candidates, best=best)))
+    if len(state.route) < 2 or (not best and len(state.reach.hosts) == len(state.route)):
+        return state.route
+    found = tuple(sorted(state.route, key=_Rank(board, state.route, best=best)))
+    second = state.reach.second
+    return tuple(sorted(found, key=lambda c: c.host in second)) if second else found
 
 
 @dataclass
@@ -52,19 +54,19 @@ class _Rank:
 def last_at_level(board: Board, candidate: Candidate) -> bool:
     """Whether memory pressure puts this model behind smaller ones."""
     host = board.hosts.get(candidate.host)
-    level = host.gauge.level if host else None
+    level = host.condition.level if host else None
     if host is None or level is None or level < Level.HIGH:
         return False
-    return fitting.canonical(candidate.model) == fitting.largest(host)
+    return models.canonical(candidate.model) == models.largest(host)
 
 
 def preferred(board: Board, candidate: Candidate) -> bool:
     """Whether its server is the kind the level prefers; without a level all are."""
     host = board.hosts.get(candidate.host)
-    endpoint = fitting.endpoint_of(host, candidate.endpoint) if host else None
-    if host is None or endpoint is None or host.gauge.level is None:
+    endpoint = models.endpoint_of(host, candidate.endpoint) if host else None
+    if host is None or endpoint is None or host.condition.level is None:
         return True
-    return suits(endpoint, host.gauge.level)
+    return suits(endpoint, host.condition.level)
 
 
 def suits(endpoint: Endpoint, level: Level) -> bool:
@@ -77,7 +79,7 @@ def loaded(board: Board, candidate: Candidate) -> bool:
     host = board.hosts.get(candidate.host)
     server = host.servers.get(candidate.endpoint) if host else None
     known = server.loaded if server else None
-    return known is not None and fitting.canonical(candidate.model) in known
+    return known is not None and models.canonical(candidate.model) in known
 
 
 def _pace(track: Track | None) -> tuple[float, float]:

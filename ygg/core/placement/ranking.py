@@ -7,9 +7,8 @@ FIFO within a lane and priority, so the first head of each is enough to find the
 
 from __future__ import annotations
 
+from ygg.core.board import Rank
 from ygg.model import Head, Policy, Priority
-
-Rank = tuple[float, int]
 
 
 def rank(head: Head, policy: Policy) -> Rank:

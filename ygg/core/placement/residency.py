@@ -8,57 +8,58 @@
 4. Models that fit together need no change: by their sizes, or because the server had them in memory at
    the same time.
 
-Only for servers that change models on demand and tell what is loaded. A round of dispatch asks in order of
-rank, so whoever is best ranked decides first.
+Only for servers that change models on demand and tell what is loaded. A pass asks in order of rank, so
+whoever is best ranked decides first: what it wants done is noted in the round (`remedies`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from ygg.core.board import Board, HostState, Server
+from ygg.core.hosts import models
+from ygg.core.hosts.models import canonical
 from ygg.core.placement import fitting, kinds
-from ygg.core.placement.fitting import canonical
-from ygg.model import Candidate, Now, Priority, Reason, ReasonCode
-
-
-def begin_round(board: Board) -> None:
-    """Forget the changes that were wanted: the best-ranked tasks ask again."""
-    for host in board.hosts.values():
-        for server in host.servers.values():
-            server.swap_to, server.kept_for = "", None
+from ygg.core.placement.rounds import Round
+from ygg.model import Candidate, Now, Priority, Reason, ReasonCode, because
 
 
 def concerns(board: Board, candidate: Candidate) -> bool:
     """Whether the candidate needs a change of models."""
     host = board.hosts[candidate.host]
-    endpoint, server = (
-        fitting.endpoint_of(host, candidate.endpoint),
-        host.servers[candidate.endpoint],
-    )
-    if endpoint is None or server.loaded is None or not fitting.swaps(endpoint):
+    server = host.servers[candidate.endpoint]
+    if server.loaded is None:
         return False
     model = canonical(candidate.model)
     others = server.loaded - {model}
-    return (
-        model not in server.loaded
-        and bool(others)
-        and not _together(host, server, {model, *others})
-    )
+    if model in server.loaded or not others:
+        return False
+    endpoint = models.endpoint_of(host, candidate.endpoint)
+    if endpoint is None or not models.swaps(endpoint):
+        return False
+    return not _together(host, server, {model, *others})
 
 
-def obstacle(board: Board, candidate: Candidate, priority: Priority, now: Now) -> Reason | None:
+def obstacle(turn: Round, candidate: Candidate) -> Reason | None:
     """Why the candidate's server takes no call with this model now."""
-    host = board.hosts[candidate.host]
-    server, model = host.servers[candidate.endpoint], canonical(candidate.model)
-    if server.swap_to and server.swap_to != model:
-        return _idle(candidate, f"it drains to change to {server.swap_to}")
-    if server.kept_for is not None and priority > server.kept_for:
+    board, now, place = turn.board, turn.now, candidate[:2]
+    server, model = (
+        board.hosts[candidate.host].servers[candidate.endpoint],
+        canonical(candidate.model),
+    )
+    draining, kept = turn.swap_to(place), turn.kept_for(place)
+    if draining and draining != model:
+        return _idle(candidate, f"it drains to change to {draining}")
+    if kept is not None and turn.priority > kept:
         return _idle(candidate, "a better-ranked task waits for another model")
     if not concerns(board, candidate):
         return None
-    if now.mono < _held_until(board, server, priority):
+    if yields(turn, candidate):
+        return _idle(candidate, "tasks whose model is loaded go first for a while")
+    if now.mono < _held_until(server, turn.priority):
         held = ", ".join(sorted(server.loaded or ()))
         return _idle(candidate, f"{held} stays a while, just loaded", server.held_until, now)
-    if _in_use(board, host, candidate):
+    if _others_in_use(board, candidate):
         return _idle(candidate, f"calls with another model end first, then {model}")
     return None
 
@@ -66,67 +67,51 @@ def obstacle(board: Board, candidate: Candidate, priority: Priority, now: Now) -
 def _idle(
     candidate: Candidate, why: str, until: float | None = None, now: Now | None = None
 ) -> Reason:
-    text = f"{candidate.host}: slot idle on purpose: swap pending: {why}"
     ms = None if until is None or now is None else now.wall_ms + round((until - now.mono) * 1000)
-    return Reason(ReasonCode.SWAP_PENDING, text, candidate.host, ms)
+    return because(ReasonCode.SWAP_PENDING, candidate.host, ms, why=why)
 
 
-def _held_until(board: Board, server: Server, priority: Priority) -> float:
+def _held_until(server: Server, priority: Priority) -> float:
     better = server.loaded_for is not None and priority < server.loaded_for
     return float("-inf") if better else server.held_until
 
 
-def _together(host: HostState, server: Server, models: set[str]) -> bool:
+def _together(host: HostState, server: Server, wanted: set[str]) -> bool:
     """Whether these models can be in memory at the same time."""
-    sizes = [fitting.size_mb(host, m) for m in models]
-    most = fitting.capacity_mb(host)
-    if most is not None and None not in sizes:
-        return sum(s for s in sizes if s is not None) <= most
-    return any(models <= seen for seen in server.together)
+    sizes, most = models.sizes_mb(host, wanted), models.capacity_mb(host)
+    if most is not None and sizes is not None:
+        return sizes <= most
+    return any(wanted <= seen for seen in server.together)
 
 
-def _in_use(board: Board, host: HostState, candidate: Candidate) -> bool:
+def _others_in_use(board: Board, candidate: Candidate) -> bool:
     """Whether calls with other models run on the server."""
     model = canonical(candidate.model)
-    used = fitting.in_use(board, host)
+    used = fitting.in_use(board, board.hosts[candidate.host])
     return any(e == candidate.endpoint and m != model for e, m in used)
 
 
-# --- one round ----------------------------------------------------------------------------------------
-
-
-def yields(board: Board, candidate: Candidate, priority: Priority, now: Now) -> bool:
+def yields(turn: Round, candidate: Candidate) -> bool:
     """Whether a task that needs a change lets tasks of the same priority with a loaded model go first."""
-    server = board.hosts[candidate.host].servers[candidate.endpoint]
-    if not _warm_waits(board, candidate, priority):
+    server = turn.board.hosts[candidate.host].servers[candidate.endpoint]
+    since, most = server.passed_since, turn.board.policy.residency.max_wait_s
+    if since is not None and turn.now.mono - since >= most:
         return False
-    if server.passed_since is None:
-        server.passed_since = now.mono
-    if now.mono - server.passed_since >= board.policy.residency.max_wait_s:
-        return False
-    server.kept_for = priority if server.kept_for is None else min(server.kept_for, priority)
-    return True
+    return _warm_waits(turn, candidate)
 
 
-def _warm_waits(board: Board, candidate: Candidate, priority: Priority) -> bool:
+def _warm_waits(turn: Round, candidate: Candidate) -> bool:
     """Whether tasks of this priority wait that may run here now and whose model is in memory."""
-    server = board.hosts[candidate.host].servers[candidate.endpoint]
-    warm = server.loaded or frozenset()
+    board = turn.board
+    warm = board.hosts[candidate.host].servers[candidate.endpoint].loaded or frozenset()
     return any(
-        bool(window.heads)
-        and place[:2] == candidate[:2]
+        place[:2] == candidate[:2]
         and canonical(place.model) in warm
-        and not kinds.spared(board, lane, place)
-        for lane, windows in board.lanes.items()
-        for window in (windows.get(priority),)
-        if window is not None
-        for place in board.routes.get(lane, ())
+        and not kinds.spared(turn, state, place)
+        for state in board.serving.get(candidate.host, ())
+        if (window := state.windows.get(turn.priority)) is not None and window.heads
+        for place in state.route
     )
-
-
-def want(board: Board, candidate: Candidate) -> None:
-    """The best-ranked task needs a change: its server drains."""
-    board.hosts[candidate.host].servers[candidate.endpoint].swap_to = canonical(candidate.model)
 
 
 def forget(board: Board) -> None:
@@ -138,8 +123,8 @@ def forget(board: Board) -> None:
 
 
 def _cold_waits(board: Board, host: str, endpoint: str) -> bool:
-    waiting = {head.lane for head in board.where.values()}
-    places = (c for lane in waiting for c in board.routes.get(lane, ()))
+    waiting = (state for state in board.serving.get(host, ()) if state.best is not None)
+    places = (c for state in waiting for c in state.route)
     return any(c[:2] == (host, endpoint) and concerns(board, c) for c in places)
 
 
@@ -160,19 +145,26 @@ def started(board: Board, candidate: Candidate, priority: Priority, now: Now) ->
 
 
 def told(
-    board: Board, host: HostState, endpoint: str, models: frozenset[str] | None, now: Now
+    board: Board, host: HostState, endpoint: str, named: Iterable[str] | None, now: Now
 ) -> None:
     """A server tells what is in memory. Models of calls that run count as loaded whether it names them
     yet or not; what is not known to fit beside them is on its way out."""
     server = host.servers.get(endpoint)
     if server is None:
         return
-    if models is not None and len(models) > 1:
-        server.together.add(models)
-    if models != server.told:
-        server.told, server.loaded_at = models, now.mono
+    found = None if named is None else frozenset(canonical(m) for m in named)
+    if found is not None and len(found) > 1:
+        server.together.add(found)
+    if found != server.told:
+        server.told, server.loaded_at = found, now.mono
     used = frozenset(m for e, m in fitting.in_use(board, host) if e == endpoint and m)
-    if models is not None and not used <= models:
-        whole = models | used
-        models = whole if _together(host, server, set(whole)) else used
-    server.loaded = models
+    if found is not None and not used <= found:
+        whole = found | used
+        found = whole if _together(host, server, set(whole)) else used
+    server.loaded = found
+
+
+def unloaded(server: Server, model: str, now: Now) -> None:
+    """A model is not in memory any more."""
+    server.loaded = (server.loaded or frozenset()) - {model}
+    server.loaded_at = now.mono

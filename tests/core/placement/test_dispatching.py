@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.core.world import COMPLETED, START_MS, World, host, kind
+from tests.core.world import START_MS, World, host, kind
 from ygg.core import effects as fx
 from ygg.core import events as ev
+from ygg.core.board import WINDOW
 from ygg.core.placement.ranking import rank
 from ygg.model import Claim, Head, HostHealth, Lane, Policy, Priority
 from ygg.model import OutcomeKind as K
@@ -26,7 +27,7 @@ def test_a_task_runs_on_the_host_of_its_type() -> None:
     code, text, thought, odd = (
         world.submit(t) for t in ("code", "text", "reasoning", "unheard-of")
     )
-    assert {t: s.call.candidate.host for t, s in world.calls.items()} == {
+    assert {t: s.candidate.host for t, s in world.calls.items()} == {
         code: "skadi", text: "fenrir", thought: "surtr", odd: "surtr",
     }  # fmt: skip
 
@@ -74,9 +75,9 @@ def test_pins_narrow_the_route_and_reach_beyond_it() -> None:
     world = World((host("a"), host("b", models=("m", "big"))), types)
     to_b = world.submit(lane=Lane("general", host="b"))
     to_big = world.submit(lane=Lane("general", model="big"))
-    assert world.calls[to_b].call.candidate == ("b", "main", "m")
+    assert world.calls[to_b].candidate == ("b", "main", "m")
     world.end(to_b)
-    assert world.calls[to_big].call.candidate == ("b", "main", "big")
+    assert world.calls[to_big].candidate == ("b", "main", "big")
 
 
 def test_a_lane_whose_host_is_down_does_not_hold_up_the_others() -> None:
@@ -99,15 +100,15 @@ def test_an_unseen_window_keeps_its_hosts_from_worse_tasks() -> None:
     world.feed(ev.TasksQueued((late,)), settle=False)
     kinds = [type(e) for e in world.todo]
     assert fx.Peek in kinds
-    assert fx.Claim not in kinds
+    assert fx.ClaimTasks not in kinds
     world.feed(ev.HeadsSeen(lane, Priority.CRITICAL, (), True), settle=False)
-    assert [e.claims[0].task_id for e in world.todo if isinstance(e, fx.Claim)] == ["late"]
+    assert [e.claims[0].task_id for e in world.todo if isinstance(e, fx.ClaimTasks)] == ["late"]
 
 
 def test_the_window_is_refilled_before_it_runs_dry() -> None:
     world = one_host()
     ids = [world.submit() for _ in range(200)]
-    assert len(world.board.where) <= 2 * world.board.window_size
+    assert len(world.board.where) <= 2 * WINDOW
     for _ in ids:
         world.end(world.started[-1])
     assert world.started == ids
@@ -121,7 +122,7 @@ def test_heads_that_come_in_during_a_peek_do_not_overtake_what_it_has_not_shown(
     while not any(isinstance(e, fx.Peek) for e in world.todo):
         task = world.started[-1]
         call = world.calls.pop(task)
-        world.feed(ev.CallEnded(task, call.call.task.attempt, COMPLETED), settle=False)
+        world.feed(world.ended(call), settle=False)
         while world.todo and not isinstance(world.todo[0], fx.Peek):
             world.perform(world.todo.popleft())
     peek = world.todo.popleft()
@@ -158,7 +159,7 @@ def test_a_claim_that_returns_while_draining_goes_back_without_a_call() -> None:
     world.feed(ev.DispatchPaused(True))
     task = world.submit()
     world.feed(ev.DispatchPaused(False), settle=False)
-    claim = next(e for e in world.todo if isinstance(e, fx.Claim))
+    claim = next(e for e in world.todo if isinstance(e, fx.ClaimTasks))
     world.todo.clear()
     world.feed(ev.DrainAsked())
     world.perform(claim)
@@ -299,6 +300,6 @@ def test_a_claim_carries_the_version_it_saw() -> None:
         ev.TasksQueued((Head("h", 1, 42, Lane("general"), Priority.NORMAL, START_MS),)),
         settle=False,
     )
-    (claim,) = [e.claims[0] for e in world.todo if isinstance(e, fx.Claim)]
-    assert claim == Claim("h", 42, world.types["general"].route[0], claim.why)
+    (claim,) = [e.claims[0] for e in world.todo if isinstance(e, fx.ClaimTasks)]
+    assert claim == Claim("h", 42, world.types["general"].route[0], claim.why, "run-1")
     assert claim.why == next(e.reason.text for e in world.todo if isinstance(e, fx.Note))

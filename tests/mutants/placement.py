@@ -1,0 +1,172 @@
+"""Planted bugs in calls, permits, links and rounds."""
+
+from __future__ import annotations
+
+from tests.mutants.mutant import Mutant
+
+CORE = "ygg/core/"
+PLACEMENT = CORE + "placement/"
+CALLS, LANES = "tests/core/test_calls.py", "tests/core/test_lanes.py"
+PERMITS, LINKS = "tests/core/placement/test_permits.py", "tests/core/placement/test_links.py"
+DISPATCHING = "tests/core/placement/test_dispatching.py"
+LIMITERS = "tests/shell/test_limiters.py"
+
+MUTANTS: list[Mutant] = [
+    Mutant(
+        "a slot is given back twice",
+        PLACEMENT + "permits.py",
+        "    host.busy -= host.grants.pop(call.id)\n",
+        "    host.busy -= 2 * host.grants.pop(call.id)\n",
+        (CALLS,),
+    ),
+    Mutant(
+        "a slot is never given back",
+        PLACEMENT + "permits.py",
+        "    host.busy -= host.grants.pop(call.id)\n",
+        "    host.grants.pop(call.id)\n",
+        (CALLS,),
+    ),
+    Mutant(
+        "a permit that was denied is not settled",
+        PLACEMENT + "permits.py",
+        "for permit in call.needs[: call.asked]]",
+        "for permit in call.needs[: call.asked - 1]]",
+        (PERMITS,),
+    ),
+    Mutant(
+        "permits are settled that were never asked for",
+        PLACEMENT + "permits.py",
+        "for permit in call.needs[: call.asked]]",
+        "for permit in call.needs]",
+        (PERMITS,),
+    ),
+    Mutant(
+        "a limiter that does not answer holds a slot for ever",
+        PLACEMENT + "permits.py",
+        "        if call.give_up_at <= now.mono:\n",
+        "        if False:\n",
+        (PERMITS,),
+    ),
+    Mutant(
+        "a call that waits for a permit keeps its slot against better tasks",
+        PLACEMENT + "rounds.py",
+        "self.rank < self.board.calls[call].rank",
+        "False",
+        (PERMITS,),
+    ),
+    Mutant(
+        "what was denied is asked for again at once",
+        PLACEMENT + "links.py",
+        "        if denial is not None and not denial.over:\n",
+        "        if False:\n",
+        (PERMITS,),
+    ),
+    Mutant(
+        "a grant that comes too late starts its call",
+        PLACEMENT + "permits.py",
+        "    if call is None or call.phase is not Phase.ACQUIRING",
+        "    if call is None",
+        (PERMITS,),
+    ),
+    Mutant(
+        "a denial that is over is noticed by nobody",
+        PLACEMENT + "permits.py",
+        "            denial.over = True\n            _asked_again(board, permit)\n",
+        "            denial.over = True\n",
+        (PERMITS,),
+    ),
+    Mutant(
+        "a settle that was not heard is not said again",
+        "ygg/running/limiters.py",
+        "SETTLE_TRIES = 8",
+        "SETTLE_TRIES = 1",
+        (LIMITERS,),
+    ),
+    Mutant(
+        "an end forgets whoever waits for the task",
+        CORE + "calls.py",
+        "            effects.append(Tell((task,)))\n",
+        "            pass\n",
+        (CALLS,),
+    ),
+    Mutant(
+        "all attempts of a call end like its first",
+        CORE + "calls.py",
+        "outcome = event.outcomes.get(attempt.id, _UNTOLD)",
+        "outcome = next(iter(event.outcomes.values()), _UNTOLD)",
+        (CALLS,),
+    ),
+    Mutant(
+        "stopping one attempt stops its whole call",
+        CORE + "calls.py",
+        "return [Cancel(call.id, one.id) for one in sent",
+        "return [Cancel(call.id, None) for one in sent",
+        (CALLS,),
+    ),
+    Mutant(
+        "a wide call takes one slot",
+        PLACEMENT + "permits.py",
+        "    host.busy += call.width\n",
+        "    host.busy += 1\n",
+        (CALLS,),
+    ),
+    Mutant(
+        "two runs name their calls alike",
+        PLACEMENT + "dispatching.py",
+        'f"{board.run}-{board.serial}"',
+        'f"{board.serial}"',
+        (CALLS,),
+    ),
+    Mutant(
+        "a link writes to the board",
+        PLACEMENT + "residency.py",
+        "    if not concerns(board, candidate):\n        return None\n    if yields",
+        "    if not concerns(board, candidate):\n        return None\n"
+        "    board.hosts[candidate.host].servers[candidate.endpoint].passed_since = now.mono\n"
+        "    if yields",
+        (LINKS,),
+    ),
+    Mutant(
+        "a question remembers a lane that nobody waits in",
+        CORE + "lanes.py",
+        "    route = candidates.of_lane(board, lane)\n    return LaneState",
+        "    route = candidates.of_lane(board, lane)\n    board.unseen[lane, Priority.LOW] = None\n"
+        "    return LaneState",
+        (LINKS,),
+    ),
+    Mutant(
+        "a host that changed is not looked at",
+        PLACEMENT + "permits.py",
+        "    host.busy -= host.grants.pop(call.id)\n    board.changed(host.host.name)\n",
+        "    host.busy -= host.grants.pop(call.id)\n",
+        (DISPATCHING,),
+    ),
+    Mutant(
+        "a lane that changed is not looked at",
+        CORE + "lanes.py",
+        "    board.changed_lanes[state.lane] = None\n",
+        "",
+        (DISPATCHING,),
+    ),
+    Mutant(
+        "windows show the store's order by number alone",
+        CORE + "lanes.py",
+        '_ORDER = attrgetter("rank", "seq")',
+        '_ORDER = attrgetter("seq", "rank")',
+        (LANES,),
+    ),
+    Mutant(
+        "windows have no bound",
+        CORE + "board.py",
+        "return min(WINDOW, max(16, 2 * self.reach.slots))",
+        "return max(16, 2 * self.reach.slots)",
+        (LANES,),
+    ),
+    Mutant(
+        "calls that are thought away still take their slots",
+        PLACEMENT + "rounds.py",
+        "if call in self.gone)",
+        "if False)",
+        (LINKS,),
+    ),
+]

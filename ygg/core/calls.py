@@ -1,0 +1,304 @@
+"""What a call goes through once its tasks are claimed: start, end, and what each of its attempts becomes.
+
+A call carries one attempt or more; each has its own outcome and its own end. What a call holds is settled in one
+place (`permits.settle`), whatever became of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from ygg.core import lanes, retrying
+from ygg.core.board import Board, CallState, Phase, Try
+from ygg.core.effects import Cancel, Effect, Finish, Note, Start, Tell
+from ygg.core.events import CallEnded, Claimed, EndRefused, Finished, StoreFailed
+from ygg.core.hosts import gates, models
+from ygg.core.placement import order, permits
+from ygg.core.placement.candidates import type_of
+from ygg.model import (
+    LOAD_OPTIONS,
+    Attempt,
+    Call,
+    CallLimits,
+    Candidate,
+    End,
+    EndView,
+    JsonDict,
+    Now,
+    Outcome,
+    OutcomeKind,
+    ReasonCode,
+    Task,
+    TaskType,
+    because,
+)
+from ygg.model import State as S
+
+STORE_RETRY_S = 1.0  #: pause after a store failure
+
+
+# --- what is sent -----------------------------------------------------------------------------------
+
+
+def build_call(board: Board, call_id: str, candidate: Candidate, tasks: Iterable[Task]) -> Call:
+    """The call for claimed tasks of one type: its limits are those of the most patient."""
+    attempts = tuple(Attempt(task, _request(board, task, candidate)) for task in tasks)
+    kind = type_of(board, attempts[0].task.lane.type)
+    return Call(call_id, candidate, attempts, _limits(board, attempts, kind))
+
+
+def _request(board: Board, task: Task, candidate: Candidate) -> JsonDict:
+    """A task's request over its type's system prompt and options."""
+    kind = type_of(board, task.lane.type)
+    request = dict(task.request)
+    wanted = {**(kind.options if kind else {}), **request.get("options", {})}
+    free = {k: v for k, v in wanted.items() if k not in LOAD_OPTIONS}
+    request["options"] = free | load_options(board, candidate)
+    if kind is not None and kind.system is not None:
+        request.setdefault("system", kind.system)
+    return request
+
+
+def load_options(board: Board, candidate: Candidate) -> dict[str, Any]:
+    """The one set of options the candidate's model is loaded with: what the types routed there say, which
+    may not differ, and over it what the server's own options say."""
+    found: dict[str, Any] = {}
+    for kind in board.types.values():
+        if kind.options and candidate in kind.route:
+            found |= kind.options
+    host = board.hosts.get(candidate.host)
+    endpoint = models.endpoint_of(host, candidate.endpoint) if host else None
+    found |= endpoint.options if endpoint else {}
+    return {k: v for k, v in found.items() if k in LOAD_OPTIONS}
+
+
+def _limits(board: Board, attempts: tuple[Attempt, ...], kind: TaskType | None) -> CallLimits:
+    policy = board.policy
+    usual = kind.timeout_s if kind else policy.timeout_s
+    total = max(attempt.task.timeout_s or usual for attempt in attempts)
+    deadlines = [attempt.task.deadline_ms for attempt in attempts]
+    last = None if None in deadlines else max(d for d in deadlines if d is not None)
+    return CallLimits(policy.connect_s, policy.first_token_s, policy.between_tokens_s, total, last)
+
+
+def _unused_options(call: Call) -> list[Effect]:
+    """Notes of options that a call does not carry, since they would load the model anew."""
+    notes: list[Effect] = []
+    for attempt in call.attempts:
+        mine, sent = attempt.task.request.get("options", {}), attempt.request["options"]
+        lost = sorted(k for k in mine if k in LOAD_OPTIONS and mine[k] != sent.get(k))
+        if lost:
+            host, model = call.candidate.host, call.candidate.model
+            code, options = ReasonCode.OPTIONS_UNUSED, ", ".join(lost)
+            reason = because(code, host, options=options, model=model)
+            notes.append(Note(reason, attempt.task.id, level="WARNING"))
+    return notes
+
+
+# --- from the claim to the end ----------------------------------------------------------------------
+
+
+def claimed(board: Board, event: Claimed, now: Now) -> list[Effect]:
+    """Start the calls whose tasks are ours now. A task that is not, or that may not start any more, leaves
+    its call."""
+    effects: list[Effect] = []
+    board.store_error = None
+    calls = dict.fromkeys(claim.call for claim in event.claims)
+    for claim, task in zip(event.claims, event.tasks, strict=True):
+        effects += _taken(board, board.calls[claim.call], claim.task_id, task, now)
+    for call_id in calls:
+        effects += _start(board, board.calls[call_id], now)
+    return effects
+
+
+def _taken(
+    board: Board, call: CallState, task_id: str, task: Task | None, now: Now
+) -> list[Effect]:
+    attempt = call.tries[task_id]
+    attempt.task = task
+    why = None if task is None else _stop_before_start(board, call, attempt, task)
+    if task is not None and why is None:
+        return []
+    del call.tries[task_id], board.call_of[task_id]
+    if task is None:  # its row has changed since we saw it, its priority perhaps
+        lanes.doubt(board, attempt.head.lane)
+        return []
+    return [_finish(board, [_judged(board, call, task, Outcome(why or OutcomeKind.ERROR), now)])]
+
+
+def _stop_before_start(
+    board: Board, call: CallState, attempt: Try, task: Task
+) -> OutcomeKind | None:
+    """Cancelled, shut down, or the host too hot or too full, while the claim was on its way."""
+    if attempt.cancelled is not None or task.cancel_requested:
+        return attempt.cancelled or OutcomeKind.CANCELLED
+    stopped = board.draining or gates.stopped(board.hosts[call.candidate.host])
+    return OutcomeKind.WITHDRAWN if stopped else None
+
+
+def _start(board: Board, state: CallState, now: Now) -> list[Effect]:
+    if not state.tries:
+        return permits.settle(board, state)
+    tasks = [t.task for t in state.tries.values() if t.task is not None]
+    state.call = build_call(board, state.id, state.candidate, tasks)
+    state.phase, state.started = Phase.RUNNING, now.mono
+    return [Start(state.call), *_unused_options(state.call)]
+
+
+def started(board: Board, call_id: str, now: Now) -> None:
+    """Its server has begun to answer."""
+    call = board.calls.get(call_id)
+    if call is not None:
+        call.answered = now.mono
+
+
+def ended(board: Board, event: CallEnded, now: Now) -> list[Effect]:
+    """The slot is free; each attempt of the call gets its end."""
+    call = board.calls.get(event.call)
+    if call is None or call.call is None:
+        return []
+    effects: list[Effect] = []
+    effects += permits.settle(board, call, event.usage)
+    ends = []
+    took_ms = (now.mono - call.started) * 1000
+    for attempt in call.call.attempts:
+        outcome = event.outcomes.get(attempt.id, _UNTOLD)
+        news = gates.learn(board, call.candidate, outcome, now)
+        effects += [Note(news, level="WARNING")] if news else []
+        order.learn(board, call.candidate, outcome, took_ms)
+        wanted = _as_wanted(call.tries[attempt.task.id], outcome)
+        ends.append(_judged(board, call, attempt.task, wanted, now))
+    return [*effects, _finish(board, ends)]
+
+
+_UNTOLD = Outcome(OutcomeKind.ERROR, "the backend told nothing of this attempt")
+
+
+def _as_wanted(attempt: Try, outcome: Outcome) -> Outcome:
+    """An attempt we stopped ends as we meant it, unless it had completed just before."""
+    if attempt.cancelled is None or outcome.kind is OutcomeKind.COMPLETED:
+        return outcome
+    return Outcome(attempt.cancelled, outcome.message)
+
+
+def _judged(board: Board, call: CallState, task: Task, outcome: Outcome, now: Now) -> End:
+    return retrying.judge(retrying.Case(board, task, call.candidate, outcome, now))
+
+
+def _finish(board: Board, ends: list[End]) -> Effect:
+    board.finishing.update((end.task_id, end) for end in ends)
+    return Finish(tuple(ends))
+
+
+# --- what the store answers -------------------------------------------------------------------------
+
+
+def finished(board: Board, event: Finished, now: Now) -> list[Effect]:
+    effects: list[Effect] = []
+    board.store_error = None
+    for end, task in zip(event.ends, event.tasks, strict=True):
+        board.finishing.pop(end.task_id, None)
+        if task is None:
+            effects += _stale(board, end)
+            continue
+        effects.append(_end_note(board, end, task, now))
+        if task.state is S.QUEUED:
+            lanes.insert(board, task.head)
+        elif task.state is S.SCHEDULED:
+            lanes.learn_due(board, task.due_ms)
+        else:
+            effects.append(Tell((task,)))
+    return effects
+
+
+def _stale(board: Board, end: End) -> list[Effect]:
+    """Somebody else ended this attempt: whoever waits for the task reads how."""
+    board.stale_ends += 1
+    reason = because(ReasonCode.STALE_END, attempt=end.attempt)
+    return [
+        Note(reason, end.task_id, end.attempt, level="WARNING"),
+        Tell(elsewhere=(end.task_id,)),
+    ]
+
+
+def _end_note(board: Board, end: End, task: Task, now: Now) -> Note:
+    """Remember the end for rates and views, and tell it."""
+    tokens = end.result.usage.output_tokens if end.result else None
+    took = now.wall_ms - task.started_ms if task.started_ms is not None else None
+    wait = task.started_ms - task.waiting_ms if task.started_ms is not None else None
+    view = EndView(
+        task.id, now.wall_ms, task.state, end.reason, task.host, took, wait, tokens, task.lane.type
+    )
+    board.recent.append(view)
+    calm = task.state in (S.COMPLETED, S.CANCELLED)
+    facts: JsonDict = {"state": view.state, "took_ms": took, "tokens": tokens}
+    facts |= {"reason": end.reason, "detail": end.detail}
+    reason = because(ReasonCode.ENDED, view.host, **facts)
+    return Note(reason, task.id, end.attempt, "INFO" if calm else "WARNING")
+
+
+def store_failed(board: Board, event: StoreFailed, now: Now) -> list[Effect]:
+    """Nothing happened in the store: give slots back, and try again in a while."""
+    board.store_retry_at, board.retime = now.mono + STORE_RETRY_S, True
+    board.store_error = event.message
+    effects: list[Effect] = []
+    for call_id in dict.fromkeys(claim.call for claim in event.claims):
+        effects += permits.give_back(board, board.calls[call_id])
+    board.unwritten.update((end.task_id, end) for end in event.ends)
+    if event.peeked is not None:
+        lanes.peek_failed(board, *event.peeked)
+    if event.promoting:
+        board.promoting = False
+    reason = because(ReasonCode.STORE_FAILED, message=event.message)
+    return [*effects, Note(reason, level="ERROR")]
+
+
+def end_refused(board: Board, event: EndRefused) -> list[Effect]:
+    """Fail the task without what the store could not hold. If it refuses that too, the row stays
+    processing until it is found to run nowhere: one task, not the whole dispatcher."""
+    end = event.end
+    reason = because(ReasonCode.UNSTORABLE, message=event.message)
+    note = Note(reason, end.task_id, end.attempt, level="ERROR")
+    if end.reason is ReasonCode.UNSTORABLE:
+        board.finishing.pop(end.task_id, None)
+        return [note]
+    failed = End(
+        end.task_id, end.attempt, S.FAILED, ReasonCode.UNSTORABLE, reason.text, add_errors=1
+    )
+    return [note, _finish(board, [failed])]
+
+
+# --- stopping ---------------------------------------------------------------------------------------
+
+
+def cancel_asked(board: Board, task_id: str) -> list[Effect]:
+    """Somebody cancelled a task that is processing."""
+    call = board.calls.get(board.call_of.get(task_id, ""))
+    if call is None:
+        return []
+    attempt = call.tries[task_id]
+    attempt.cancelled = OutcomeKind.CANCELLED
+    sent = call.call.attempts if call.call else ()
+    return [Cancel(call.id, one.id) for one in sent if one.task.id == task_id]
+
+
+def left(board: Board, task_id: str) -> list[Effect]:
+    """A task has left the queue, or its row changed: no call waits for permits on its behalf."""
+    lanes.remove(board, task_id)
+    call = board.calls.get(board.call_of.get(task_id, ""))
+    if call is None or call.phase is not Phase.ACQUIRING:
+        return []
+    del call.tries[task_id], board.call_of[task_id]
+    return [] if call.tries else permits.settle(board, call)
+
+
+def cut(board: Board) -> list[Effect]:
+    """The drain is over: stop what still runs."""
+    board.draining = True
+    effects: list[Effect] = []
+    for call in board.running:
+        for attempt in call.tries.values():
+            attempt.cancelled = attempt.cancelled or OutcomeKind.INTERRUPTED
+        effects.append(Cancel(call.id))
+    return effects

@@ -1,0 +1,72 @@
+"""Which hosts the dispatcher has: a configuration is taken over, hosts are drained and come back."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ygg.core import lanes, watching
+from ygg.core.board import Board, HostState, Server
+from ygg.core.effects import Effect, Note
+from ygg.core.events import HostDrained, HostsOwned
+from ygg.core.hosts.condition import NOTHING, Gauge
+from ygg.core.placement import permits
+from ygg.model import Host, Now, ReasonCode, because
+
+
+def owned(board: Board, event: HostsOwned, now: Now) -> list[Effect]:
+    """Take over a configuration; hosts that stay keep their gate, health and running calls."""
+    effects = permits.end_waits(board)
+    board.policy, board.types, board.needs = event.policy, event.types, event.needs
+    board.retime = True
+    before = board.hosts
+    board.hosts = {h.name: _merge(before.get(h.name), h, now) for h in event.hosts}
+    for name, host in before.items():
+        if name not in board.hosts and host.grants:  # its calls end as they may; nothing new starts
+            host.removed, host.limit = True, 0
+            board.resting.discard(name)
+            board.hosts[name] = host
+    board.resting &= board.hosts.keys()
+    board.open = {name: kept for name, kept in board.open.items() if name in board.hosts}
+    board.changing = {p: None for p in board.changing if _has_server(board, *p)}
+    lanes.reroute(board)
+    board.all_changed()
+    if not before:
+        board.poll_at = now.mono
+    return [*effects, *watching.watch_new(board, event.probed, now)]
+
+
+def _has_server(board: Board, host: str, endpoint: str) -> bool:
+    return host in board.hosts and endpoint in board.hosts[host].servers
+
+
+def _merge(old: HostState | None, host: Host, now: Now) -> HostState:
+    servers = {e.name: Server(check_at=now.mono) for e in host.endpoints}
+    if old is None:
+        return HostState(host, servers, host.slots)
+    same = {e.name for e in old.host.endpoints if e in host.endpoints}
+    kept = {name: old.servers[name] if name in same else new for name, new in servers.items()}
+    for server in kept.values() if old.removed else ():
+        server.checking = False  # nobody answered while the host was gone
+    limited = old.limit < old.host.slots and not old.removed
+    return replace(
+        old,
+        host=host,
+        servers=kept,
+        limit=min(old.limit, host.slots) if limited else host.slots,
+        limit_text=old.limit_text if limited else "",
+        gauge=Gauge() if old.removed else old.gauge,
+        condition=NOTHING if old.removed else old.condition,
+        removed=False,
+    )
+
+
+def drained(board: Board, event: HostDrained) -> list[Effect]:
+    """A person took a host out of dispatch, or put it back."""
+    host = board.hosts.get(event.host)
+    if host is None:
+        return []
+    host.drained = event.drained
+    board.changed(event.host)
+    effects = permits.end_waits(board, list(host.grants)) if event.drained else []
+    code = ReasonCode.HOST_DRAINED if event.drained else ReasonCode.HOST_RESUMED
+    return [*effects, Note(because(code, event.host))]

@@ -1,0 +1,172 @@
+"""Who gets the free slots: best-ranked task first, over all lanes.
+
+1. Only what changed is looked at: the lanes that reach a host which is not as it was, and the lanes
+   whose tasks changed. A lane whose tasks found no place finds none until one of these happens.
+2. The best head of each such lane is offered, best rank first, to its candidates in order; the first that all
+   links pass takes it. With none the whole lane waits, since its tasks all need the same, and `remedies` prepare
+   what was in the way.
+3. The call takes its slot before its tasks are claimed, and gives it back if the store refuses.
+
+Lanes that may run on either kind of host depend on how many tasks wait for each, and servers that prepare
+to change models on everybody who wants them: those are looked at in every pass.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable
+
+from ygg.core import lanes
+from ygg.core.board import Board, CallState, HostState, LaneState, Offer, Phase, Rank, Try
+from ygg.core.effects import ClaimTasks, Effect, Note
+from ygg.core.hosts import gates
+from ygg.core.placement import kinds, links, order, permits, remedies, residency
+from ygg.core.placement.rounds import FIRST, Round
+from ygg.model import Candidate, Claim, Now, Priority, Reason
+
+
+def dispatch(board: Board, now: Now) -> list[Effect]:
+    """Calls for every slot that can be filled now, and the peeks that stand in the way of others."""
+    if not (board.changed_hosts or board.changed_lanes):
+        return []
+    if board.paused or board.draining or board.store_retry_at is not None:
+        return []
+    effects: list[Effect] = []
+    while True:
+        turn = _Pass(board, now)
+        effects += turn.run()
+        if not (turn.shifts and turn.waits):
+            return effects
+
+
+def open_servers(turn: Round, host: HostState) -> set[str]:
+    """Its endpoints that could take a call of this task, its models aside."""
+    busy, name = turn.busy(host), host.host.name
+    return {
+        endpoint
+        for endpoint in host.servers
+        if gates.obstacle(host, Candidate(name, endpoint, ""), busy, turn.now) is None
+    }
+
+
+class _Pass:
+    """One pass over what changed."""
+
+    def __init__(self, board: Board, now: Now) -> None:
+        self.board, self.now = board, now
+        self.round = Round(board, now, decided=set(board.changing))
+        self.claims: list[Claim] = []
+        self.effects: list[Effect] = []
+        self.notes: list[Effect] = []
+        self.offers: list[tuple[Rank, int, LaneState, Offer]] = []
+        self.order = 0
+        self.shifts = False  # a CPU host was taken, so that fewer tasks wait for one
+        self.waits = False  # tasks wait that such a host may help out with then
+
+    def run(self) -> list[Effect]:
+        board = self.board
+        for host in board.changed_hosts:
+            self._reopen(board.hosts.get(host), host)
+        for state in self._to_ask() if board.open else ():
+            self._offer(state)
+        if board.open:
+            for lane, priority in board.unseen:
+                self.effects += lanes.refill(board, lane, priority)
+        while self.offers:
+            _, _, state, offer = heapq.heappop(self.offers)
+            if state.best is offer:
+                self._place(state, offer)
+        remedies.decided(self.round)
+        board.changed_hosts.clear()  # what this pass itself changed it has looked at
+        board.changed_lanes.clear()
+        claim: list[Effect] = [ClaimTasks(tuple(self.claims))] if self.claims else []
+        return [*claim, *self.effects, *self.notes]
+
+    def _to_ask(self) -> dict[LaneState, None]:
+        """The lanes that may find a place now."""
+        board = self.board
+        asked = {board.lanes[lane]: None for lane in board.changed_lanes if lane in board.lanes}
+        for host in board.changed_hosts.keys() & board.open.keys():
+            asked.update(board.serving.get(host, {}))
+        for host, _ in board.changing:
+            asked.update(board.serving.get(host, {}))
+        asked.update((s, None) for s in board.mixed if any(h in board.open for h in s.reach.second))
+        return asked
+
+    def _reopen(self, host: HostState | None, name: str) -> None:
+        """Which of its servers could take a call of the best-ranked task there could be."""
+        found = open_servers(self.round.of(Priority.CRITICAL, FIRST), host) if host else set()
+        if found:
+            self.board.open[name] = found
+        else:
+            self.board.open.pop(name, None)
+
+    def _offer(self, state: LaneState) -> None:
+        if state.best is not None:
+            self.order += 1
+            heapq.heappush(self.offers, (state.best.rank, self.order, state, state.best))
+
+    def _place(self, state: LaneState, offer: Offer) -> None:
+        head = offer.head
+        if head.deadline_ms is not None and head.deadline_ms <= self.now.wall_ms:
+            lanes.remove(self.board, head.id)  # the store will expire it
+            self.board.next_due_ms, self.board.retime = self.now.wall_ms, True
+            self.round.forget()
+            self._offer(state)
+            return
+        turn = self.round.of(head.priority, offer.rank)
+        ranked = order.best_first(self.board, state)
+        choice, passed = self._choose(turn, state, ranked)
+        if choice is None:
+            remedies.change_models(turn, passed)
+            self.waits |= bool(state.reach.second)
+            return
+        before = ranked[: ranked.index(choice)]
+        self._start(offer, choice, links.chosen(turn, state, choice, before))
+        self._offer(state)
+
+    def _choose(
+        self, turn: Round, state: LaneState, ranked: Iterable[Candidate]
+    ) -> tuple[Candidate | None, list[tuple[Candidate, Reason]]]:
+        """The first candidate that all links pass, and those with open slots that they did not."""
+        passed: list[tuple[Candidate, Reason]] = []
+        for candidate in ranked:
+            if candidate.endpoint not in self.board.open.get(candidate.host, ()):
+                continue
+            reason = links.first_no(turn, state, candidate)
+            if reason is None:
+                return candidate, passed
+            passed.append((candidate, reason))
+        return None, passed
+
+    def _start(self, offer: Offer, choice: Candidate, why: Reason) -> None:
+        board, head = self.board, offer.head
+        host = board.hosts[choice.host]
+        lanes.remove(board, head.id)
+        self.effects += lanes.refill(board, head.lane, head.priority)
+        board.serial += 1
+        call_id = f"{board.run}-{board.serial}"
+        call = CallState(call_id, choice, {head.id: Try(head)}, offer.rank, why)
+        self._make_room(host, call.width)
+        permits.take(board, call)
+        residency.started(board, choice, head.priority, self.now)
+        self._ask(call)
+        self.notes.append(Note(why, head.id))
+        self.shifts |= host.host.kind != kinds.GPU
+        self.round.forget()
+        self._reopen(host, choice.host)
+
+    def _make_room(self, host: HostState, width: int) -> None:
+        """Calls that wait for permits there give way; their tasks are offered again."""
+        given_way = permits.giving_way(self.board, host, width)
+        for call in given_way:
+            self.effects += permits.give_back(self.board, call)
+        for lane in {t.head.lane for call in given_way for t in call.tries.values()}:
+            self._offer(self.board.lanes[lane])
+
+    def _ask(self, call: CallState) -> None:
+        """All claims of a pass are one effect."""
+        if call.phase is Phase.CLAIMING:
+            self.claims += permits.claims(call)
+        else:
+            self.effects.append(permits.ask_next(self.board, call, self.now))

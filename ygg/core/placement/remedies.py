@@ -1,0 +1,63 @@
+"""What is done for the best-ranked task that found no place: what would make a link pass.
+
+A server drains, so that it can change to the model; or its loaded model is kept for a while, for tasks that
+need no change. Models that no call uses are unloaded where memory is too full for any start.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ygg.core.board import Board, HostState
+from ygg.core.effects import Effect, Unload
+from ygg.core.hosts.models import canonical
+from ygg.core.placement import fitting, residency
+from ygg.core.placement.rounds import Round
+from ygg.model import Candidate, Now, Reason, ReasonCode
+
+UNLOAD_S = 30.0  #: between two attempts to free memory
+
+
+def change_models(turn: Round, passed: Iterable[tuple[Candidate, Reason]]) -> None:
+    """Servers that would take the task but for their models prepare for it, in its order of candidates."""
+    for candidate, reason in passed:
+        wants = reason.code is ReasonCode.SWAP_PENDING and not turn.swap_to(candidate[:2])
+        if wants and residency.concerns(turn.board, candidate):
+            _prepare(turn, candidate)
+
+
+def _prepare(turn: Round, candidate: Candidate) -> None:
+    place = candidate[:2]
+    turn.decided.add(place)
+    if not residency.yields(turn, candidate):
+        turn.swaps[place] = canonical(candidate.model)
+    else:
+        turn.kept[place] = min(turn.kept.get(place, turn.priority), turn.priority)
+
+
+def decided(turn: Round) -> None:
+    """Write down what a pass decided on the models of servers."""
+    for host, endpoint in turn.decided:
+        server = turn.board.hosts[host].servers[endpoint]
+        place = (host, endpoint)
+        server.swap_to, server.kept_for = turn.swaps.get(place, ""), turn.kept.get(place)
+        if server.kept_for is not None and server.passed_since is None:
+            server.passed_since = turn.now.mono
+        if server.swap_to or server.kept_for is not None:
+            turn.board.changing[place] = None
+        else:
+            turn.board.changing.pop(place, None)
+
+
+def relieve(board: Board, host: HostState, now: Now) -> list[Effect]:
+    """Memory is too full for any start: free what no call uses."""
+    if not host.condition.full or host.gauge.unload_at > now.mono:
+        return []
+    host.gauge.unload_at = now.mono + UNLOAD_S
+    name, used = host.host.name, fitting.in_use(board, host)
+    return [
+        Unload(name, endpoint, model)
+        for endpoint, server in host.servers.items()
+        for model in sorted(server.loaded or ())
+        if (endpoint, model) not in used
+    ]

@@ -1,0 +1,77 @@
+"""Those who wait for the end of a task, or follow what it streams."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+
+from ygg.errors import Unavailable
+from ygg.model import FINAL, State, Task
+from ygg.ports import Archive, AttemptStarted, Piece
+from ygg.running.streams import Streams
+
+
+def over(task: Task) -> bool:
+    """Whether it goes no further by itself."""
+    return task.state in FINAL or task.state is State.BLOCKED
+
+
+class Waiting:
+    """Readers of one dispatcher."""
+
+    def __init__(self, archive: Archive, streams: Streams) -> None:
+        self._archive, self._streams = archive, streams
+        self._waiters: dict[str, set[asyncio.Future[Task]]] = {}
+
+    def tell(self, tasks: Iterable[Task]) -> None:
+        """Tell readers and waiters of the tasks among these that are over."""
+        for task in tasks:
+            if over(task):
+                self._streams.end(task.id)
+                for waiter in self._waiters.pop(task.id, ()):
+                    if not waiter.done():
+                        waiter.set_result(task)
+
+    def asked_for(self, task_id: str) -> bool:
+        """Whether anybody waits for it."""
+        return task_id in self._waiters or self._streams.followed(task_id)
+
+    async def tell_of(self, task_id: str) -> None:
+        """The same for a task whose end was written elsewhere: its row is read first."""
+        self.tell([await self._archive.get(task_id)])
+
+    async def wait_end(self, task_id: str, timeout_s: float) -> Task:
+        """The task once it is over, else as it is after `timeout_s`."""
+        waiter: asyncio.Future[Task] = asyncio.get_running_loop().create_future()
+        self._waiters.setdefault(task_id, set()).add(waiter)
+        try:
+            task = await self._archive.get(task_id)
+            if over(task):
+                return task
+            done, _ = await asyncio.wait([waiter], timeout=timeout_s)
+            return waiter.result() if done else await self._archive.get(task_id)
+        finally:
+            waiters = self._waiters.get(task_id, set())
+            waiters.discard(waiter)
+            if not waiters:
+                self._waiters.pop(task_id, None)
+
+    async def follow(self, task_id: str) -> AsyncIterator[AttemptStarted | Piece | Task]:
+        """What was streamed so far and what comes, then the ended task."""
+        reader = self._streams.read(task_id)
+        try:
+            task = await self._archive.get(task_id)
+            while not over(task):
+                items = await reader.take()
+                if not items:
+                    break
+                for item in items:
+                    yield item
+            task = await self._archive.get(task_id)
+            if not over(task):
+                raise Unavailable(
+                    "the stream was cut; the task goes on", hint=f"ygg wait {task.id}"
+                )
+            yield task
+        finally:
+            self._streams.leave(task_id, reader)
