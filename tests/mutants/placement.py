@@ -64,8 +64,8 @@ MUTANTS: list[Mutant] = [
     Mutant(
         "a grant that comes too late starts its call",
         PLACEMENT + "permits.py",
-        "    if call is None or call.phase is not Phase.ACQUIRING",
-        "    if call is None",
+        "if call is None or call.phase is not Phase.ACQUIRING or needed != grant.permit:",
+        "if call is None:",
         (PERMITS,),
     ),
     Mutant(
@@ -145,6 +145,13 @@ MUTANTS: list[Mutant] = [
         "a lane that changed is not looked at",
         CORE + "lanes.py",
         "    board.changed_lanes[state.lane] = None\n",
+        "",
+        (DISPATCHING,),
+    ),
+    Mutant(
+        "a task that avoids a host waits for it though no other is up",
+        PLACEMENT + "dispatching.py",
+        "        asked.update(board.avoiding)\n",
         "",
         (DISPATCHING,),
     ),

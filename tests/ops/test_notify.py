@@ -137,8 +137,8 @@ def test_every_watchdog_message_follows_a_step_of_the_loop() -> None:
         recorder = Recorder(60)
         async with house() as home:
             fed: list[str] = []
-            real = home.dispatcher.feed
-            home.dispatcher.feed = lambda e: (fed.append(type(e).__name__), real(e))[1]  # type: ignore[method-assign]
+            real = home.dispatcher.loop.feed
+            home.dispatcher.loop.feed = lambda e: (fed.append(type(e).__name__), real(e))[1]  # type: ignore[method-assign]
             before = len(fed)
             heart = Heartbeat(recorder, home.dispatcher)
             await heart._progress()

@@ -26,21 +26,21 @@ pytestmark = pytest.mark.xdist_group("daemon")
 
 BLOCKED_LOOP = """
 import asyncio, time
-from ygg.running.dispatcher import Dispatcher
-async def prune(self):
+from ygg.running import chores
+async def prune(loop):
     await asyncio.sleep(1)
     time.sleep(600)
-Dispatcher.prune = prune
+chores.prune = prune
 """
 BLOCKED_WRITER = """
 import asyncio, time
-from ygg.running.dispatcher import Dispatcher
+from ygg.running import chores
 from ygg.stores.sqlite.verbs import Verbs
-pruning = Dispatcher.prune
-async def prune(self):
+pruning = chores.prune
+async def prune(loop):
     await asyncio.sleep(1)
-    await pruning(self)
-Dispatcher.prune = prune
+    await pruning(loop)
+chores.prune = prune
 Verbs.prune = lambda *args: time.sleep(600)
 """
 CHILD_AT_START = """

@@ -234,6 +234,7 @@ class Board:
         default_factory=dict
     )  #: queued in lanes of one kind of host, by it
     mixed: dict[LaneState, None] = field(default_factory=dict)  #: lanes of both kinds
+    avoiding: dict[LaneState, None] = field(default_factory=dict)  #: lanes that avoid a candidate
     open: dict[str, set[str]] = field(default_factory=dict)  #: endpoints that take a call, by host
     changing: dict[Place, None] = field(
         default_factory=dict

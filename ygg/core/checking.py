@@ -53,6 +53,7 @@ def _check_lanes(board: Board) -> None:
         for host in state.reach.hosts:
             assert state in board.serving[host], f"{lane} not served by {host}"
         assert (state in board.mixed) == bool(state.reach.second), f"{lane}: mixed"
+        assert (state in board.avoiding) == bool(lane.avoid), f"{lane}: avoiding"
         if not state.reach.second:
             single[candidates.wanted_kind(state)] += state.queued
     assert +single == +Counter(board.single), "queued tasks by kind of host"

@@ -52,6 +52,8 @@ def _reach(board: Board, route: tuple[Candidate, ...]) -> Reach:
 def _index(board: Board, state: LaneState) -> None:
     for host in state.reach.hosts:
         board.serving.setdefault(host, {})[state] = None
+    if state.lane.avoid:
+        board.avoiding[state] = None
     if state.reach.second:
         board.mixed[state] = None
     else:
@@ -61,6 +63,7 @@ def _index(board: Board, state: LaneState) -> None:
 def _drop(board: Board, state: LaneState) -> None:
     for host in state.reach.hosts:
         board.serving[host].pop(state, None)
+    board.avoiding.pop(state, None)
     if state in board.mixed:
         del board.mixed[state]
     else:
@@ -76,6 +79,7 @@ def reroute(board: Board) -> None:
     """The configuration has changed: every lane is routed anew."""
     board.serving.clear()
     board.mixed.clear()
+    board.avoiding.clear()
     board.single.clear()
     for state in board.lanes.values():
         state.route = candidates.of_lane(board, state.lane)

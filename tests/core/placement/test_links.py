@@ -27,7 +27,12 @@ def picture(board: Board) -> dict[str, object]:
     }
 
 
-_BY_IDENTITY = ("lanes", "serving", "mixed")  # lane states are compared as what is written in them
+_BY_IDENTITY = (
+    "lanes",
+    "serving",
+    "mixed",
+    "avoiding",
+)  # lane states are compared as what is written in them
 
 
 def lanes_of(board: Board) -> list[tuple[object, ...]]:

@@ -7,8 +7,9 @@
    what was in the way.
 3. The call takes its slot before its tasks are claimed, and gives it back if the store refuses.
 
-Lanes that may run on either kind of host depend on how many tasks wait for each, and servers that prepare
-to change models on everybody who wants them: those are looked at in every pass.
+Lanes that may run on either kind of host depend on how many tasks wait for each, those that avoid a candidate
+on whether another is up, and servers that prepare to change models on everybody who wants them: all of these
+are looked at in every pass.
 """
 
 from __future__ import annotations
@@ -90,6 +91,7 @@ class _Pass:
             asked.update(board.serving.get(host, {}))
         for host, _ in board.changing:
             asked.update(board.serving.get(host, {}))
+        asked.update(board.avoiding)
         asked.update((s, None) for s in board.mixed if any(h in board.open for h in s.reach.second))
         return asked
 

@@ -117,11 +117,8 @@ def _denied(call: CallState, permit: Permit, message: str, pause: float, now: No
 
 def _waiting_for(board: Board, grant: Grant) -> CallState | None:
     call = board.calls.get(grant.call)
-    if (
-        call is None
-        or call.phase is not Phase.ACQUIRING
-        or call.needs[call.asked - 1] != grant.permit
-    ):
+    needed = call.needs[call.asked - 1] if call and call.asked else None
+    if call is None or call.phase is not Phase.ACQUIRING or needed != grant.permit:
         return None
     return call
 
