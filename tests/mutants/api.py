@@ -7,6 +7,7 @@ from tests.mutants.mutant import Mutant
 ASYNC = "tests/surface/test_api_async.py"
 TASKS = "tests/surface/test_api_tasks.py"
 INPUT = "tests/surface/test_api_input.py"
+READING = "tests/intake/test_reading_and_times.py"
 SERVER = "tests/surface/test_api_server.py"
 CLIENT = "tests/surface/test_client.py"
 DESKS = "tests/surface/test_client_desks.py"
@@ -62,14 +63,32 @@ MUTANTS: list[Mutant] = [
         (ASYNC + "::test_a_full_queue_answers_when_to_come_back",),
     ),
     Mutant(
-        "NUL bytes pass", "ygg/api/schemas.py", '    if "\\0" in text:', "    if False:", (INPUT,)
+        "NUL bytes pass",
+        "ygg/intake/checking.py",
+        '    if "\\0" in text:',
+        "    if False:",
+        (INPUT,),
     ),
     Mutant(
         "NaN in a body passes",
-        "ygg/api/app.py",
-        "json.loads(raw, parse_constant=_no_constant)",
-        "json.loads(raw)",
+        "ygg/intake/reading.py",
+        "parse_constant=_no_number, ",
+        "",
         (INPUT + "::test_bodies_that_cannot_be_read_are_refused",),
+    ),
+    Mutant(
+        "a number beyond all numbers passes",
+        "ygg/intake/reading.py",
+        ", parse_float=_finite",
+        "",
+        (READING, "tests/surface/test_cli_submit.py::test_odd_lines_are_told_and_nothing_crashes"),
+    ),
+    Mutant(
+        "a deadline may lie before the start",
+        "ygg/intake/times.py",
+        "starts_ms is not None and at <= starts_ms",
+        "starts_ms is not None and at < starts_ms",
+        (READING,),
     ),
     Mutant(
         "bodies are read without bound",
@@ -101,7 +120,7 @@ MUTANTS: list[Mutant] = [
     ),
     Mutant(
         "ids of one millisecond may meet",
-        "ygg/api/intake.py",
+        "ygg/intake/ids.py",
         "        same = now_ms == self._last_ms",
         "        same = False",
         (INPUT + "::test_ids_of_one_millisecond_never_meet",),

@@ -6,7 +6,7 @@ from tests.mutants.mutant import Mutant
 
 KINDS, ROUTES, RETRYING = "ygg/core/kinds.py", "ygg/core/routes.py", "ygg/core/retrying.py"
 STATE, STEP, DISPATCHING = "ygg/core/state.py", "ygg/core/step.py", "ygg/core/dispatching.py"
-ROUTING, INTAKE, WORKERS = "ygg/core/routing.py", "ygg/api/intake.py", "ygg/api/workers.py"
+ROUTING, INTAKE, WORKERS = "ygg/core/routing.py", "ygg/intake/matching.py", "ygg/api/workers.py"
 CORE = ("tests/core/test_kinds.py",)
 NEED = ("tests/surface/test_gpu_need.py",)
 ANSWER = ("tests/surface/test_api_workers.py",)
@@ -238,7 +238,7 @@ MUTANTS: list[Mutant] = [
     ),
     Mutant(
         "gpu: false is only a preference",
-        "ygg/api/schemas.py",
+        "ygg/intake/schemas.py",
         '"preferred" if value else "never"',
         '"preferred"',
         NEED,
@@ -246,8 +246,8 @@ MUTANTS: list[Mutant] = [
     Mutant(
         "the GPU need of the type is ignored",
         INTAKE,
-        "said = checked.gpu or config.type_of(kind).gpu",
-        'said = checked.gpu or "preferred"',
+        "asked.gpu or config.type_of(kind).gpu,",
+        'asked.gpu or "preferred",',
         NEED,
     ),
     Mutant(

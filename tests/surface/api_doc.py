@@ -19,7 +19,7 @@ from tests.shell.readings import CARD, measure, past
 from tests.shell.virtual import run_virtual, until
 from tests.surface.world import Api, api
 from ygg import __version__
-from ygg.api import intake
+from ygg.intake import ids, tasks
 from ygg.model import OutcomeKind
 
 INTRO = """\
@@ -86,7 +86,7 @@ class _Counted:
 
     def new(self, now_ms: int) -> str:
         self.count += 1
-        return intake.new_id(now_ms, 7919 * self.count)
+        return ids.new_id(now_ms, 7919 * self.count)
 
 
 class _Page:
@@ -283,7 +283,7 @@ async def _write() -> str:
 
 def written() -> str:
     """The page."""
-    with patch.object(intake, "_ids", _Counted()):
+    with patch.object(tasks, "_ids", _Counted()):
         return run_virtual(_write())
 
 

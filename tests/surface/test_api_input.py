@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from tests.surface.world import Api, config, play
 from ygg.api import app as app_module
-from ygg.api.intake import _Ids, async_task, new_id, new_task
 from ygg.errors import InvalidInput
+from ygg.intake.ids import Ids, new_id
+from ygg.intake.tasks import async_task, new_task
 from ygg.model import GpuNeed, NewTask, Operation, Priority
 
 NOW = 1_800_000_000_000  # 2027-01-15T08:00:00Z
@@ -205,7 +206,7 @@ def test_ids_sort_by_time(one: int, two: int, chance: int) -> None:
 
 def test_ids_of_one_millisecond_never_meet(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "urandom", lambda n: b"\xff" * n)
-    ids = _Ids()
+    ids = Ids()
     assert len({ids.new(NOW) for _ in range(10_000)}) == 10_000
 
 

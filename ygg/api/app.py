@@ -22,6 +22,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from ygg.api import bodies
 from ygg.api.handlers import Handlers, NotEnded
 from ygg.errors import InvalidInput, YggError
+from ygg.intake.reading import Unreadable, document
 
 log = logging.getLogger("ygg.api")
 
@@ -80,17 +81,11 @@ def _limited(scope: Scope, receive: Receive) -> Receive:
 
 
 async def _document(request: Request) -> Any:
-    """The JSON body. NaN and infinities are refused, and so is nesting the parser cannot follow."""
-    raw = await request.body()
+    """The JSON body."""
     try:
-        return json.loads(raw, parse_constant=_no_constant)
-    except (ValueError, RecursionError) as error:
-        what = "nested too deeply" if isinstance(error, RecursionError) else str(error)
-        raise InvalidInput(f"the body is no valid JSON: {what}") from None
-
-
-def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is no JSON number")
+        return document(await request.body())
+    except Unreadable as error:
+        raise InvalidInput(f"the body is no valid JSON: {error}") from None
 
 
 def _failed(error: YggError) -> Response:

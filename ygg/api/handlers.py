@@ -14,10 +14,11 @@ from typing import Any
 
 from ygg import __version__
 from ygg.api import bodies
+from ygg.api.documents import NewPriority, Retry
 from ygg.api.measured import Measured
 from ygg.api.queries import filter_of
-from ygg.api.schemas import NewPriority, Retry, parse
 from ygg.errors import Conflict, InvalidInput, Unavailable, YggError
+from ygg.intake.checking import parse
 from ygg.model import FINAL, JsonDict, Priority, RunningView, State, Task
 from ygg.model.transfer import to_plain
 from ygg.ports import AttemptStarted, Filter, Piece

@@ -6,8 +6,9 @@ import difflib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ygg.api.schemas import NewPriority, check_text, parse
+from ygg.api.documents import NewPriority
 from ygg.errors import InvalidInput
+from ygg.intake.checking import check_text, parse
 from ygg.model import Priority, State
 from ygg.ports import Filter
 

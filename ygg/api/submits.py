@@ -8,9 +8,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ygg.api import bodies
-from ygg.api.intake import async_task, new_task
-from ygg.api.schemas import MAX_TASKS, BulkSubmit, parse
+from ygg.api.documents import BulkSubmit
+from ygg.desk import PART
 from ygg.errors import InvalidInput, LeftOut, YggError
+from ygg.intake.checking import an_object, parse
+from ygg.intake.tasks import async_task, new_task
 from ygg.model import JsonDict, NewTask, ReasonCode, State, Submitted, Task
 from ygg.ports import Control
 
@@ -54,7 +56,7 @@ class Submits:
         if key is not None and isinstance(doc, dict):
             doc = {**doc, "idempotency_key": key}
         config = self._config()
-        new = async_task(_object(doc), config, caller=caller, now_ms=self._wall_ms())
+        new = async_task(doc, config, caller=caller, now_ms=self._wall_ms())
         (answer,) = await self._control.submit([new], capacity=config.policy.capacity)
         if isinstance(answer, YggError):
             raise answer
@@ -71,10 +73,11 @@ class Submits:
 
     async def submit(self, doc: object, *, caller: str) -> JsonDict:
         """POST /v1/tasks: many documents; an answer or an error for each, in order."""
-        bulk = parse(BulkSubmit, {**_object(doc), "tasks": []})
-        docs = _object(doc).get("tasks")
-        if not isinstance(docs, list) or len(docs) > MAX_TASKS:
-            raise InvalidInput(f"tasks: expected a list of at most {MAX_TASKS} documents")
+        given = an_object(doc)
+        bulk = parse(BulkSubmit, {**given, "tasks": []})
+        docs = given.get("tasks")
+        if not isinstance(docs, list) or len(docs) > PART:
+            raise InvalidInput(f"tasks: expected a list of at most {PART} documents")
         checked = await self._all_checked(docs, caller)
         good = [c for c in checked if isinstance(c, NewTask)]
         if bulk.atomic and len(good) < len(checked):
@@ -94,7 +97,7 @@ class Submits:
 
     def _checked(self, doc: object, caller: str) -> NewTask | YggError:
         try:
-            return new_task(_object(doc), self._config(), caller=caller, now_ms=self._wall_ms())
+            return new_task(doc, self._config(), caller=caller, now_ms=self._wall_ms())
         except YggError as error:
             return error
 
@@ -115,12 +118,6 @@ class Submits:
         best = next(iter(self._control.explain(task)), None)
         flows = best is not None and best.code in _FLOWING
         return self._control.wait_estimate_ms(task, ahead) if flows else None
-
-
-def _object(doc: object) -> JsonDict:
-    if not isinstance(doc, dict):
-        raise InvalidInput("expected a JSON object")
-    return doc
 
 
 def _submitted(answer: Submitted | YggError) -> JsonDict:

@@ -43,10 +43,10 @@ def _wait_one(found: Desk, task_id: str, give_up: float | None) -> dict[str, Any
 def _seconds(text: str | None) -> float | None:
     if text is None:
         return None
-    from ygg.config.durations import seconds
+    from ygg.intake.times import written_seconds
 
     try:
-        return seconds(float(text) if text.replace(".", "", 1).isdecimal() else text)
+        return written_seconds(text)
     except ValueError:
         raise InvalidInput(f"no duration: {text}", hint="90, 10m or 2h") from None
 

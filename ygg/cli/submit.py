@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
-import math
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import IO, TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ygg.cli import output
 from ygg.cli.app import Json, app, desk
 from ygg.errors import InvalidInput, LeftOut, NotFound, YggError
+from ygg.intake.reading import Unreadable, document
 
 if TYPE_CHECKING:
     from ygg.desk import Desk
@@ -214,22 +213,9 @@ def _documents(stream: IO[bytes]) -> Iterator[Line]:
 
 def _parsed(raw: bytes) -> Any:
     try:
-        return json.loads(raw.decode("utf-8"), parse_constant=_no_number, parse_float=_finite)
-    except UnicodeDecodeError:
-        return InvalidInput("not UTF-8 text")
-    except RecursionError:
-        return InvalidInput("nested too deeply")
-    except ValueError as error:
+        return document(raw)
+    except Unreadable as error:
         return InvalidInput(f"no valid JSON: {error}")
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    return number if math.isfinite(number) else _no_number(text)
-
-
-def _no_number(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON number")
 
 
 def _chunks(lines: Iterator[Line], size: int | None) -> Iterator[list[Line]]:
