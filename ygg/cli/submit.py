@@ -11,6 +11,7 @@ import typer
 
 from ygg.cli import output
 from ygg.cli.app import Json, app, desk
+from ygg.desk import error_of
 from ygg.errors import InvalidInput, LeftOut, NotFound, YggError
 from ygg.intake.reading import Unreadable, document
 
@@ -116,7 +117,7 @@ def _one(found: Desk, doc: dict[str, Any]) -> dict[str, Any]:
     (answer,) = found.submit([doc])
     refusal = _refusal(answer)
     if refusal is not None:
-        raise as_error(refusal)
+        raise error_of(refusal)
     return answer
 
 
@@ -124,13 +125,6 @@ def _refusal(answer: dict[str, Any]) -> dict[str, Any] | None:
     """The error of a document that was not stored; a stored task's `error` is text or null."""
     told = answer.get("error")
     return told if isinstance(told, dict) else None
-
-
-def as_error(told: dict[str, Any]) -> YggError:
-    """An error that came as part of an answer."""
-    from ygg.desk import error_of
-
-    return error_of(told)
 
 
 def _next_steps(found: Desk, answer: dict[str, Any]) -> None:

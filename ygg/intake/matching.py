@@ -6,16 +6,13 @@ A task that no host could ever run is refused here: it would wait for ever.
 from __future__ import annotations
 
 import difflib
-from typing import TYPE_CHECKING
 
+from ygg.config import Config
 from ygg.core.kinds import needed
 from ygg.core.routes import configured
 from ygg.errors import InvalidInput
 from ygg.intake.schemas import Submission
 from ygg.model import GpuNeed, Lane
-
-if TYPE_CHECKING:
-    from ygg.config import Config
 
 
 def lane_of(asked: Submission, config: Config, caller: str) -> Lane:

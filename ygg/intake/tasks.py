@@ -5,17 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from typing import TYPE_CHECKING
 
+from ygg.config import Config
 from ygg.intake import times
 from ygg.intake.checking import parse
 from ygg.intake.ids import Ids
 from ygg.intake.matching import lane_of
 from ygg.intake.schemas import MAX_TIMEOUT_S, AsyncSubmit, Submission, TaskDocument
 from ygg.model import JsonDict, NewTask, Operation, Priority
-
-if TYPE_CHECKING:
-    from ygg.config import Config
 
 _REQUEST_KEYS = ("system", "max_tokens", "temperature", "options")
 _ids = Ids()

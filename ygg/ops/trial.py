@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ygg.attempt import run_attempt
-from ygg.client import Remote, connect
+from ygg.client import connect
 from ygg.config import GENERAL, Config
+from ygg.desk import Desk
 from ygg.errors import TaskFailed, WaitTimeout
 from ygg.model import Call, CallLimits, JsonDict, Lane, Operation, Outcome, Priority, State, Task
 from ygg.ops import checks
@@ -45,7 +46,7 @@ def trial(config: Config, socket: str | None, env: Mapping[str, str]) -> Answer:
         remote.close()
 
 
-def _queued(remote: Remote, note: str) -> Answer:
+def _queued(remote: Desk, note: str) -> Answer:
     begun = time.monotonic()
     doc = {
         "prompt": PROMPT,
