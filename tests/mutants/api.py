@@ -7,6 +7,7 @@ from tests.mutants.mutant import Mutant
 ASYNC = "tests/surface/test_api_async.py"
 TASKS = "tests/surface/test_api_tasks.py"
 INPUT = "tests/surface/test_api_input.py"
+DOCUMENTS = "tests/intake/test_documents.py"
 READING = "tests/intake/test_reading_and_times.py"
 SERVER = "tests/surface/test_api_server.py"
 CLIENT = "tests/surface/test_client.py"
@@ -69,7 +70,7 @@ MUTANTS: list[Mutant] = [
         "ygg/intake/checking.py",
         '    if "\\0" in text:',
         "    if False:",
-        (INPUT,),
+        (DOCUMENTS,),
     ),
     Mutant(
         "NaN in a body passes",
@@ -125,7 +126,7 @@ MUTANTS: list[Mutant] = [
         "ygg/intake/ids.py",
         "        same = now_ms == self._last_ms",
         "        same = False",
-        (INPUT + "::test_ids_of_one_millisecond_never_meet",),
+        (DOCUMENTS + "::test_ids_of_one_millisecond_never_meet",),
     ),
     Mutant(
         "a bug's text reaches the caller",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 from collections.abc import AsyncIterator, Iterator
 from operator import attrgetter
@@ -13,14 +12,16 @@ import pytest
 from fastapi.routing import APIRoute
 
 from tests.surface.world import config, served
+from ygg.api import app as app_module
 from ygg.api.app import build_app
 from ygg.api.handlers import Handlers
 from ygg.api.offline import Offline, OfflineControl
+from ygg.api.tasks import Tasks
 from ygg.client import Remote
 from ygg.desk import VERBS, Desk
 from ygg.errors import NotFound
 from ygg.stores.memory import MemoryStore
-from ygg.verbs import Verb
+from ygg.verbs import Verb, verb
 
 Row = Verb[..., Any]
 ON_DESKS = [v for v in VERBS if not v.off_desk]
@@ -142,6 +143,23 @@ def test_a_request_is_the_same_over_the_socket_and_at_the_database(
     assert answers[0] == answers[1]
 
 
+def test_a_new_verb_is_a_row_and_a_handler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    @verb("GET /v1/tasks/{task_id}/echo", "tasks.echo", "query")
+    def echo(self: Desk, task_id: str, *, times: int = 1) -> dict[str, Any]:
+        return {"times": times}
+
+    async def handler(self: Tasks, task_id: str, query: dict[str, Any]) -> dict[str, Any]:
+        return {"said": [task_id] * int(query["times"])}
+
+    monkeypatch.setattr(Desk, "echo", echo, raising=False)
+    monkeypatch.setattr(app_module, "VERBS", (*VERBS, echo))
+    monkeypatch.setattr(Tasks, "echo", handler, raising=False)
+    with served(tmp_path / "ygg.sock"):
+        for desk in _desks(tmp_path / "ygg.sock"):
+            assert desk.echo("hello", times=2) == {"said": ["hello", "hello"]}
+            desk.close()
+
+
 def test_what_is_none_is_not_asked_for(socket: Path, seen: list[tuple[Any, ...]]) -> None:
     for desk in _desks(socket):
         with pytest.raises(NotFound):
@@ -160,8 +178,7 @@ def test_a_verb_is_called_by_names_as_well_as_by_order(
     assert seen == [("cancel", "abcd", {"query": {"running": "false"}})] * 2
 
 
-def test_the_mission_s_routes_are_for_its_clients_alone() -> None:
+def test_the_routes_of_the_mission_are_for_its_clients_alone() -> None:
     assert {v.name for v in VERBS if v.off_desk} == {
         "async_submit", "async_status", "async_result", "async_cancel", "async_stats",
     }  # fmt: skip
-    assert asyncio.iscoroutinefunction(handlers().async_.stats)
