@@ -26,15 +26,8 @@ Sent = JsonDict | None
 class Carrier(Protocol):
     """Brings requests to their handlers: over the daemon's socket, or straight to the database."""
 
-    @property
-    def where(self) -> str:
-        """The daemon or the database, in words."""
-        ...
-
-    @property
-    def online(self) -> bool:
-        """Whether a daemon answers."""
-        ...
+    where: str  #: the daemon or the database, in words
+    online: bool  #: whether a daemon answers
 
     def answer(self, asked: Asked) -> Any:
         """What the handler answers. Raises the YggError it raised; Unavailable when none came."""
@@ -52,17 +45,7 @@ class Desk:
 
     def __init__(self, carrier: Carrier) -> None:
         self._carrier = carrier
-
-    @property
-    def where(self) -> str:
-        return self._carrier.where
-
-    @property
-    def online(self) -> bool:
-        return self._carrier.online
-
-    def close(self) -> None:
-        self._carrier.close()
+        self.where, self.online, self.close = carrier.where, carrier.online, carrier.close
 
     def ask(self, asked: Asked) -> Any:
         """Every verb goes through here."""
