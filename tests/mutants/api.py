@@ -80,11 +80,11 @@ MUTANTS: list[Mutant] = [
         (INPUT + "::test_bodies_that_cannot_be_read_are_refused",),
     ),
     Mutant(
-        "a number beyond all numbers passes",
-        "ygg/intake/reading.py",
-        ", parse_float=_finite",
-        "",
-        (READING, "tests/surface/test_cli_submit.py::test_odd_lines_are_told_and_nothing_crashes"),
+        "a number beyond all numbers is sent on",
+        "ygg/cli/submit.py",
+        "document(raw, finite)",
+        "document(raw)",
+        ("tests/surface/test_cli_submit.py::test_odd_lines_are_told_and_nothing_crashes",),
     ),
     Mutant(
         "a deadline may lie before the start",

@@ -13,7 +13,7 @@ from ygg.cli import output
 from ygg.cli.app import Json, app, desk
 from ygg.desk import error_of
 from ygg.errors import InvalidInput, LeftOut, NotFound, YggError
-from ygg.intake.reading import Unreadable, document
+from ygg.intake.reading import Unreadable, document, finite
 
 if TYPE_CHECKING:
     from ygg.desk import Desk
@@ -207,7 +207,7 @@ def _documents(stream: IO[bytes]) -> Iterator[Line]:
 
 def _parsed(raw: bytes) -> Any:
     try:
-        return document(raw)
+        return document(raw, finite)
     except Unreadable as error:
         return InvalidInput(f"no valid JSON: {error}")
 
