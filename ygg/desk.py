@@ -164,13 +164,14 @@ class Desk:
         """When the memory of each host reaches its next level."""
 
     @verb("GET /v1/history", "measured.history", "query")
-    def history(self, host: str | None = None, *, minutes: int = 60) -> Sent:
-        """What one host, or each, did minute by minute."""
+    def history(self, host: str | None = None, *, minutes: int | None = None) -> Sent:
+        """What one host, or each, did minute by minute; the last hour unless `minutes` says more or less."""
         return {"host": host, "minutes": minutes}
 
     @verb("GET /v1/tuning", "measured.tuning", "query")
-    def tuning(self, host: str | None = None, *, days: int = 7) -> Sent:
-        """Advice on the slots of one host, or of each. NotFound when it is not configured."""
+    def tuning(self, host: str | None = None, *, days: int | None = None) -> Sent:
+        """Advice on the slots of one host, or of each, from the last `days`, seven unless said. NotFound
+        when it is not configured."""
         return {"host": host, "days": days}
 
     # --- several requests ----------------------------------------------------------------------

@@ -165,7 +165,7 @@ def test_what_is_none_is_not_asked_for(socket: Path, seen: list[tuple[Any, ...]]
         with pytest.raises(NotFound):
             desk.tuning()
         desk.close()
-    assert seen == [("tuning", None, {"query": {"days": "7"}})] * 2
+    assert seen == [("tuning", None, {"query": {}})] * 2
 
 
 def test_a_verb_is_called_by_names_as_well_as_by_order(

@@ -12,9 +12,9 @@ from ygg.intake.schemas import PriorityField
 
 
 class BulkSubmit(Document):
-    """POST /v1/tasks. The documents are checked one by one, so that each error names its task."""
+    """POST /v1/tasks. The documents are counted and checked apart, so that each error names its task."""
 
-    tasks: Annotated[list[Any], Field(max_length=PART)]
+    tasks: list[Any]
     atomic: bool = False
 
 
