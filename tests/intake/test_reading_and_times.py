@@ -10,7 +10,7 @@ import pytest
 
 from ygg.errors import InvalidInput
 from ygg.intake import times
-from ygg.intake.reading import Unreadable, document, finite
+from ygg.intake.reading import Unreadable, document, lines
 
 NOW = 1_800_000_000_000
 DAY_S = 86_400.0
@@ -33,11 +33,14 @@ def test_bytes_that_are_no_document_say_why(raw: bytes, says: str) -> None:
     assert str(caught.value).startswith(says)
 
 
-def test_who_sends_a_document_on_may_refuse_what_json_cannot_say_again() -> None:
+def test_lines_have_their_numbers_and_each_its_document_or_what_is_wrong() -> None:
+    found = [*lines([b'{"a": 1}\n', b" \n", b"{\n", b"[1e99]\n", b"[1e999]"])]
+    assert [n for n, _ in found] == [1, 3, 4, 5]
+    (_, first), (_, broken), (_, large), (_, beyond) = found
+    assert (first, large) == ({"a": 1}, [1e99])
+    assert isinstance(broken, Unreadable)
+    assert str(beyond) == "1e999 is no JSON number"
     assert document(b"[1e999]") == [math.inf]
-    assert document(b"[1e99]", finite) == [1e99]
-    with pytest.raises(Unreadable, match="1e999 is no JSON number"):
-        document(b"[1e999]", finite)
 
 
 def test_a_document_is_read_as_it_is() -> None:

@@ -81,8 +81,8 @@ MUTANTS: list[Mutant] = [
     ),
     Mutant(
         "a number beyond all numbers is sent on",
-        "ygg/cli/submit.py",
-        "document(raw, finite)",
+        "ygg/intake/reading.py",
+        "document(raw, _finite)",
         "document(raw)",
         ("tests/surface/test_cli_submit.py::test_odd_lines_are_told_and_nothing_crashes",),
     ),

@@ -13,7 +13,7 @@ from ygg.cli import output
 from ygg.cli.app import Json, app, desk
 from ygg.desk import error_of
 from ygg.errors import InvalidInput, LeftOut, NotFound, YggError
-from ygg.intake.reading import Unreadable, document, finite
+from ygg.intake.reading import Line, Unreadable, lines
 
 if TYPE_CHECKING:
     from ygg.desk import Desk
@@ -180,8 +180,8 @@ def _bulk(name: str, *, atomic: bool, as_json: bool) -> None:
     """Every line of the file; each bad one is reported with its number."""
     bad = 0
     with _opened(name) as stream, desk(write=True) as found:
-        for docs in _chunks(_documents(stream), None if atomic else CHUNK):
-            bad += _send(found, name, docs, atomic=atomic, as_json=as_json)
+        for chunk in _chunks(lines(stream), None if atomic else CHUNK):
+            bad += _send(found, name, chunk, atomic=atomic, as_json=as_json)
     if bad:
         raise YggError(
             f"{bad} bad {'line' if bad == 1 else 'lines'}; {'nothing was stored' if atomic else 'the others were stored'}",
@@ -196,25 +196,9 @@ def _opened(name: str) -> IO[bytes]:
         raise NotFound(f"{name} cannot be read: {error.strerror}") from None
 
 
-Line = tuple[int, Any]  #: number and document, or the error
-
-
-def _documents(stream: IO[bytes]) -> Iterator[Line]:
-    for number, raw in enumerate(stream, 1):
-        if raw.strip():
-            yield number, _parsed(raw)
-
-
-def _parsed(raw: bytes) -> Any:
-    try:
-        return document(raw, finite)
-    except Unreadable as error:
-        return InvalidInput(f"no valid JSON: {error}")
-
-
-def _chunks(lines: Iterator[Line], size: int | None) -> Iterator[list[Line]]:
+def _chunks(found: Iterator[Line], size: int | None) -> Iterator[list[Line]]:
     chunk: list[Line] = []
-    for line in lines:
+    for line in found:
         chunk.append(line)
         if size is not None and len(chunk) >= size:
             yield chunk
@@ -223,10 +207,10 @@ def _chunks(lines: Iterator[Line], size: int | None) -> Iterator[list[Line]]:
         yield chunk
 
 
-def _send(found: Desk, name: str, lines: list[Line], *, atomic: bool, as_json: bool) -> int:
+def _send(found: Desk, name: str, chunk: list[Line], *, atomic: bool, as_json: bool) -> int:
     """Submit the readable lines of a chunk; the number of bad ones, each reported in its order."""
-    bad = [(n, str(doc)) for n, doc in lines if isinstance(doc, YggError)]
-    good = [(n, doc) for n, doc in lines if not isinstance(doc, YggError)]
+    bad = [(n, f"no valid JSON: {doc}") for n, doc in chunk if isinstance(doc, Unreadable)]
+    good = [(n, doc) for n, doc in chunk if not isinstance(doc, Unreadable)]
     if good and not (atomic and bad):
         answers = found.submit([doc for _, doc in good], atomic=atomic)
         for (number, _), answer in zip(good, answers, strict=True):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NoReturn
 
 
@@ -12,9 +12,27 @@ class Unreadable(ValueError):
     """No JSON document; the text says why."""
 
 
+Line = tuple[int, Any]  #: number and document, or the Unreadable
+
+
+def lines(stream: Iterable[bytes]) -> Iterator[Line]:
+    """The documents of JSONL, blank lines left out. A number beyond all numbers is refused: who sends the
+    document on could not write it."""
+    for number, raw in enumerate(stream, 1):
+        if raw.strip():
+            yield number, _line(raw)
+
+
+def _line(raw: bytes) -> Any:
+    try:
+        return document(raw, _finite)
+    except Unreadable as error:
+        return error
+
+
 def document(raw: bytes, number: Callable[[str], float] = float) -> Any:
     """The document. Unreadable for NaN and infinities, and for nesting that no parser follows, too.
-    `number` reads a fraction: `finite` for who sends the document on; else `checking` names the place."""
+    A number beyond all numbers is for `checking`, which names its place."""
     try:
         return json.loads(raw, parse_constant=_no_number, parse_float=number)
     except UnicodeDecodeError:
@@ -25,8 +43,7 @@ def document(raw: bytes, number: Callable[[str], float] = float) -> Any:
         raise Unreadable(str(error)) from None
 
 
-def finite(text: str) -> float:
-    """The number. ValueError for one beyond all numbers, which JSON cannot say again."""
+def _finite(text: str) -> float:
     number = float(text)
     return number if math.isfinite(number) else _no_number(text)
 
