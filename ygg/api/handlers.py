@@ -13,9 +13,10 @@ from typing import Any
 from ygg.api.async_ import AsyncFace
 from ygg.api.measured import Measured
 from ygg.api.overseeing import Overseeing
-from ygg.api.submits import Submits, wall_clock_ms
+from ygg.api.submits import Submits
 from ygg.api.tasks import Tasks
 from ygg.config import Config
+from ygg.intake import times
 from ygg.model import JsonDict
 from ygg.ports import Control
 from ygg.verbs import Verb
@@ -32,7 +33,7 @@ class Handlers:
         config: Callable[[], Config],
         *,
         about: JsonDict | None = None,
-        wall_ms: Callable[[], int] = wall_clock_ms,
+        wall_ms: Callable[[], int] = times.wall_ms,
     ) -> None:
         """`config` is asked anew each time: it may be reloaded. `about`: what the daemon tells of itself in
         the status (`store`, `socket`)."""

@@ -25,6 +25,7 @@ from ygg.core import explain as explaining
 from ygg.core.state import HostState, Server
 from ygg.core.state import State as SchedulingState
 from ygg.errors import Unavailable, YggError, known_host
+from ygg.intake.times import wall_ms
 from ygg.model import (
     FINAL,
     Counts,
@@ -106,16 +107,16 @@ class OfflineControl:
     async def submit(
         self, tasks: Sequence[NewTask], *, capacity: int | None = None, atomic: bool = True
     ) -> list[Submitted | YggError]:
-        return await self._writing().submit(tasks, _now_ms(), capacity=capacity, atomic=atomic)
+        return await self._writing().submit(tasks, wall_ms(), capacity=capacity, atomic=atomic)
 
     async def cancel(self, task_id: str, *, running: bool = True) -> Task:
-        return await self._writing().cancel(task_id, _now_ms(), running=running)
+        return await self._writing().cancel(task_id, wall_ms(), running=running)
 
     async def retry(self, task_ids: Sequence[str]) -> list[Task | YggError]:
-        return await self._writing().retry(task_ids, _now_ms())
+        return await self._writing().retry(task_ids, wall_ms())
 
     async def prioritize(self, task_id: str, priority: Priority) -> Task:
-        return await self._writing().prioritize(task_id, priority, _now_ms())
+        return await self._writing().prioritize(task_id, priority, wall_ms())
 
     async def touch_read(self, task_id: str, keep_s: float) -> None:
         """A person at the database reads as often as they like."""
@@ -140,7 +141,7 @@ class OfflineControl:
         told = await self._checked(names) if names is None or names else {}
         held = await self._archive.holds()
         views = tuple(_view(h, told, h.name in held.drained) for h in self._config.hosts.values())
-        now = _now_ms()
+        now = wall_ms()
         return Snapshot(now, now, 0, held.paused, False, views, (), (), (), Counts({}))
 
     async def _checked(self, names: Collection[str] | None) -> dict[tuple[str, str], Health]:
@@ -162,25 +163,21 @@ class OfflineControl:
 
 def _of_itself(task: Task) -> tuple[Reason, ...]:
     """The reasons that need no dispatcher to be known."""
-    return explaining.explain(SchedulingState(), task, Now(0.0, _now_ms()))
+    return explaining.explain(SchedulingState(), task, Now(0.0, wall_ms()))
 
 
 def _view(host: Host, told: Mapping[tuple[str, str], Health], drained: bool) -> HostView:
     from ygg.core.snapshotting import host_view
 
     servers = {e.name: _server(told.get((host.name, e.name))) for e in host.endpoints}
-    return host_view(HostState(host, servers, host.slots, drained=drained), Now(0.0, _now_ms()))
+    return host_view(HostState(host, servers, host.slots, drained=drained), Now(0.0, wall_ms()))
 
 
 def _server(health: Health | None) -> Server:
     if health is None:
         return Server()
     loaded = None if health.loaded is None else frozenset(health.loaded)
-    return Server(health.health, health.message, health, checked_ms=_now_ms(), loaded=loaded)
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
+    return Server(health.health, health.message, health, checked_ms=wall_ms(), loaded=loaded)
 
 
 class Offline:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable
 
 from ygg.api import bodies
@@ -17,10 +16,6 @@ from ygg.model import JsonDict, NewTask, Submitted
 from ygg.ports import Control
 
 BREATH = 100  #: documents checked before the event loop gets a turn
-
-
-def wall_clock_ms() -> int:
-    return time.time_ns() // 1_000_000
 
 
 class Submits:

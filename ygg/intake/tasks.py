@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import time
 
 from ygg.config import Config
 from ygg.intake import times
@@ -31,7 +30,7 @@ def async_task(doc: object, config: Config, *, caller: str, now_ms: int | None =
 def _task(
     asked: Submission, doc: object, config: Config, caller: str, now_ms: int | None
 ) -> NewTask:
-    now = time.time_ns() // 1_000_000 if now_ms is None else now_ms
+    now = times.wall_ms() if now_ms is None else now_ms
     lane = lane_of(asked, config, caller)
     starts = times.moment("not_before", asked.not_before, now)
     return NewTask(

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime
 
 from ygg.config.durations import LONGEST_S, seconds
 from ygg.errors import InvalidInput
+
+
+def wall_ms() -> int:
+    """Now, in milliseconds of the wall clock."""
+    return time.time_ns() // 1_000_000
 
 
 def written_seconds(value: str | float) -> float:
