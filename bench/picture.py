@@ -32,8 +32,8 @@ TITLES = {
 async def main() -> Snapshot:
     """Run a while; one server goes away, tasks of every priority wait."""
     from ygg import wire
-    from ygg.api.intake import new_task
     from ygg.config import from_dict
+    from ygg.intake.tasks import new_task
 
     with tempfile.TemporaryDirectory() as folder, serving() as running:
         settings = config_dict(running.urls)

@@ -1,4 +1,4 @@
-"""The running daemon as a Desk, over its unix socket.
+"""The running daemon behind a Desk, over its unix socket.
 
 Kept light on purpose: `ygg submit` imports this and nothing heavier than http.client.
 """
@@ -9,23 +9,21 @@ import http.client
 import json
 import select
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
-from urllib.parse import quote, urlencode
+from typing import Any
+from urllib.parse import urlencode
 
 from ygg import errors, paths
-from ygg.desk import LONG_POLL_S, JsonDict, error_of, in_parts, raise_told, waited
+from ygg.desk import LONG_POLL_S, Desk, error_of
 from ygg.errors import InvalidInput, Unavailable, YggError
-
-if TYPE_CHECKING:
-    from ygg.model import Snapshot
+from ygg.verbs import Asked, JsonDict
 
 CONNECT_S = 5.0
 EPILOGUE_S = 30.0  #: how much longer than a long poll an answer may take
 
 
-def connect(explicit: str | None, env: Mapping[str, str]) -> Remote | None:
+def connect(explicit: str | None, env: Mapping[str, str]) -> Desk | None:
     """The daemon at the first socket that answers; None when there is none.
 
     A socket that is there but may not be opened is an error, never a reason to write elsewhere: the
@@ -38,7 +36,7 @@ def connect(explicit: str | None, env: Mapping[str, str]) -> Remote | None:
     for path in paths.client_sockets(explicit, env):
         remote = _try(path)
         if remote is not None:
-            return remote
+            return Desk(remote)
         if explicit is not None:
             raise Unavailable(f"nobody answers on {explicit}", hint="is the daemon running?")
     return None
@@ -91,7 +89,7 @@ _CUT = (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError)
 
 
 class Remote:
-    """A Desk over the daemon's socket, on one connection that is renewed once when it broke."""
+    """A Carrier over the daemon's socket, on one connection that is renewed once when it broke."""
 
     online = True
 
@@ -104,11 +102,8 @@ class Remote:
     def close(self) -> None:
         self._connection.close()
 
-    # --- HTTP ----------------------------------------------------------------------------------
-
-    def _call(self, method: str, url: str, doc: JsonDict | None = None) -> Any:
-        body = None if doc is None else _encoded(doc)
-        status, raw, retry_after = self._exchange(method, url, body)
+    def answer(self, asked: Asked) -> Any:
+        status, raw, retry_after = self._exchange(*_http(asked))
         try:
             answer = json.loads(raw)
         except ValueError:
@@ -146,106 +141,32 @@ class Remote:
         self._connection.close()
         return Unavailable(f"{self.where} does not answer: {error}", hint="ygg status")
 
-    # --- verbs ---------------------------------------------------------------------------------
-
-    def submit(self, docs: list[Any], *, atomic: bool = False) -> list[JsonDict]:
-        def part(docs: list[Any]) -> list[JsonDict]:
-            answer = self._call("POST", "/v1/tasks", {"tasks": docs, "atomic": atomic})
-            return cast("list[JsonDict]", answer["tasks"])
-
-        return in_parts(part, docs, atomic=atomic)
-
-    def tasks(self, **query: Any) -> JsonDict:
-        given = {k: v for k, v in query.items() if v is not None}
-        return cast("JsonDict", self._call("GET", f"/v1/tasks?{urlencode(given, doseq=True)}"))
-
-    def show(self, task_id: str) -> JsonDict:
-        return self._task(task_id)
-
-    def result(self, task_id: str) -> JsonDict:
-        return self._task(task_id, "/result")
-
-    def wait(self, task_id: str, timeout_s: float) -> JsonDict:
-        return waited(lambda left: self._task(task_id, f"/wait?timeout={left:.3f}"), timeout_s)
-
-    def why(self, task_id: str) -> JsonDict:
-        return self._task(task_id, "/why")
-
-    def cancel(self, task_id: str, *, running: bool = True) -> JsonDict:
-        url = f"/v1/tasks/{_quoted(task_id)}/cancel?running={str(running).lower()}"
-        return cast("JsonDict", self._call("POST", url))
-
-    def retry(self, ids: list[str] | None = None, *, states: list[str] | None = None) -> JsonDict:
-        doc = {"ids": ids} if states is None else {"states": states}
-        return cast("JsonDict", self._call("POST", "/v1/tasks/retry", doc))
-
-    def prioritize(self, task_id: str, priority: int | str) -> JsonDict:
-        url = f"/v1/tasks/{_quoted(task_id)}/priority"
-        return cast("JsonDict", self._call("POST", url, {"priority": priority}))
-
-    def status(self, *, probe: bool = True) -> JsonDict:
-        return cast("JsonDict", self._call("GET", f"/v1/status?probe={str(probe).lower()}"))
-
-    def snapshot(self) -> Snapshot:
-        """The dispatcher as it is now, for `ygg top`."""
-        from ygg.model import Snapshot
-        from ygg.model.transfer import from_plain
-
-        body = self._call("GET", "/v1/snapshot")
-        try:
-            return from_plain(Snapshot, body["snapshot"])
-        except (KeyError, TypeError, ValueError) as error:
-            text = f"{self.where} runs another version of ygg: its snapshot is not understood"
-            raise Unavailable(text, hint="restart the daemon after an upgrade") from error
-
-    def hosts(self) -> JsonDict:
-        return cast("JsonDict", self._call("GET", "/v1/hosts"))
-
-    def probe(self, host: str | None = None) -> list[JsonDict]:
-        if host is None:
-            return cast("list[JsonDict]", self.status(probe=True)["hosts"])
-        return [self._call("POST", f"/v1/hosts/{_quoted(host)}/probe")]
-
-    def drain_host(self, host: str, drained: bool) -> JsonDict:
-        verb = "drain" if drained else "resume"
-        return cast("JsonDict", self._call("POST", f"/v1/hosts/{_quoted(host)}/{verb}"))
-
-    def queue(self) -> JsonDict:
-        return cast("JsonDict", self._call("GET", "/v1/queue"))
-
-    def pause(self, paused: bool) -> JsonDict:
-        return cast("JsonDict", self._call("POST", f"/v1/queue/{'pause' if paused else 'resume'}"))
-
-    def tuning(self, host: str | None = None, *, days: int = 7) -> JsonDict:
-        given = {"days": days} | ({} if host is None else {"host": host})
-        return cast("JsonDict", self._call("GET", f"/v1/tuning?{urlencode(given)}"))
-
-    def _task(self, task_id: str, rest: str = "") -> JsonDict:
-        return cast("JsonDict", self._call("GET", f"/v1/tasks/{_quoted(task_id)}{rest}"))
-
-    def follow(self, task_id: str) -> Iterator[JsonDict]:
+    def events(self, asked: Asked) -> Generator[JsonDict, None, None]:
         """Server-sent events, on a connection of their own; silence is no error here."""
         connection = _Connection(self._path)
         try:
             connection.timeout = None
-            connection.request("GET", f"/v1/tasks/{_quoted(task_id)}/follow")
+            connection.request(*_http(asked))
             response = connection.getresponse()
             if response.status >= 400:
                 raise _error(response.status, json.loads(response.read()))
             for line in response:
                 if line.startswith(b"data: "):
-                    event = json.loads(line[6:])
-                    raise_told(event)
-                    yield event
-                    if event["event"] == "end":
-                        return
-            raise Unavailable(f"{self.where} ended the stream", hint=f"ygg wait {task_id}")
+                    yield json.loads(line[6:])
         except (OSError, http.client.HTTPException) as error:
             raise Unavailable(
-                f"{self.where} closed the stream", hint=f"ygg wait {task_id}"
+                f"{self.where} closed the stream", hint=f"ygg wait {asked.target}"
             ) from error
         finally:
             connection.close()
+
+
+def _http(asked: Asked) -> tuple[str, str, bytes | None]:
+    """Method, URL and body of a request."""
+    method, url = asked.verb.method, asked.url
+    if "doc" in asked.verb.takes:
+        return method, url, _encoded(asked.sent)
+    return method, f"{url}?{urlencode(asked.sent, doseq=True)}" if asked.sent else url, None
 
 
 def _encoded(doc: JsonDict) -> bytes:
@@ -253,10 +174,6 @@ def _encoded(doc: JsonDict) -> bytes:
         return json.dumps(doc, allow_nan=False).encode()
     except ValueError:
         raise InvalidInput("a number is NaN or infinite, which JSON cannot say") from None
-
-
-def _quoted(task_id: str) -> str:
-    return quote(task_id, safe="")
 
 
 def _error(status: int, answer: Any, retry_after: str | None = None) -> YggError:

@@ -1,82 +1,221 @@
-"""What the CLI calls: a Desk, and what every Desk shares. Standard library only: `ygg submit` loads it."""
+"""The verbs of ygg, one table; and the desk that has them. Standard library only: `ygg submit` loads it.
+
+From the table the API builds its routes (`api/app.py`), the client its requests (`client.py`), and the offline
+desk its calls (`api/offline.py`): a new verb is a row here and a handler in `api/`.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 from typing import Any, Protocol
 
 from ygg import errors
-from ygg.errors import YggError
+from ygg.errors import Unavailable, YggError
+from ygg.verbs import Asked, Verb, streaming, verb
+from ygg.verbs import JsonDict as JsonDict
 
-JsonDict = dict[str, Any]
 LONG_POLL_S = 30.0
 PART = 10_000  #: documents of one submit request: as many as the API takes
 PART_BYTES = 8 * 1024 * 1024  #: about; the API takes 64 MiB
 OVER = ("completed", "failed", "cancelled", "expired", "blocked")
+Sent = JsonDict | None
 
 
-class Desk(Protocol):
-    """The verbs of the CLI, JSON-shaped, with a daemon (`Remote`) or without one (`OfflineDesk`)."""
+class Carrier(Protocol):
+    """Brings requests to their handlers: over the daemon's socket, or straight to the database."""
 
-    where: str
-    online: bool
+    where: str  #: the daemon or the database, in words
+    online: bool  #: whether a daemon answers
 
-    def submit(self, docs: list[Any], *, atomic: bool = False) -> list[JsonDict]:
-        """In order, for each document its task with `existing`, or `{"error": …}`."""
+    def answer(self, asked: Asked) -> Any:
+        """What the handler answers. Raises the YggError it raised; Unavailable when none came."""
         ...
 
-    def tasks(self, **query: Any) -> JsonDict:
-        """state (list), type, priority, host, label, caller, batch, limit, order (newest, queue)."""
-        ...
-
-    def show(self, task_id: str) -> JsonDict: ...
-
-    def result(self, task_id: str) -> JsonDict:
-        """Of an ended or blocked task; Conflict before that."""
-        ...
-
-    def wait(self, task_id: str, timeout_s: float) -> JsonDict:
-        """The task once it has ended or is blocked, else as it is after `timeout_s`."""
-        ...
-
-    def follow(self, task_id: str) -> Iterator[JsonDict]:
-        """Events `attempt`, `piece` and at last `end`, which is the task."""
-        ...
-
-    def cancel(self, task_id: str, *, running: bool = True) -> JsonDict: ...
-    def retry(
-        self, ids: list[str] | None = None, *, states: list[str] | None = None
-    ) -> JsonDict: ...
-    def prioritize(self, task_id: str, priority: int | str) -> JsonDict: ...
-    def why(self, task_id: str) -> JsonDict: ...
-    def status(self, *, probe: bool = True) -> JsonDict: ...
-
-    def hosts(self) -> JsonDict:
-        """Every host as it is known, asking none."""
-        ...
-
-    def probe(self, host: str | None = None) -> list[JsonDict]:
-        """The bodies of this host, or of all, asked now. NotFound when it is not configured."""
-        ...
-
-    def drain_host(self, host: str, drained: bool) -> JsonDict:
-        """Start nothing new on a host, or again. NotFound when it is not configured."""
-        ...
-
-    def queue(self) -> JsonDict:
-        """Tasks by priority and state, and whether dispatch is paused."""
-        ...
-
-    def tuning(self, host: str | None = None, *, days: int = 7) -> JsonDict:
-        """Advice on the slots of one host, or of each. NotFound when it is not configured."""
-        ...
-
-    def pause(self, paused: bool) -> JsonDict:
-        """Start no task anywhere, or again."""
+    def events(self, asked: Asked) -> Generator[JsonDict, None, None]:
+        """The same for an answer that comes in pieces."""
         ...
 
     def close(self) -> None: ...
+
+
+class Desk:
+    """The verbs, JSON-shaped, with a daemon (`client.Remote`) or without one (`api.offline.Offline`)."""
+
+    def __init__(self, carrier: Carrier) -> None:
+        self._carrier = carrier
+        self.where, self.online, self.close = carrier.where, carrier.online, carrier.close
+
+    def ask(self, asked: Asked) -> Any:
+        """Every verb goes through here."""
+        return self._told(asked) if asked.verb.streams else self._carrier.answer(asked)
+
+    def _told(self, asked: Asked) -> Iterator[JsonDict]:
+        """The events up to the end. Raises what an `error` event tells."""
+        with closing(self._carrier.events(asked)) as events:
+            for event in events:
+                if event["event"] == "error":
+                    raise error_of(event["error"])
+                yield event
+                if event["event"] == "end":
+                    return
+        raise Unavailable(f"{self.where} ended the stream", hint=f"ygg wait {asked.target}")
+
+    # --- tasks ---------------------------------------------------------------------------------
+
+    @verb("POST /v1/tasks", "submits.submit", "doc", "caller")
+    def submit_part(self, docs: list[Any], *, atomic: bool = False) -> Sent:
+        """`tasks`: in order, for each document its task with `existing`, or `{"error": …}`."""
+        return {"tasks": docs, "atomic": atomic}
+
+    @verb("GET /v1/tasks", "tasks.find", "query")
+    def tasks(self, /, **query: Any) -> Sent:
+        """state (list), type, priority, host, label, caller, batch, limit, order (newest, queue)."""
+        return query
+
+    @verb("POST /v1/tasks/retry", "tasks.retry", "doc")
+    def retry(self, ids: list[str] | None = None, *, states: list[str] | None = None) -> Sent:
+        """By id, or every task in these states."""
+        return {"ids": ids} if states is None else {"states": states}
+
+    @verb("GET /v1/tasks/{task_id}", "tasks.show")
+    def show(self, task_id: str) -> Sent:
+        """The task with its request, log and reasons."""
+
+    @verb("GET /v1/tasks/{task_id}/result", "tasks.result")
+    def result(self, task_id: str) -> Sent:
+        """Of an ended or blocked task; Conflict before that."""
+
+    @verb("GET /v1/tasks/{task_id}/wait", "tasks.wait", "query")
+    def wait_once(self, task_id: str, timeout_s: float) -> Sent:
+        """The task once it has ended or is blocked, else as it is after `timeout_s`: one minute at most."""
+        return {"timeout": f"{timeout_s:.3f}"}
+
+    @streaming("GET /v1/tasks/{task_id}/follow", "tasks.follow")
+    def follow(self, task_id: str) -> Sent:
+        """Events `attempt`, `piece` and at last `end`, which is the task."""
+
+    @verb("GET /v1/tasks/{task_id}/why", "tasks.why")
+    def why(self, task_id: str) -> Sent:
+        """Its reasons, its place and the wait that is expected."""
+
+    @verb("POST /v1/tasks/{task_id}/cancel", "tasks.cancel", "query")
+    def cancel(self, task_id: str, *, running: bool = True) -> Sent:
+        """Also a processing one, unless `running` is false."""
+        return {"running": running}
+
+    @verb("POST /v1/tasks/{task_id}/priority", "tasks.prioritize", "doc")
+    def prioritize(self, task_id: str, priority: int | str) -> Sent:
+        """0 to 4, or a name."""
+        return {"priority": priority}
+
+    # --- hosts and the queue -------------------------------------------------------------------
+
+    @verb("GET /v1/snapshot", "overseeing.snapshot")
+    def snapshot(self) -> Sent:
+        """What `ygg top` draws. Unavailable without a daemon."""
+
+    @verb("GET /v1/status", "overseeing.status", "query")
+    def status(self, *, probe: bool = True) -> Sent:
+        """Daemon, hosts and queue; `probe` asks every host first."""
+        return {"probe": probe}
+
+    @verb("GET /v1/queue", "overseeing.queue")
+    def queue(self) -> Sent:
+        """Tasks by priority and state, and whether dispatch is paused."""
+
+    @verb("POST /v1/queue/pause", "overseeing.pause")
+    def pause(self) -> Sent:
+        """Start no task anywhere."""
+
+    @verb("POST /v1/queue/resume", "overseeing.resume")
+    def resume(self) -> Sent:
+        """End the pause."""
+
+    @verb("GET /v1/hosts", "overseeing.hosts")
+    def hosts(self) -> Sent:
+        """Every host as it is known, asking none."""
+
+    @verb("GET /api/v1/status/workers", "overseeing.workers")
+    def workers(self) -> Sent:
+        """Hosts that are up as workers on two queues. Unavailable without a daemon."""
+
+    @verb("POST /v1/hosts/{host}/probe", "overseeing.probe")
+    def probe_host(self, host: str) -> Sent:
+        """Its body, asked now. NotFound when it is not configured, as for the next two."""
+
+    @verb("POST /v1/hosts/{host}/drain", "overseeing.drain_host")
+    def drain_host(self, host: str) -> Sent:
+        """Start nothing new there."""
+
+    @verb("POST /v1/hosts/{host}/resume", "overseeing.resume_host")
+    def resume_host(self, host: str) -> Sent:
+        """End the drain."""
+
+    # --- readings ------------------------------------------------------------------------------
+
+    @verb("GET /v1/gpu/status", "measured.gpu_status")
+    def gpu_status(self) -> Sent:
+        """The house, then host by host."""
+
+    @verb("GET /v1/gpu/memory-forecast", "measured.memory_forecast")
+    def memory_forecast(self) -> Sent:
+        """When the memory of each host reaches its next level."""
+
+    @verb("GET /v1/history", "measured.history", "query")
+    def history(self, host: str | None = None, *, minutes: int | None = None) -> Sent:
+        """What one host, or each, did minute by minute; the last hour unless `minutes` says more or less."""
+        return {"host": host, "minutes": minutes}
+
+    @verb("GET /v1/tuning", "measured.tuning", "query")
+    def tuning(self, host: str | None = None, *, days: int | None = None) -> Sent:
+        """Advice on the slots of one host, or of each, from the last `days`, seven unless said. NotFound
+        when it is not configured."""
+        return {"host": host, "days": days}
+
+    # --- several requests ----------------------------------------------------------------------
+
+    def submit(self, docs: list[Any], *, atomic: bool = False) -> list[JsonDict]:
+        """In order, for each document its task with `existing`, or `{"error": …}`."""
+
+        def part(docs: list[Any]) -> list[JsonDict]:
+            answers: list[JsonDict] = self.submit_part(docs, atomic=atomic)["tasks"]
+            return answers
+
+        return in_parts(part, docs, atomic=atomic)
+
+    def wait(self, task_id: str, timeout_s: float) -> JsonDict:
+        """The task once it has ended or is blocked, else as it is after `timeout_s`."""
+        return waited(lambda left: self.wait_once(task_id, left), timeout_s)
+
+    def probe(self, host: str | None = None) -> list[JsonDict]:
+        """The bodies of this host, or of all, asked now. NotFound when it is not configured."""
+        if host is not None:
+            return [self.probe_host(host)]
+        asked: list[JsonDict] = self.status(probe=True)["hosts"]
+        return asked
+
+
+MISSION = (
+    "the mission's protocol, for clients written to it; desks have the same by ygg's own verbs"
+)
+
+#: Every verb there is, in the order of the routes.
+VERBS: tuple[Verb[..., Any], ...] = (
+    Verb(
+        "async_submit", "POST /v1/async/submit", "async_.submit", ("doc", "caller", "key"),
+        status=202, off_desk=MISSION,
+    ),
+    Verb("async_status", "GET /v1/async/status/{task_id}", "tasks.status", off_desk=MISSION),
+    Verb("async_result", "GET /v1/async/result/{task_id}", "async_.result", off_desk=MISSION),
+    Verb(
+        "async_cancel", "DELETE /v1/async/cancel/{task_id}", "async_.cancel", ("query",),
+        off_desk=MISSION,
+    ),
+    Verb("async_stats", "GET /v1/async/stats", "async_.stats", off_desk=MISSION),
+    *(row for row in vars(Desk).values() if isinstance(row, Verb)),
+)  # fmt: skip
 
 
 def waited(once: Callable[[float], JsonDict], timeout_s: float) -> JsonDict:
@@ -106,8 +245,7 @@ def in_parts(
         except YggError as error:
             if not answers:
                 raise
-            told = {"code": error.code, "message": error.message, "hint": error.hint}
-            return answers + [{"error": told}] * (len(docs) - len(answers))
+            return answers + [error_body(error)] * (len(docs) - len(answers))
     return answers
 
 
@@ -124,17 +262,15 @@ def _parts(docs: list[Any]) -> Iterator[list[Any]]:
         yield part
 
 
-def raise_told(event: JsonDict) -> None:
-    """Raise what an `error` event of a stream tells."""
-    if event.get("event") == "error":
-        raise error_of(event["error"])
-
-
 _BY_CODE = {
     kind.code: kind
     for kind in vars(errors).values()
     if isinstance(kind, type) and issubclass(kind, YggError)
 } | {"too_large": errors.InvalidInput, "method_not_allowed": errors.InvalidInput}
+
+
+def error_body(error: YggError) -> JsonDict:
+    return {"error": {"code": error.code, "message": error.message, "hint": error.hint}}
 
 
 def error_of(told: JsonDict) -> YggError:

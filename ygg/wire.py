@@ -243,8 +243,9 @@ def desk(*, socket: str | None, config: str | None, write: bool) -> Desk:
 def offline_desk(config_path: str | None, *, write: bool) -> Desk:
     """A desk on the database, for when no daemon runs. Writing takes the lock; reading does not."""
     from ygg import paths
-    from ygg.api.offline import OfflineDesk, Opened
+    from ygg.api.offline import Offline, Opened
     from ygg.config import load_found
+    from ygg.desk import Desk
     from ygg.stores.sqlite import open_archive
 
     config = load_found(config_path, os.environ)
@@ -260,7 +261,7 @@ def offline_desk(config_path: str | None, *, write: bool) -> Desk:
             return None, MemoryStore()  # nothing was ever submitted: there is nothing to read
         return None, open_archive(database)
 
-    return OfflineDesk(config, database, opened, lambda: build_backends(config.hosts.values()))
+    return Desk(Offline(config, database, opened, lambda: build_backends(config.hosts.values())))
 
 
 # --- what doctor, init and backup ask ---------------------------------------------------------------

@@ -7,8 +7,12 @@ from tests.mutants.mutant import Mutant
 ASYNC = "tests/surface/test_api_async.py"
 TASKS = "tests/surface/test_api_tasks.py"
 INPUT = "tests/surface/test_api_input.py"
+DOCUMENTS = "tests/intake/test_documents.py"
+READING = "tests/intake/test_reading_and_times.py"
 SERVER = "tests/surface/test_api_server.py"
 CLIENT = "tests/surface/test_client.py"
+VERBS = "tests/surface/test_verbs.py"
+DOCS = "tests/surface/test_api_docs.py"
 DESKS = "tests/surface/test_client_desks.py"
 
 MUTANTS: list[Mutant] = [
@@ -42,7 +46,7 @@ MUTANTS: list[Mutant] = [
     ),
     Mutant(
         "a bound is told as an exact position",
-        "ygg/api/submits.py",
+        "ygg/api/place.py",
         '"position_is_bound": ahead >= EXACT',
         '"position_is_bound": False',
         (ASYNC + "::test_a_position_beyond_the_exact_range_is_a_bound",),
@@ -56,20 +60,38 @@ MUTANTS: list[Mutant] = [
     ),
     Mutant(
         "capacity is forgotten",
-        "ygg/api/submits.py",
+        "ygg/api/async_.py",
         "capacity=config.policy.capacity",
         "capacity=None",
         (ASYNC + "::test_a_full_queue_answers_when_to_come_back",),
     ),
     Mutant(
-        "NUL bytes pass", "ygg/api/schemas.py", '    if "\\0" in text:', "    if False:", (INPUT,)
+        "NUL bytes pass",
+        "ygg/intake/checking.py",
+        '    if "\\0" in text:',
+        "    if False:",
+        (DOCUMENTS,),
     ),
     Mutant(
         "NaN in a body passes",
-        "ygg/api/app.py",
-        "json.loads(raw, parse_constant=_no_constant)",
-        "json.loads(raw)",
+        "ygg/intake/reading.py",
+        "parse_constant=_no_number, ",
+        "",
         (INPUT + "::test_bodies_that_cannot_be_read_are_refused",),
+    ),
+    Mutant(
+        "a number beyond all numbers is sent on",
+        "ygg/intake/reading.py",
+        "document(raw, _finite)",
+        "document(raw)",
+        ("tests/surface/test_cli_submit.py::test_odd_lines_are_told_and_nothing_crashes",),
+    ),
+    Mutant(
+        "a deadline may lie before the start",
+        "ygg/intake/times.py",
+        "starts_ms is not None and at <= starts_ms",
+        "starts_ms is not None and at < starts_ms",
+        (READING,),
     ),
     Mutant(
         "bodies are read without bound",
@@ -94,17 +116,17 @@ MUTANTS: list[Mutant] = [
     ),
     Mutant(
         "followers that leave are kept",
-        "ygg/api/handlers.py",
+        "ygg/api/tasks.py",
         "            async with aclosing(self._control.follow(task_id)) as items:  # type: ignore[type-var]\n                async for item in items:\n                    yield _event(item)",
         "            async for item in self._control.follow(task_id):\n                yield _event(item)",
         (TASKS + "::test_a_follower_that_leaves_is_forgotten",),
     ),
     Mutant(
         "ids of one millisecond may meet",
-        "ygg/api/intake.py",
+        "ygg/intake/ids.py",
         "        same = now_ms == self._last_ms",
         "        same = False",
-        (INPUT + "::test_ids_of_one_millisecond_never_meet",),
+        (DOCUMENTS + "::test_ids_of_one_millisecond_never_meet",),
     ),
     Mutant(
         "a bug's text reaches the caller",
@@ -115,14 +137,14 @@ MUTANTS: list[Mutant] = [
     ),
     Mutant(
         "tasks are retried by state a page at most",
-        "ygg/api/handlers.py",
+        "ygg/api/tasks.py",
         "        while found := await self._control.archive.find(which):\n            ids += [t.id for t in found]\n            which = replace(which, before_seq=found[-1].seq)",
         "        found = await self._control.archive.find(which)\n        ids += [t.id for t in found]",
         (TASKS + "::test_retry_by_state_takes_every_such_task_oldest_first",),
     ),
     Mutant(
         "a paused queue is estimated",
-        "ygg/api/submits.py",
+        "ygg/api/place.py",
         " if flows else None",
         "",
         (ASYNC + "::test_nothing_is_estimated_while_the_queue_does_not_move",),
@@ -130,8 +152,57 @@ MUTANTS: list[Mutant] = [
     Mutant(
         "offline writes hold the lock",
         "ygg/api/offline.py",
-        "                await archive.close()\n",
-        "                pass\n",
+        "            await archive.close()\n",
+        "            pass\n",
         (DESKS + "::test_writing_needs_the_lock_and_reading_does_not",),
+    ),
+    Mutant(
+        "a verb of desks is missing from the table",
+        "ygg/desk.py",
+        "if isinstance(row, Verb)),",
+        'if isinstance(row, Verb) and row.name != "why"),',
+        (VERBS,),
+    ),
+    Mutant(
+        "a route has the wrong method",
+        "ygg/desk.py",
+        '"POST /v1/tasks/retry"',
+        '"PUT /v1/tasks/retry"',
+        (DOCS,),
+    ),
+    Mutant(
+        "a row names another verb's handler",
+        "ygg/desk.py",
+        '"overseeing.resume")',
+        '"overseeing.pause")',
+        (DESKS, DOCS),
+    ),
+    Mutant(
+        "a row forgets what its handler takes",
+        "ygg/desk.py",
+        '"tasks.wait", "query")',
+        '"tasks.wait")',
+        (VERBS,),
+    ),
+    Mutant(
+        "the offline desk loses the query",
+        "ygg/api/offline.py",
+        '"query": asked.sent',
+        '"query": {}',
+        (VERBS,),
+    ),
+    Mutant(
+        "the offline desk loses whose verb it is about",
+        "ygg/api/offline.py",
+        "asked.verb, asked.target, ",
+        "asked.verb, None, ",
+        (VERBS,),
+    ),
+    Mutant(
+        "of several states in a query one counts",
+        "ygg/api/app.py",
+        'LISTS = frozenset({"state"})',
+        "LISTS = frozenset()",
+        (VERBS,),
     ),
 ]

@@ -9,8 +9,7 @@ KINDS, ROUTES, RETRYING = (
     "ygg/core/placement/candidates.py",
     "ygg/core/retrying.py",
 )
-STATE, STEP, DISPATCHING = "ygg/core/board.py", "ygg/core/step.py", "ygg/core/placement/rounds.py"
-ROUTING, INTAKE, WORKERS = "ygg/core/placement/links.py", "ygg/api/intake.py", "ygg/api/workers.py"
+INTAKE, WORKERS = "ygg/intake/matching.py", "ygg/api/workers.py"
 CORE = ("tests/core/placement/test_kinds.py",)
 NEED = ("tests/surface/test_gpu_need.py",)
 ANSWER = ("tests/surface/test_api_workers.py",)
@@ -242,7 +241,7 @@ MUTANTS: list[Mutant] = [
     ),
     Mutant(
         "gpu: false is only a preference",
-        "ygg/api/schemas.py",
+        "ygg/intake/schemas.py",
         '"preferred" if value else "never"',
         '"preferred"',
         NEED,
@@ -250,8 +249,8 @@ MUTANTS: list[Mutant] = [
     Mutant(
         "the GPU need of the type is ignored",
         INTAKE,
-        "said = checked.gpu or config.type_of(kind).gpu",
-        'said = checked.gpu or "preferred"',
+        "asked.gpu or config.type_of(kind).gpu,",
+        'asked.gpu or "preferred",',
         NEED,
     ),
     Mutant(

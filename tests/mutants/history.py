@@ -255,7 +255,7 @@ MUTANTS = [
     Mutant(
         "a whole house's two weeks come in one answer",
         "ygg/api/queries.py",
-        'MAX_MINUTES if "host" in given else MAX_MINUTES_ALL',
+        'MAX_MINUTES if query.get("host") is not None else MAX_MINUTES_ALL',
         "MAX_MINUTES",
         (API,),
     ),

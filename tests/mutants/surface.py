@@ -45,16 +45,16 @@ MUTANTS: list[Mutant] = [
     ),
     Mutant(
         "bad lines are numbered from the start of their chunk",
-        "ygg/cli/submit.py",
-        "            yield number, _parsed(raw)",
-        "            yield number % CHUNK, _parsed(raw)",
+        "ygg/intake/reading.py",
+        "            yield number, _line(raw)",
+        "            yield number % 500, _line(raw)",
         ("tests/surface/test_cli_submit.py",),
     ),
     Mutant(
         "an atomic file is stored in parts",
         "ygg/cli/submit.py",
-        "_chunks(_documents(stream), None if atomic else CHUNK)",
-        "_chunks(_documents(stream), CHUNK)",
+        "_chunks(lines(stream), None if atomic else CHUNK)",
+        "_chunks(lines(stream), CHUNK)",
         ("tests/surface/test_cli_submit.py",),
     ),
     Mutant(

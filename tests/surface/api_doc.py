@@ -7,9 +7,11 @@ ids, so that the page is the same every time; a test compares it.
 from __future__ import annotations
 
 import asyncio
+import inspect
 import json
 import re
 from dataclasses import replace
+from textwrap import dedent
 from typing import Any
 from unittest.mock import patch
 
@@ -19,7 +21,9 @@ from tests.shell.readings import CARD, measure, past
 from tests.shell.virtual import run_virtual, until
 from tests.surface.world import Api, api
 from ygg import __version__
-from ygg.api import intake
+from ygg.api.tasks import Tasks
+from ygg.desk import Desk
+from ygg.intake import ids, tasks
 from ygg.model import OutcomeKind
 
 INTRO = """\
@@ -78,6 +82,37 @@ default 60) for `timeout`, no `prompt` and no `operation`; the key may also come
 """
 
 
+ADDING = """\
+## Where a verb is written
+
+Each verb of this page is one row of the table in `ygg/desk.py` and one handler in `ygg/api/`. The row of `why`:
+
+```python
+{row}
+```
+
+It names method and path; the handler, by its part of `ygg/api/handlers.py`; after that what the handler is given beside the task
+or host of the path: `doc` (the JSON body), `query`, `caller`, `key`. The function is the verb as commands call it, online and
+offline: its signature is what they give, its body what of that is sent as document or query. The handler:
+
+```python
+{handler}
+```
+
+The routes (`ygg/api/app.py`), the requests of the client (`ygg/client.py`) and the calls of the offline desk
+(`ygg/api/offline.py`) are built from the table. So a new verb is a row and a handler, and its example here. A verb for HTTP alone is
+a bare row below the class, with the reason why desks do not have it. What a document may say is in `ygg/intake/schemas.py`, which
+task it becomes in `ygg/intake/tasks.py`, the shape of answers in `ygg/api/bodies.py`.
+"""
+
+
+def _adding() -> str:
+    """With the code as it is today."""
+    assert Desk.why.sends is not None
+    row, handler = map(inspect.getsource, (Desk.why.sends, Tasks.why))
+    return ADDING.format(row=dedent(row).strip(), handler=dedent(handler).strip())
+
+
 class _Counted:
     """Ids that are the same in every run."""
 
@@ -86,7 +121,7 @@ class _Counted:
 
     def new(self, now_ms: int) -> str:
         self.count += 1
-        return intake.new_id(now_ms, 7919 * self.count)
+        return ids.new_id(now_ms, 7919 * self.count)
 
 
 class _Page:
@@ -278,12 +313,13 @@ async def _write() -> str:
         await _daemon(page)
         await _readings(page)
         page.text(FIELDS)
+        page.text(_adding())
         return "\n".join(page.parts).replace(f'"{__version__}"', '"…"')
 
 
 def written() -> str:
     """The page."""
-    with patch.object(intake, "_ids", _Counted()):
+    with patch.object(tasks, "_ids", _Counted()):
         return run_virtual(_write())
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from tests.shell.virtual import START_MS, until
 from tests.surface.world import HELLO, Api, play
-from ygg.api import bodies, submits
+from ygg.api import bodies, place
 from ygg.api.bodies import iso
 from ygg.model import Lane, Operation, OutcomeKind, Priority, Result, State, Task, Usage
 
@@ -55,7 +55,7 @@ def test_other_hosts_tasks_are_not_ahead_in_the_queue() -> None:
 
 
 def test_a_position_beyond_the_exact_range_is_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(submits, "EXACT", 3)
+    monkeypatch.setattr(place, "EXACT", 3)
 
     async def scene(api: Api) -> None:
         first = await api.submit()

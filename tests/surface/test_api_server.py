@@ -20,6 +20,7 @@ from ygg.api import server as server_module
 from ygg.api.app import build_app
 from ygg.api.server import bind, serve
 from ygg.client import Remote
+from ygg.desk import Desk
 from ygg.errors import Unavailable
 
 PROMPT = {"prompt": "hello"}
@@ -75,7 +76,7 @@ def test_a_socket_nobody_answers_on_is_replaced(path: Path) -> None:
     assert path.is_socket()
     with bind(path) as sock:
         sock.listen()
-        Remote(path).close()
+        Desk(Remote(path)).close()
 
 
 def test_a_socket_somebody_answers_on_is_left_alone(path: Path, live: Api) -> None:
@@ -83,7 +84,7 @@ def test_a_socket_somebody_answers_on_is_left_alone(path: Path, live: Api) -> No
     with pytest.raises(Unavailable, match="another daemon answers"):
         bind(path)
     assert path.stat().st_ino == before
-    remote = Remote(path)
+    remote = Desk(Remote(path))
     assert remote.status(probe=False)["daemon"]
     remote.close()
 
@@ -117,10 +118,11 @@ def test_the_socket_is_gone_after_the_server(
 
 def test_one_connection_serves_many_requests(path: Path, live: Api) -> None:
     remote = Remote(path)
-    remote.status(probe=False)
+    desk = Desk(remote)
+    desk.status(probe=False)
     first = remote._connection.sock
     for _ in range(20):
-        remote.tasks()
+        desk.tasks()
     assert remote._connection.sock is first
     remote.close()
 
@@ -128,7 +130,7 @@ def test_one_connection_serves_many_requests(path: Path, live: Api) -> None:
 async def test_stopping_does_not_wait_for_a_stream(path: Path) -> None:
     async with api() as found:
         found.surtr.latency_s = 1e6
-        answer = await found.handlers.submit({"tasks": [PROMPT]}, caller="local")
+        answer = await found.handlers.submits.submit({"tasks": [PROMPT]}, caller="local")
         task_id = answer["tasks"][0]["id"]
         async with serve(build_app(found.handlers), path):
             reader, writer = await asyncio.open_unix_connection(str(path))
@@ -145,7 +147,7 @@ def test_a_connection_made_while_the_server_stops_is_closed(
 ) -> None:
     for _ in range(5):
         with served(path, new_loop=new_loop):
-            remote = Remote(path)
+            remote = Desk(Remote(path))
         with pytest.raises(Unavailable):
             remote.tasks()  # at once: not after the minute an answer may take
         remote.close()
@@ -166,7 +168,7 @@ def test_a_body_over_the_limit_is_refused_and_the_connection_goes_on(path: Path,
     response = connection.getresponse()
     assert response.status == 413
     response.read()
-    assert remote.tasks()["tasks"] == []
+    assert Desk(remote).tasks()["tasks"] == []
     remote.close()
 
 
@@ -176,7 +178,7 @@ def test_a_client_that_leaves_in_the_middle_of_its_body_harms_nobody(
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as rude:
         rude.connect(str(path))
         rude.sendall(b"POST /v1/tasks HTTP/1.1\r\nHost: ygg\r\nContent-Length: 100\r\n\r\n{")
-    remote = Remote(path)
+    remote = Desk(Remote(path))
     assert remote.tasks()["tasks"] == []
     remote.close()
     assert not [r for r in caplog.records if r.levelname in ("ERROR", "CRITICAL")]

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from tests.surface.world import Api, play
-from ygg.api import handlers as handlers_module
+from ygg.api import queries
+from ygg.api import tasks as tasks_module
 from ygg.errors import StoreFull
 from ygg.model import OutcomeKind
 
@@ -80,7 +81,7 @@ def test_checking_many_documents_gives_the_dispatcher_its_turns() -> None:
                 await asyncio.sleep(0)
 
         beside = asyncio.create_task(others())
-        await api.handlers._all_checked([{"prompt": "x"}] * 1000, "local")
+        await api.handlers.submits._all_checked([{"prompt": "x"}] * 1000, "local")
         beside.cancel()
         assert turns >= 10
 
@@ -183,7 +184,7 @@ def test_one_long_poll_is_bounded() -> None:
         loop = asyncio.get_running_loop()
         began = loop.time()
         await api.get(f"/v1/tasks/{task['id']}/wait", timeout=1e9)
-        assert loop.time() - began <= handlers_module.WAIT_MAX_S + 1
+        assert loop.time() - began <= queries.WAIT_MAX_S + 1
 
     play(scene)
 
@@ -264,7 +265,7 @@ def test_cancel_and_retry() -> None:
 
 
 def test_retry_by_state_takes_every_such_task_oldest_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(handlers_module, "PAGE", 2)
+    monkeypatch.setattr(tasks_module, "PAGE", 2)
 
     async def scene(api: Api) -> None:
         api.surtr.fault = OutcomeKind.BAD_REQUEST
@@ -444,7 +445,7 @@ def test_a_follower_that_leaves_is_forgotten() -> None:
         api.surtr.latency_s = 1e6
         (task,) = await _put(api, {})
         await api.running(task["id"])
-        events = await api.handlers.follow(task["id"])
+        events = await api.handlers.tasks.follow(task["id"])
         assert (await anext(events))["event"] == "attempt"
         assert api.house.dispatcher.loop.streams.followed(task["id"])
         await events.aclose()

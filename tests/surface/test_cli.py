@@ -12,7 +12,7 @@ import pytest
 
 from tests.surface.cli import Cli
 from tests.surface.world import Api
-from ygg.client import Remote
+from ygg.desk import Desk
 from ygg.model import HostHealth
 
 ESCAPE = "\x1b[31mred\x1b]0;owned\x07\u202e"
@@ -86,8 +86,8 @@ def test_ctrl_c_exits_130_and_the_task_stays(
 
     home.surtr.latency_s = 60
     task = cli.submit()
-    monkeypatch.setattr(Remote, "wait", interrupted)
-    monkeypatch.setattr(Remote, "follow", interrupted)
+    monkeypatch.setattr(Desk, "wait", interrupted)
+    monkeypatch.setattr(Desk, "follow", interrupted)
     if args[0] == "submit":
         ran = cli(*args)
     elif args[0] == "wait":
@@ -122,7 +122,7 @@ def test_an_unexpected_error_is_one_line_without_a_traceback(
     def bug(*_: object, **__: object) -> None:
         raise RuntimeError("planted")
 
-    monkeypatch.setattr(Remote, "tasks", bug)
+    monkeypatch.setattr(Desk, "tasks", bug)
     ran = cli("list")
     assert ran.code == 1
     assert ran.err.startswith("error: unexpected error: RuntimeError: planted\nhint: ")

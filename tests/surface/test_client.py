@@ -19,7 +19,7 @@ from ygg import client as client_module
 from ygg import desk as desk_module
 from ygg import errors
 from ygg.client import Remote, connect
-from ygg.desk import error_of, in_parts, waited
+from ygg.desk import Desk, error_of, in_parts, waited
 from ygg.errors import Conflict, InvalidInput, NotFound, StoreFull, Unavailable, YggError
 
 PROMPT = {"prompt": "hello"}
@@ -37,8 +37,8 @@ def live(path: Path) -> Iterator[Api]:
 
 
 @pytest.fixture
-def remote(path: Path, live: Api) -> Iterator[Remote]:
-    found = Remote(path)
+def remote(path: Path, live: Api) -> Iterator[Desk]:
+    found = Desk(Remote(path))
     yield found
     found.close()
 
@@ -104,7 +104,7 @@ def test_a_file_that_is_no_socket_is_passed_over_or_named(tmp_path: Path) -> Non
 
 def test_an_idle_connection_the_daemon_closed_is_renewed(tmp_path: Path, path: Path) -> None:
     with served(path):
-        remote = Remote(path)
+        remote = Desk(Remote(path))
         (task,) = remote.submit([PROMPT])
     with served(path):  # another one, started again in the same place
         (again,) = remote.submit([PROMPT])
@@ -114,7 +114,7 @@ def test_an_idle_connection_the_daemon_closed_is_renewed(tmp_path: Path, path: P
 
 def test_a_daemon_that_is_gone_is_unavailable(path: Path) -> None:
     with served(path):
-        remote = Remote(path)
+        remote = Desk(Remote(path))
     for call in (remote.tasks, lambda: remote.submit([PROMPT])):
         with pytest.raises(Unavailable, match=r"does not answer|closed the connection") as caught:
             call()
@@ -164,7 +164,7 @@ def _http(body: bytes, status: str = "200 OK", more: str = "") -> bytes:
 
 def test_a_read_that_was_cut_is_asked_once_more(path: Path) -> None:
     with scripted(path, [b"", _http(b'{"tasks": []}')]) as asked:
-        remote = Remote(path)
+        remote = Desk(Remote(path))
         assert remote.tasks() == {"tasks": []}
         remote.close()
     assert len(asked) == 2
@@ -172,7 +172,7 @@ def test_a_read_that_was_cut_is_asked_once_more(path: Path) -> None:
 
 def test_a_submit_that_was_cut_is_never_sent_twice(path: Path) -> None:
     with scripted(path, [b""]) as asked:
-        remote = Remote(path)
+        remote = Desk(Remote(path))
         with pytest.raises(Unavailable, match="closed the connection"):
             remote.submit([PROMPT])
         remote.close()
@@ -181,7 +181,7 @@ def test_a_submit_that_was_cut_is_never_sent_twice(path: Path) -> None:
 
 def test_an_answer_that_is_no_json_is_unavailable(path: Path) -> None:
     with scripted(path, [_http(b"<html>")]):
-        remote = Remote(path)
+        remote = Desk(Remote(path))
         with pytest.raises(Unavailable, match="no JSON"):
             remote.status()
         remote.close()
@@ -190,7 +190,7 @@ def test_an_answer_that_is_no_json_is_unavailable(path: Path) -> None:
 def test_a_stream_that_stops_before_the_end_is_unavailable(path: Path) -> None:
     stream = b'data: {"event": "piece", "content": "a", "thinking": ""}\n\n'
     with scripted(path, [b"", _http(stream)]):
-        remote = Remote(path)
+        remote = Desk(Remote(path))
         with pytest.raises(Unavailable):
             remote.submit([PROMPT])  # uses up the first, empty answer
         events = remote.follow("abcd")
@@ -203,7 +203,7 @@ def test_a_stream_that_stops_before_the_end_is_unavailable(path: Path) -> None:
 def test_when_to_come_back_reaches_the_caller(path: Path) -> None:
     body = b'{"error": {"code": "queue_full", "message": "full", "hint": ""}}'
     with scripted(path, [_http(body, "503 Service Unavailable", "Retry-After: 10\r\n")]):
-        remote = Remote(path)
+        remote = Desk(Remote(path))
         with pytest.raises(errors.QueueFull) as caught:
             remote.submit([PROMPT])
         assert caught.value.retry_after_s == 10.0
@@ -221,7 +221,7 @@ def test_every_error_comes_back_as_what_it_was(kind: type[YggError]) -> None:
     assert (type(found), found.message, found.hint) == (kind, "m", "h")
 
 
-def test_errors_keep_their_exit_codes_over_the_socket(remote: Remote) -> None:
+def test_errors_keep_their_exit_codes_over_the_socket(remote: Desk) -> None:
     with pytest.raises(NotFound) as missing:
         remote.show("nothing-here")
     with pytest.raises(InvalidInput) as wrong:
@@ -229,7 +229,7 @@ def test_errors_keep_their_exit_codes_over_the_socket(remote: Remote) -> None:
     assert (missing.value.exit_code, wrong.value.exit_code) == (3, 2)
 
 
-def test_a_result_before_the_end_is_a_conflict(remote: Remote, live: Api) -> None:
+def test_a_result_before_the_end_is_a_conflict(remote: Desk, live: Api) -> None:
     live.surtr.latency_s = 1e6
     (task,) = remote.submit([PROMPT])
     with pytest.raises(Conflict, match="has not ended"):
@@ -239,7 +239,7 @@ def test_a_result_before_the_end_is_a_conflict(remote: Remote, live: Api) -> Non
 # --- streams and waiting --------------------------------------------------------------------------
 
 
-def test_following_yields_the_answer_as_it_comes(remote: Remote) -> None:
+def test_following_yields_the_answer_as_it_comes(remote: Desk) -> None:
     (task,) = remote.submit([PROMPT])
     start, *pieces, end = remote.follow(task["id"])
     assert (start["event"], start["host"]) == ("attempt", "surtr")
@@ -247,7 +247,7 @@ def test_following_yields_the_answer_as_it_comes(remote: Remote) -> None:
     assert (end["event"], end["state"]) == ("end", "completed")
 
 
-def test_following_and_asking_at_the_same_time(remote: Remote) -> None:
+def test_following_and_asking_at_the_same_time(remote: Desk) -> None:
     (task,) = remote.submit([PROMPT])
     events = remote.follow(task["id"])
     next(events)
@@ -255,17 +255,17 @@ def test_following_and_asking_at_the_same_time(remote: Remote) -> None:
     assert list(events)[-1]["state"] == "completed"
 
 
-def test_following_what_is_not_there_is_not_found(remote: Remote) -> None:
+def test_following_what_is_not_there_is_not_found(remote: Desk) -> None:
     with pytest.raises(NotFound):
         next(remote.follow("nothing-here"))
 
 
-def test_waiting_returns_with_the_end(remote: Remote) -> None:
+def test_waiting_returns_with_the_end(remote: Desk) -> None:
     (task,) = remote.submit([PROMPT])
     assert remote.wait(task["id"], 20)["state"] == "completed"
 
 
-def test_waiting_returns_with_the_time(remote: Remote, live: Api) -> None:
+def test_waiting_returns_with_the_time(remote: Desk, live: Api) -> None:
     live.surtr.latency_s = 1e6
     (task,) = remote.submit([PROMPT])
     assert remote.wait(task["id"], 0.05)["state"] in ("queued", "processing")

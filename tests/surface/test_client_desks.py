@@ -13,7 +13,7 @@ import pytest
 from tests.builders import ANSWER, claim_of, end_of
 from tests.surface.world import config, served
 from ygg import client, paths, wire
-from ygg.api.offline import OfflineDesk, Opened
+from ygg.api.offline import Offline, Opened
 from ygg.client import Remote
 from ygg.desk import Desk
 from ygg.errors import ConfigError, Conflict, InvalidInput, NotFound, StoreLocked, Unavailable
@@ -36,7 +36,7 @@ def desk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Desk]:
         yield _offline(tmp_path)
         return
     with served(tmp_path / "ygg.sock"):
-        remote = Remote(tmp_path / "ygg.sock")
+        remote = Desk(Remote(tmp_path / "ygg.sock"))
         yield remote
         remote.close()
 
@@ -152,12 +152,12 @@ def test_status_counts_the_queue(desk: Desk) -> None:
 
 def test_a_pause_and_a_drained_host_are_told_by_queue_and_hosts(desk: Desk) -> None:
     assert (desk.queue()["paused"], _drained(desk)) == (False, set())
-    assert desk.pause(True) == {"paused": True}
+    assert desk.pause() == {"paused": True}
     assert desk.queue()["paused"]
-    assert desk.drain_host("surtr", True) == {"host": "surtr", "drained": True}
+    assert desk.drain_host("surtr") == {"host": "surtr", "drained": True}
     assert (desk.queue()["paused"], _drained(desk)) == (True, {"surtr"})
-    desk.pause(False)
-    desk.drain_host("surtr", False)
+    desk.resume()
+    desk.resume_host("surtr")
     assert (desk.queue()["paused"], _drained(desk)) == (False, set())
 
 
@@ -189,7 +189,7 @@ def test_hosts_are_listed_unasked_and_probed_on_request(desk: Desk) -> None:
     assert {h["name"] for h in desk.probe()} == {h["name"] for h in body["hosts"]}
 
 
-@pytest.mark.parametrize("verb", [lambda d: d.drain_host("sutr", True), lambda d: d.probe("sutr")])
+@pytest.mark.parametrize("verb", [lambda d: d.drain_host("sutr"), lambda d: d.probe("sutr")])
 def test_an_unknown_host_is_not_found_and_the_known_ones_are_named(desk: Desk, verb: Any) -> None:
     with pytest.raises(NotFound, match="no host 'sutr'") as caught:
         verb(desk)
@@ -263,8 +263,8 @@ class _Shelf:
         return self.store, self.store
 
 
-def _on_shelf(shelf: _Shelf, backends: dict[Any, Any] | None = None) -> OfflineDesk:
-    return OfflineDesk(config(), Path("x"), shelf.open, lambda: backends or {})
+def _on_shelf(shelf: _Shelf, backends: dict[Any, Any] | None = None) -> Desk:
+    return Desk(Offline(config(), Path("x"), shelf.open, lambda: backends or {}))
 
 
 def test_status_without_a_daemon_asks_the_hosts_itself() -> None:
@@ -291,12 +291,12 @@ def test_a_probe_without_a_daemon_asks_one_host_and_tells_what_is_loaded() -> No
 
 
 def test_a_pause_set_without_a_daemon_is_read_without_the_lock(tmp_path: Path) -> None:
-    _offline(tmp_path).pause(True)
-    _offline(tmp_path).drain_host("surtr", True)
+    _offline(tmp_path).pause()
+    _offline(tmp_path).drain_host("surtr")
     reading = _offline(tmp_path, write=False)
     assert (reading.queue()["paused"], _drained(reading)) == (True, {"surtr"})
     with pytest.raises(Unavailable):
-        reading.pause(False)
+        reading.resume()
 
 
 def test_a_task_that_ran_when_the_daemon_died_is_explained() -> None:

@@ -9,9 +9,9 @@ import pytest
 
 from tests.surface.cli import Cli
 from tests.surface.world import HELLO, Api, play
-from ygg.api.intake import async_task, new_task
 from ygg.config import Config, from_dict
 from ygg.errors import InvalidInput
+from ygg.intake.tasks import async_task, new_task
 from ygg.model import NewTask
 
 HOST = {"slots": 1, "backend": "ollama", "url": "http://x:1"}

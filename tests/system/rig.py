@@ -13,7 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ygg.client import Remote, connect
+from ygg.client import connect
+from ygg.desk import Desk
 from ygg.errors import Unavailable
 
 YGG = [sys.executable, "-m", "ygg"]
@@ -106,7 +107,7 @@ class Daemon:
         until(lambda: self.answers() or process.poll() is not None, 30, "the socket answers")
         assert process.poll() is None, self.text()
 
-    def client(self) -> Remote | None:
+    def client(self) -> Desk | None:
         try:
             return connect(None, self.env)
         except Unavailable:
@@ -118,7 +119,7 @@ class Daemon:
             client.close()
         return client is not None
 
-    def remote(self) -> Remote:
+    def remote(self) -> Desk:
         client = self.client()
         assert client is not None
         return client

@@ -13,7 +13,7 @@ import pytest
 
 from tests.stores.audit import audit
 from tests.system.rig import Daemon, hosts_yaml, sim_servers, until
-from ygg.client import Remote
+from ygg.desk import Desk
 from ygg.errors import YggError
 
 SLOTS = {"a": 2, "b": 3}
@@ -40,7 +40,7 @@ class Submitter(threading.Thread):
             finally:
                 client.close()
 
-    def _submit_on(self, client: Remote, number: int) -> int:
+    def _submit_on(self, client: Desk, number: int) -> int:
         while not self.done.is_set():
             number += 1
             doc = {

@@ -44,7 +44,7 @@ def target(tmp_path: Path, urls: dict[str, str]) -> Iterator[Daemon]:
 def told(target: Daemon) -> list[dict[str, Any]]:
     client = target.remote()
     try:
-        found: list[dict[str, Any]] = client._call("GET", "/v1/history?host=a")["minutes"]
+        found: list[dict[str, Any]] = client.history("a")["minutes"]
         return found
     finally:
         client.close()

@@ -1,4 +1,4 @@
-"""The HTTP face of the handlers: FastAPI routes, body reading and error bodies, nothing else.
+"""The HTTP face of the handlers: a FastAPI route for each verb, body reading and error bodies, nothing else.
 
 Every error is `{"error": {"code", "message", "hint"}}` with the status of its class; an unexpected
 exception is logged and answered without its text.
@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
-import math
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from typing import Any
 
@@ -20,14 +19,19 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ygg.api import bodies
-from ygg.api.handlers import Handlers, NotEnded
+from ygg.api.handlers import LOCAL, Handlers
+from ygg.api.tasks import NotEnded
+from ygg.desk import VERBS
 from ygg.errors import InvalidInput, YggError
+from ygg.intake.reading import Unreadable, document
+from ygg.verbs import Given, Verb
 
 log = logging.getLogger("ygg.api")
 
 MAX_BODY = 16 * 1024 * 1024  #: bytes; the longest prompt of a sane person fits many times
 MAX_BULK = 64 * 1024 * 1024  #: bytes of POST /v1/tasks: an atomic submit cannot come in parts
-LOCAL = "local"  #: the caller on the unix socket
+LISTS = frozenset({"state"})  #: keys of a query that may come several times
+Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 class TooLarge(InvalidInput):
@@ -80,17 +84,11 @@ def _limited(scope: Scope, receive: Receive) -> Receive:
 
 
 async def _document(request: Request) -> Any:
-    """The JSON body. NaN and infinities are refused, and so is nesting the parser cannot follow."""
-    raw = await request.body()
+    """The JSON body."""
     try:
-        return json.loads(raw, parse_constant=_no_constant)
-    except (ValueError, RecursionError) as error:
-        what = "nested too deeply" if isinstance(error, RecursionError) else str(error)
-        raise InvalidInput(f"the body is no valid JSON: {what}") from None
-
-
-def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is no JSON number")
+        return document(await request.body())
+    except Unreadable as error:
+        raise InvalidInput(f"the body is no valid JSON: {error}") from None
 
 
 def _failed(error: YggError) -> Response:
@@ -110,10 +108,9 @@ def build_app(handlers: Handlers) -> FastAPI:
     app.router.redirect_slashes = False  # a redirect would be an answer that is no JSON
     app.add_middleware(_Guard)
     _errors(app)
-    _async_routes(app, handlers)
-    _task_routes(app, handlers)
-    _daemon_routes(app, handlers)
-    _reading_routes(app, handlers)
+    for verb in VERBS:
+        endpoint = _endpoint(verb, handlers)
+        app.add_api_route(verb.path, endpoint, methods=[verb.method], name=verb.name)
     return app
 
 
@@ -130,159 +127,37 @@ def _errors(app: FastAPI) -> None:
         return JSONResponse(body, error.status_code, error.headers)
 
 
-def _async_routes(app: FastAPI, handlers: Handlers) -> None:
-    """The mission's /v1/async."""
+def _endpoint(verb: Verb[..., Any], handlers: Handlers) -> Endpoint:
+    async def endpoint(request: Request) -> Response:
+        given: dict[str, Any] = {name: await _READ[name](request) for name in verb.takes}
+        answer = await handlers.of(verb, request.path_params.get(verb.key or ""), given)
+        if verb.streams:
+            return StreamingResponse(_sse(answer), media_type="text/event-stream")
+        return JSONResponse(answer, verb.status)
 
-    @app.post("/v1/async/submit")
-    async def submit(request: Request) -> Response:
-        key = request.headers.get("Idempotency-Key")
-        doc = await _document(request)
-        return JSONResponse(await handlers.async_submit(doc, caller=LOCAL, key=key), 202)
-
-    @app.get("/v1/async/status/{task_id}")
-    async def status(task_id: str) -> Response:
-        return JSONResponse(await handlers.async_status(task_id))
-
-    @app.get("/v1/async/result/{task_id}")
-    async def result(task_id: str) -> Response:
-        return JSONResponse(await handlers.read_result(task_id))
-
-    @app.delete("/v1/async/cancel/{task_id}")
-    async def cancel(task_id: str, request: Request) -> Response:
-        running = _flag(request, "running", default=True)
-        return JSONResponse(await handlers.async_cancel(task_id, running=running))
-
-    @app.get("/v1/async/stats")
-    async def stats() -> Response:
-        return JSONResponse(await handlers.stats())
+    return endpoint
 
 
-def _task_routes(app: FastAPI, handlers: Handlers) -> None:
-    """ygg's own verbs on tasks."""
-
-    @app.post("/v1/tasks")
-    async def submit(request: Request) -> Response:
-        return JSONResponse(await handlers.submit(await _document(request), caller=LOCAL))
-
-    @app.get("/v1/tasks")
-    async def tasks(request: Request) -> Response:
-        query: dict[str, Any] = dict(request.query_params)
-        query["state"] = request.query_params.getlist("state")
-        return JSONResponse(await handlers.tasks(query))
-
-    @app.post("/v1/tasks/retry")
-    async def retry(request: Request) -> Response:
-        return JSONResponse(await handlers.retry(await _document(request)))
-
-    @app.get("/v1/tasks/{task_id}")
-    async def show(task_id: str) -> Response:
-        return JSONResponse(await handlers.show(task_id))
-
-    @app.get("/v1/tasks/{task_id}/result")
-    async def result(task_id: str) -> Response:
-        return JSONResponse(await handlers.async_result(task_id))
-
-    @app.get("/v1/tasks/{task_id}/wait")
-    async def wait(task_id: str, request: Request) -> Response:
-        return JSONResponse(await handlers.wait(task_id, _seconds(request)))
-
-    @app.get("/v1/tasks/{task_id}/follow")
-    async def follow(task_id: str) -> Response:
-        events = await handlers.follow(task_id)
-        return StreamingResponse(_sse(events), media_type="text/event-stream")
-
-    @app.get("/v1/tasks/{task_id}/why")
-    async def why(task_id: str) -> Response:
-        return JSONResponse(await handlers.why(task_id))
-
-    @app.post("/v1/tasks/{task_id}/cancel")
-    async def cancel(task_id: str, request: Request) -> Response:
-        running = _flag(request, "running", default=True)
-        return JSONResponse(await handlers.cancel(task_id, running=running))
-
-    @app.post("/v1/tasks/{task_id}/priority")
-    async def prioritize(task_id: str, request: Request) -> Response:
-        return JSONResponse(await handlers.prioritize(task_id, await _document(request)))
+async def _query(request: Request) -> dict[str, Any]:
+    """The last of each key, but all of those that may come several times."""
+    given = request.query_params
+    return {k: given.getlist(k) if k in LISTS else v for k, v in given.items()}
 
 
-def _daemon_routes(app: FastAPI, handlers: Handlers) -> None:
-    """Hosts and the queue as a whole."""
-
-    @app.get("/v1/snapshot")
-    async def snapshot() -> Response:
-        return JSONResponse(await handlers.snapshot())
-
-    @app.get("/v1/status")
-    async def status(request: Request) -> Response:
-        return JSONResponse(await handlers.status(probe=_flag(request, "probe", default=False)))
-
-    @app.get("/v1/queue")
-    async def tasks_of_all() -> Response:
-        return JSONResponse(await handlers.queue())
-
-    @app.post("/v1/queue/{verb}")
-    async def queue(verb: str) -> Response:
-        return JSONResponse(await handlers.pause(_one_of(verb, "pause", "resume")))
-
-    @app.get("/v1/hosts")
-    async def all_hosts() -> Response:
-        return JSONResponse(await handlers.hosts())
-
-    @app.get("/api/v1/status/workers")
-    async def workers() -> Response:
-        return JSONResponse(await handlers.workers())
-
-    @app.post("/v1/hosts/{host}/probe")
-    async def probe(host: str) -> Response:
-        return JSONResponse(await handlers.probe(host))
-
-    @app.post("/v1/hosts/{host}/{verb}")
-    async def hosts(host: str, verb: str) -> Response:
-        return JSONResponse(await handlers.drain_host(host, _one_of(verb, "drain", "resume")))
+async def _caller(request: Request) -> str:
+    return LOCAL
 
 
-def _reading_routes(app: FastAPI, handlers: Handlers) -> None:
-    """What the GPUs show and showed. The first two are the mission's."""
-
-    @app.get("/v1/gpu/status")
-    async def gpu_status() -> Response:
-        return JSONResponse(await handlers.gpu_status())
-
-    @app.get("/v1/gpu/memory-forecast")
-    async def memory_forecast() -> Response:
-        return JSONResponse(await handlers.memory_forecast())
-
-    @app.get("/v1/history")
-    async def history(request: Request) -> Response:
-        return JSONResponse(await handlers.history(request.query_params))
-
-    @app.get("/v1/tuning")
-    async def tuning(request: Request) -> Response:
-        return JSONResponse(await handlers.tuning(request.query_params))
+async def _key(request: Request) -> str | None:
+    return request.headers.get("Idempotency-Key")
 
 
-def _one_of(verb: str, yes: str, no: str) -> bool:
-    if verb not in (yes, no):
-        raise HTTPException(404)
-    return verb == yes
-
-
-def _flag(request: Request, name: str, *, default: bool) -> bool:
-    text = request.query_params.get(name, str(default)).lower()
-    if text not in ("true", "false", "1", "0", "yes", "no"):
-        raise InvalidInput(f"{name}: expected true or false, got {text!r:.60}")
-    return text in ("true", "1", "yes")
-
-
-def _seconds(request: Request) -> float:
-    text = request.query_params.get("timeout", "30")
-    try:
-        found = float(text)
-    except ValueError:
-        found = math.nan
-    if not 0 <= found < math.inf:
-        raise InvalidInput(f"timeout: expected seconds, got {text!r:.60}")
-    return found
+_READ: dict[Given, Callable[[Request], Awaitable[Any]]] = {
+    "doc": _document,
+    "query": _query,
+    "caller": _caller,
+    "key": _key,
+}
 
 
 async def _sse(events: AsyncGenerator[dict[str, Any], None]) -> AsyncIterator[bytes]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from ygg.errors import YggError
+from ygg.desk import error_body as error_body
 from ygg.model import (
     Counts,
     Endpoint,
@@ -43,10 +43,6 @@ def iso(at_ms: int | None) -> str | None:
         return None
     text = datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds")
     return text.replace("+00:00", "Z")
-
-
-def error_body(error: YggError) -> JsonDict:
-    return {"error": {"code": error.code, "message": error.message, "hint": error.hint}}
 
 
 def task_body(task: Task) -> JsonDict:

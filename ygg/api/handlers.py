@@ -1,264 +1,52 @@
-"""What each verb of the API answers, as plain dictionaries.
+"""Who answers which verb: the parts of the API put together over one Control.
 
-No FastAPI here: the HTTP app and the offline desk call the same handlers over a `Control`, so that a
-command says the same with a daemon and without one.
+No FastAPI here: the HTTP app and the offline desk call the same handlers, so that a command says the same
+with a daemon and without one.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import aclosing
-from dataclasses import replace
+from collections.abc import Awaitable, Callable, Mapping
+from operator import attrgetter
 from typing import Any
 
-from ygg import __version__
-from ygg.api import bodies
+from ygg.api.async_ import AsyncFace
 from ygg.api.measured import Measured
-from ygg.api.queries import filter_of
-from ygg.api.schemas import NewPriority, Retry, parse
-from ygg.errors import Conflict, InvalidInput, Unavailable, YggError
-from ygg.model import FINAL, JsonDict, Priority, RunningView, State, Task
-from ygg.model.transfer import to_plain
-from ygg.ports import AttemptStarted, Filter, Piece
+from ygg.api.overseeing import Overseeing
+from ygg.api.submits import Submits
+from ygg.api.tasks import Tasks
+from ygg.config import Config
+from ygg.intake import times
+from ygg.model import JsonDict
+from ygg.ports import Control
+from ygg.verbs import Verb
 
-WAIT_MAX_S = 60.0  #: one long poll
-ENDS_SHOWN = 60  #: recent ends that a live view gets
-PAGE = 10_000  #: tasks read at once for a retry by state
-
-
-class Handlers(Measured):
-    """The verbs over one Control."""
-
-    # --- one task ------------------------------------------------------------------------------
-
-    async def async_status(self, task_id: str) -> JsonDict:
-        """GET /v1/async/status/{id}."""
-        task = await self._control.archive.get(task_id)
-        result = await self._control.archive.result(task.id) if task.state in FINAL else None
-        running = self._running(task)
-        backend = result.backend if result else running.backend if running else None
-        body = bodies.status_body(task, _progress(running), backend)
-        return body | await self._place(task)
-
-    async def async_result(self, task_id: str) -> JsonDict:
-        """GET /v1/async/result/{id}; NotEnded (409) with the status body before the end."""
-        task = await self._control.archive.get(task_id)
-        if task.state not in FINAL and task.state is not State.BLOCKED:
-            raise NotEnded(task.id, await self.async_status(task.id))
-        result = await self._control.archive.result(task.id)
-        return bodies.result_body(task, result)
-
-    async def async_cancel(self, task_id: str, *, running: bool) -> JsonDict:
-        """DELETE /v1/async/cancel/{id}."""
-        task = await self._cancelled(task_id, running)
-        return {
-            "task_id": task.id,
-            "status": bodies.STATUS[task.state],
-            "state": task.state,
-            "message": "Task cancelled successfully"
-            if task.state is State.CANCELLED
-            else "The call is being stopped",
-        }
-
-    async def _cancelled(self, task_id: str, running: bool) -> Task:
-        task = await self._control.archive.get(task_id)
-        task = await self._control.cancel(task.id, running=running)
-        if task.state in FINAL and task.state is not State.CANCELLED:
-            raise Conflict(f"task {task.id} ended before it could be cancelled: {task.state}")
-        return task
-
-    async def cancel(self, task_id: str, *, running: bool) -> JsonDict:
-        return bodies.task_body(await self._cancelled(task_id, running))
-
-    async def show(self, task_id: str) -> JsonDict:
-        """GET /v1/tasks/{id}: everything of a task but its result."""
-        task = await self._control.archive.get(task_id)
-        log = await self._control.archive.log(task.id)
-        return {
-            "schema": "ygg.task/1",
-            **bodies.task_body(task),
-            "request": task.request,
-            "log": [bodies.log_body(row) for row in log],
-            "reasons": [bodies.reason_body(r) for r in self._control.explain(task)],
-        }
-
-    async def wait(self, task_id: str, timeout_s: float) -> JsonDict:
-        """GET /v1/tasks/{id}/wait: long poll; the task as it is after `timeout_s` at the latest."""
-        task = await self._control.archive.get(task_id)
-        return bodies.task_body(
-            await self._control.wait_end(task.id, min(max(timeout_s, 0.0), WAIT_MAX_S))
-        )
-
-    async def follow(self, task_id: str) -> AsyncGenerator[JsonDict, None]:
-        """GET /v1/tasks/{id}/follow: what is streamed, then the ended task. NotFound comes before the
-        first event, a later error is the last one."""
-        task = await self._control.archive.get(task_id)
-        return self._events(task.id)
-
-    async def _events(self, task_id: str) -> AsyncGenerator[JsonDict, None]:
-        try:
-            # the port says iterator; both controls are generators, whose reader must be given back
-            async with aclosing(self._control.follow(task_id)) as items:  # type: ignore[type-var]
-                async for item in items:
-                    yield _event(item)
-        except YggError as error:
-            yield {"event": "error", **bodies.error_body(error)}
-
-    async def why(self, task_id: str) -> JsonDict:
-        """GET /v1/tasks/{id}/why."""
-        task = await self._control.archive.get(task_id)
-        place = await self._place(task)
-        return {
-            "schema": "ygg.why/1",
-            "id": task.id,
-            "state": task.state,
-            "position": place["position_in_queue"] or None,
-            "position_is_bound": place["position_is_bound"],
-            "estimated_wait_ms": place["estimated_wait_ms"],
-            "reasons": [bodies.reason_body(r) for r in self._control.explain(task)],
-        }
-
-    async def prioritize(self, task_id: str, doc: object) -> JsonDict:
-        wanted = parse(NewPriority, doc)
-        task = await self._control.archive.get(task_id)
-        return bodies.task_body(await self._control.prioritize(task.id, Priority(wanted.priority)))
-
-    # --- many tasks ----------------------------------------------------------------------------
-
-    async def tasks(self, query: Mapping[str, Any]) -> JsonDict:
-        """GET /v1/tasks: newest first, or in queue order."""
-        found = await self._control.archive.find(filter_of(query))
-        return {"schema": "ygg.tasks/1", "tasks": [bodies.task_body(t) for t in found]}
-
-    async def retry(self, doc: object) -> JsonDict:
-        """POST /v1/tasks/retry."""
-        wanted = parse(Retry, doc)
-        if (wanted.ids is None) == (wanted.states is None):
-            raise InvalidInput("expected either ids or states")
-        errors: list[JsonDict] = []
-        ids = await self._retry_ids(wanted, errors)
-        answers = await self._control.retry(ids)
-        retried = [a.id for a in answers if isinstance(a, Task)]
-        errors += [
-            {"id": i, **bodies.error_body(a)}
-            for i, a in zip(ids, answers, strict=True)
-            if isinstance(a, YggError)
-        ]
-        return {"retried": retried, "errors": errors}
-
-    async def _retry_ids(self, wanted: Retry, errors: list[JsonDict]) -> list[str]:
-        if wanted.states is not None:
-            return await self._ids_in(tuple(State(s) for s in wanted.states))
-        ids = []
-        for given in wanted.ids or ():
-            try:
-                ids.append((await self._control.archive.get(given)).id)
-            except YggError as error:
-                errors.append({"id": given, **bodies.error_body(error)})
-        return ids
-
-    async def _ids_in(self, states: Sequence[State]) -> list[str]:
-        """Every task in these states, the oldest first. A page at a time: there is no upper bound."""
-        ids: list[str] = []
-        which = Filter(states=tuple(states), limit=PAGE)
-        while found := await self._control.archive.find(which):
-            ids += [t.id for t in found]
-            which = replace(which, before_seq=found[-1].seq)
-        return ids[::-1]
-
-    # --- the whole -----------------------------------------------------------------------------
-
-    async def stats(self) -> JsonDict:
-        """GET /v1/async/stats, with flat numbers for dashboards at the top level."""
-        counts = await self._control.archive.counts()
-        view = self._control.snapshot()
-        queue = bodies.counts_body(counts)
-        by_priority = bodies.queue_body(counts)["by_priority"]
-        hosts = view.hosts if view else ()
-        return {
-            "timestamp": bodies.iso(self._wall_ms()),
-            "queue": {**queue, "by_priority": by_priority},
-            "performance": bodies.performance_body(view),
-            "cache": {
-                "cached_responses": 0,
-                "cache_ttl_seconds": int(self._config().policy.read_retention_s),
-            },
-            "queue_depth": queue["queued"],
-            "running": queue["processing"],
-            "hosts_up": sum(h.health == "up" for h in hosts),
-            "hosts_total": len(hosts),
-        }
-
-    async def status(self, *, probe: bool) -> JsonDict:
-        """GET /v1/status: daemon, hosts and queue; `probe` asks every host first."""
-        view = await self._control.check_hosts() if probe else self._control.snapshot()
-        counts = await self._control.archive.counts()
-        daemon = None
-        if view is not None and view.epoch:
-            daemon = {
-                "version": __version__,
-                "pid": os.getpid(),
-                "uptime_s": (view.at_ms - view.started_ms) // 1000,
-                "epoch": view.epoch,
-                "paused": view.paused,
-                "draining": view.draining,
-                "stale_ends": view.stale_ends,
-                "store_error": view.store_error,
-                "store": None,
-                "socket": None,
-                **self._about,
-            }
-        return {
-            "schema": "ygg.status/1",
-            "daemon": daemon,
-            "hosts": self._host_bodies(view),
-            "queue": bodies.queue_body(counts),
-        }
-
-    async def snapshot(self) -> JsonDict:
-        """GET /v1/snapshot: what `ygg top` draws."""
-        view = self._control.snapshot()
-        if view is None:
-            raise Unavailable("no daemon is running", hint="ygg loop --async")
-        shown = replace(view, recent=view.recent[-ENDS_SHOWN:])
-        return {"schema": "ygg.snapshot/1", "version": __version__, "snapshot": to_plain(shown)}
-
-    async def read_result(self, task_id: str) -> JsonDict:
-        """The result for a client over HTTP: its first read starts the shorter retention."""
-        body = await self.async_result(task_id)
-        await self._control.touch_read(body["task_id"], self._config().policy.read_retention_s)
-        return body
-
-    # --- helpers -------------------------------------------------------------------------------
-
-    def _running(self, task: Task) -> RunningView | None:
-        view = self._control.snapshot() if task.state is State.PROCESSING else None
-        return next((r for r in view.running if r.task_id == task.id), None) if view else None
+LOCAL = "local"  #: the caller on the unix socket, and at the database
 
 
-class NotEnded(Conflict):
-    """The result was asked for before the end; `body` is the status instead."""
+class Handlers:
+    """The parts, by the names that `desk.VERBS` gives them."""
 
-    def __init__(self, task_id: str, body: JsonDict) -> None:
-        super().__init__(
-            f"task {task_id} has not ended: {body['state']}", hint=f"ygg wait {task_id}"
-        )
-        self.body = body
+    def __init__(
+        self,
+        control: Control,
+        config: Callable[[], Config],
+        *,
+        about: JsonDict | None = None,
+        wall_ms: Callable[[], int] = times.wall_ms,
+    ) -> None:
+        """`config` is asked anew each time: it may be reloaded. `about`: what the daemon tells of itself in
+        the status (`store`, `socket`)."""
+        self.tasks = Tasks(control)
+        self.submits = Submits(control, config, wall_ms)
+        self.async_ = AsyncFace(control, config, wall_ms, self.tasks)
+        self.overseeing = Overseeing(control, config, about or {})
+        self.measured = Measured(control, config, wall_ms)
 
-
-def _event(item: AttemptStarted | Piece | Task) -> JsonDict:
-    match item:
-        case AttemptStarted(attempt, host, model):
-            return {"event": "attempt", "attempt": attempt, "host": host, "model": model}
-        case Piece(content, thinking):
-            return {"event": "piece", "content": content, "thinking": thinking}
-        case Task():
-            return {"event": "end", **bodies.task_body(item)}
-
-
-def _progress(running: RunningView | None) -> int | None:
-    """Pieces streamed of the most allowed; null when no limit was asked for."""
-    if running is None or running.max_tokens is None:
-        return None
-    return min(99, running.tokens * 100 // running.max_tokens)
+    def of(
+        self, verb: Verb[..., Any], target: str | None, given: Mapping[str, Any]
+    ) -> Awaitable[Any]:
+        """What the verb answers. `target`: the task or host of its path; `given`: what it takes, by name."""
+        handler = attrgetter(verb.handler)(self)
+        answer: Awaitable[Any] = handler(*([] if target is None else [target]), **given)
+        return answer

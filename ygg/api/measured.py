@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ygg.api import bodies, gauges
-from ygg.api.overseeing import Overseeing
+from ygg.api.overseeing import view_of
 from ygg.api.queries import history_of, tuning_of
+from ygg.config import Config
 from ygg.errors import known_host
 from ygg.model import HostView, JsonDict, MinuteRow, PressureRule
 from ygg.model.history import MINUTE_MS
 from ygg.model.snapshot import memory_of
+from ygg.ports import Control
 from ygg.telling.forecast import SPAN_MS, Point, forecast
 from ygg.telling.tuning import advise
 
 DAY_MS = 86_400_000
 
 
-class Measured(Overseeing):
-    """What was measured."""
+class Measured:
+    """Over one Control. `config` is asked anew each time: it may be reloaded."""
+
+    def __init__(
+        self, control: Control, config: Callable[[], Config], wall_ms: Callable[[], int]
+    ) -> None:
+        self._control, self._config, self._wall_ms = control, config, wall_ms
 
     async def _hosts(self) -> Sequence[HostView]:
-        view = await self._view()
+        view = await view_of(self._control)
         return view.hosts if view else ()
 
     async def gpu_status(self) -> JsonDict:

@@ -12,18 +12,18 @@ from collections.abc import (
     AsyncIterator,
     Callable,
     Collection,
-    Coroutine,
-    Iterator,
+    Generator,
     Mapping,
     Sequence,
 )
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import Any, Protocol
 
-from ygg.api.handlers import Handlers
+from ygg.api.handlers import LOCAL, Handlers
+from ygg.config import Config
 from ygg.core.board import Board, HostState, Server
-from ygg.desk import in_parts, raise_told, waited
 from ygg.errors import Unavailable, YggError, known_host
+from ygg.intake.times import wall_ms
 from ygg.model import (
     FINAL,
     Counts,
@@ -45,11 +45,8 @@ from ygg.model import (
 )
 from ygg.ports import Archive, AttemptStarted, Backends, Piece, Queue
 from ygg.telling import explain as explaining
+from ygg.verbs import Asked
 
-if TYPE_CHECKING:
-    from ygg.config import Config
-
-T = TypeVar("T")
 POLL_S = 0.5
 
 
@@ -66,7 +63,11 @@ class OfflineControl:
     """`ports.Control` over a store, with no dispatcher behind it."""
 
     def __init__(
-        self, queue: Queue | None, archive: Archive, config: Config, backends: Backends
+        self,
+        queue: Queue | None,
+        archive: Archive,
+        config: Config,
+        backends: Callable[[], Backends],
     ) -> None:
         self._queue, self._archive, self._config, self._backends = queue, archive, config, backends
 
@@ -103,16 +104,16 @@ class OfflineControl:
     async def submit(
         self, tasks: Sequence[NewTask], *, capacity: int | None = None, atomic: bool = True
     ) -> list[Submitted | YggError]:
-        return await self._writing().submit(tasks, _now_ms(), capacity=capacity, atomic=atomic)
+        return await self._writing().submit(tasks, wall_ms(), capacity=capacity, atomic=atomic)
 
     async def cancel(self, task_id: str, *, running: bool = True) -> Task:
-        return await self._writing().cancel(task_id, _now_ms(), running=running)
+        return await self._writing().cancel(task_id, wall_ms(), running=running)
 
     async def retry(self, task_ids: Sequence[str]) -> list[Task | YggError]:
-        return await self._writing().retry(task_ids, _now_ms())
+        return await self._writing().retry(task_ids, wall_ms())
 
     async def prioritize(self, task_id: str, priority: Priority) -> Task:
-        return await self._writing().prioritize(task_id, priority, _now_ms())
+        return await self._writing().prioritize(task_id, priority, wall_ms())
 
     async def touch_read(self, task_id: str, keep_s: float) -> None:
         """A person at the database reads as often as they like."""
@@ -134,13 +135,20 @@ class OfflineControl:
 
     async def check_hosts(self, names: Collection[str] | None = None) -> Snapshot | None:
         """Ask hosts from here. What is not asked is unknown; pauses come from the store."""
-        keys = [k for k in self._backends if names is None or k[0] in names]
-        found = await asyncio.gather(*(self._backends[k].check() for k in keys))
+        told = await self._checked(names) if names is None or names else {}
         held = await self._archive.holds()
-        told = dict(zip(keys, found, strict=True))
         views = tuple(_view(h, told, h.name in held.drained) for h in self._config.hosts.values())
-        now = _now_ms()
+        now = wall_ms()
         return Snapshot(now, now, 0, held.paused, False, views, (), (), (), Counts({}))
+
+    async def _checked(self, names: Collection[str] | None) -> dict[tuple[str, str], Health]:
+        backends = self._backends()
+        try:
+            keys = [k for k in backends if names is None or k[0] in names]
+            found = await asyncio.gather(*(backends[k].check() for k in keys))
+            return dict(zip(keys, found, strict=True))
+        finally:
+            await asyncio.gather(*(b.close() for b in backends.values()))
 
     async def pause(self, paused: bool) -> None:
         await self._writing().hold(None, paused)
@@ -152,7 +160,7 @@ class OfflineControl:
 
 def _of_itself(task: Task) -> tuple[Reason, ...]:
     """The reasons that need no dispatcher to be known."""
-    return explaining.explain(Board(), task, Now(0.0, _now_ms()))
+    return explaining.explain(Board(), task, Now(0.0, wall_ms()))
 
 
 def _view(host: Host, told: Mapping[tuple[str, str], Health], drained: bool) -> HostView:
@@ -160,22 +168,18 @@ def _view(host: Host, told: Mapping[tuple[str, str], Health], drained: bool) -> 
 
     servers = {e.name: _server(told.get((host.name, e.name))) for e in host.endpoints}
     state = HostState(host, servers, host.slots, drained=drained)
-    return host_view(state, (), Now(0.0, _now_ms()))
+    return host_view(state, (), Now(0.0, wall_ms()))
 
 
 def _server(health: Health | None) -> Server:
     if health is None:
         return Server()
     loaded = None if health.loaded is None else frozenset(health.loaded)
-    return Server(health.health, health.message, health, checked_ms=_now_ms(), loaded=loaded)
+    return Server(health.health, health.message, health, checked_ms=wall_ms(), loaded=loaded)
 
 
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
-
-
-class OfflineDesk:
-    """A Desk on the database. Each verb opens it, works and closes it again."""
+class Offline:
+    """A Carrier to the database. Each verb opens it, works and closes it again."""
 
     online = False
 
@@ -186,87 +190,29 @@ class OfflineDesk:
         open_: Callable[[], Opened],
         backends: Callable[[], Backends],
     ) -> None:
+        """`open_`: the queue, None for reading alone, and the archive; `backends`: of the hosts, built when
+        a verb asks them."""
         self._config, self._open, self._backends = config, open_, backends
         self.where = f"database {database} (no daemon is running)"
 
     def close(self) -> None:
         """Nothing is kept open between verbs."""
 
-    def _run(self, work: Callable[[Handlers], Coroutine[Any, Any, T]], *, hosts: bool = False) -> T:
-        async def main() -> T:
-            queue, archive = self._open()
-            backends: Backends = {}
-            try:
-                backends = self._backends() if hosts else {}
-                control = OfflineControl(queue, archive, self._config, backends)
-                return await work(Handlers(control, lambda: self._config))
-            finally:
-                await asyncio.gather(*(b.close() for b in backends.values()))
-                await archive.close()
+    def answer(self, asked: Asked) -> Any:
+        return asyncio.run(self._answer(asked))
 
-        return asyncio.run(main())
+    def events(self, asked: Asked) -> Generator[JsonDict, None, None]:
+        yield from self.answer(asked)
 
-    def submit(self, docs: list[Any], *, atomic: bool = False) -> list[JsonDict]:
-        def part(docs: list[Any]) -> list[JsonDict]:
-            doc = {"tasks": docs, "atomic": atomic}
-            found: list[JsonDict] = self._run(lambda h: h.submit(doc, caller="local"))["tasks"]
-            return found
-
-        return in_parts(part, docs, atomic=atomic)
-
-    def tasks(self, **query: Any) -> JsonDict:
-        return self._run(lambda h: h.tasks(query))
-
-    def show(self, task_id: str) -> JsonDict:
-        return self._run(lambda h: h.show(task_id))
-
-    def result(self, task_id: str) -> JsonDict:
-        return self._run(lambda h: h.async_result(task_id))
-
-    def wait(self, task_id: str, timeout_s: float) -> JsonDict:
-        return waited(lambda left: self._run(lambda h: h.wait(task_id, left)), timeout_s)
-
-    def follow(self, task_id: str) -> Iterator[JsonDict]:
-        async def all_of(handlers: Handlers) -> list[JsonDict]:
-            return [event async for event in await handlers.follow(task_id)]
-
-        for event in self._run(all_of):
-            raise_told(event)
-            yield event
-
-    def cancel(self, task_id: str, *, running: bool = True) -> JsonDict:
-        return self._run(lambda h: h.cancel(task_id, running=running))
-
-    def retry(self, ids: list[str] | None = None, *, states: list[str] | None = None) -> JsonDict:
-        doc = {"ids": ids} if states is None else {"states": states}
-        return self._run(lambda h: h.retry(doc))
-
-    def prioritize(self, task_id: str, priority: int | str) -> JsonDict:
-        return self._run(lambda h: h.prioritize(task_id, {"priority": priority}))
-
-    def why(self, task_id: str) -> JsonDict:
-        return self._run(lambda h: h.why(task_id))
-
-    def status(self, *, probe: bool = True) -> JsonDict:
-        return self._run(lambda h: h.status(probe=probe), hosts=probe)
-
-    def hosts(self) -> JsonDict:
-        return self._run(lambda h: h.hosts())
-
-    def probe(self, host: str | None = None) -> list[JsonDict]:
-        if host is None:
-            found: list[JsonDict] = self._run(lambda h: h.probe_all(), hosts=True)["hosts"]
-            return found
-        return [self._run(lambda h: h.probe(host), hosts=True)]
-
-    def drain_host(self, host: str, drained: bool) -> JsonDict:
-        return self._run(lambda h: h.drain_host(host, drained))
-
-    def queue(self) -> JsonDict:
-        return self._run(lambda h: h.queue())
-
-    def tuning(self, host: str | None = None, *, days: int = 7) -> JsonDict:
-        return self._run(lambda h: h.tuning({"host": host, "days": days}))
-
-    def pause(self, paused: bool) -> JsonDict:
-        return self._run(lambda h: h.pause(paused))
+    async def _answer(self, asked: Asked) -> Any:
+        queue, archive = self._open()
+        try:
+            control = OfflineControl(queue, archive, self._config, self._backends)
+            told = {"doc": asked.sent, "query": asked.sent, "caller": LOCAL}
+            given: JsonDict = {name: told[name] for name in asked.verb.takes}
+            answer = await Handlers(control, lambda: self._config).of(
+                asked.verb, asked.target, given
+            )
+            return [event async for event in answer] if asked.verb.streams else answer
+        finally:
+            await archive.close()

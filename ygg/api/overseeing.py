@@ -1,35 +1,46 @@
-"""The verbs on hosts and on the queue as a whole."""
+"""The verbs on hosts and on the queue as a whole: what there is, and what a person stops and resumes."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from ygg import __version__
 from ygg.api import bodies
-from ygg.api.submits import Submits
+from ygg.api.queries import flag
 from ygg.api.workers import workers_body
+from ygg.config import Config
 from ygg.errors import Unavailable, known_host
 from ygg.model import JsonDict, Snapshot
+from ygg.model.transfer import to_plain
+from ygg.ports import Control
+
+ENDS_SHOWN = 60  #: recent ends that a live view gets
 
 
-class Overseeing(Submits):
-    """What there is, and what a person stops and resumes."""
+async def view_of(control: Control) -> Snapshot | None:
+    """What is known now; without a dispatcher what the store and the configuration say."""
+    return control.snapshot() or await control.check_hosts(())
 
-    async def _view(self) -> Snapshot | None:
-        """What is known now; without a dispatcher what the store and the configuration say."""
-        return self._control.snapshot() or await self._control.check_hosts(())
 
-    def _host_bodies(self, view: Snapshot | None) -> list[JsonDict]:
-        known = self._config().hosts
-        return [bodies.host_body(h, known.get(h.name)) for h in (view.hosts if view else ())]
+class Overseeing:
+    """Over one Control. `about`: what the daemon tells of itself in the status (`store`, `socket`)."""
+
+    def __init__(self, control: Control, config: Callable[[], Config], about: JsonDict) -> None:
+        self._control, self._config, self._about = control, config, about
+
+    # --- hosts ---------------------------------------------------------------------------------
 
     async def hosts(self) -> JsonDict:
         """GET /v1/hosts: every host as it is known, asking none."""
-        return {"schema": "ygg.hosts/1", "hosts": self._host_bodies(await self._view())}
+        view = await view_of(self._control)
+        return {"schema": "ygg.hosts/1", "hosts": self._host_bodies(view)}
 
     async def workers(self) -> JsonDict:
         """GET /api/v1/status/workers: hosts that are up as workers, and the queues they serve."""
-        view = self._control.snapshot()
-        if view is None:
-            raise Unavailable("no daemon is running", hint="ygg loop --async")
-        return workers_body(view)
+        return workers_body(self._dispatching())
 
     async def probe(self, host: str) -> JsonDict:
         """POST /v1/hosts/{host}/probe: ask it now. NotFound for a host that is not configured."""
@@ -37,19 +48,25 @@ class Overseeing(Submits):
         found = self._host_bodies(await self._control.check_hosts((host,)))
         return next(body for body in found if body["name"] == host)
 
-    async def probe_all(self) -> JsonDict:
-        """Ask every host now, all at once."""
-        view = await self._control.check_hosts()
-        return {"schema": "ygg.hosts/1", "hosts": self._host_bodies(view)}
+    async def drain_host(self, host: str) -> JsonDict:
+        """POST /v1/hosts/{host}/drain. NotFound for a host that is not configured."""
+        await self._control.drain_host(host, True)
+        return {"host": host, "drained": True}
 
-    async def drain_host(self, host: str, drained: bool) -> JsonDict:
-        """POST /v1/hosts/{host}/drain and /resume. NotFound for a host that is not configured."""
-        await self._control.drain_host(host, drained)
-        return {"host": host, "drained": drained}
+    async def resume_host(self, host: str) -> JsonDict:
+        """POST /v1/hosts/{host}/resume. NotFound for a host that is not configured."""
+        await self._control.drain_host(host, False)
+        return {"host": host, "drained": False}
+
+    def _host_bodies(self, view: Snapshot | None) -> list[JsonDict]:
+        known = self._config().hosts
+        return [bodies.host_body(h, known.get(h.name)) for h in (view.hosts if view else ())]
+
+    # --- the queue -----------------------------------------------------------------------------
 
     async def queue(self) -> JsonDict:
         """GET /v1/queue: tasks by priority and state, and whether any will start."""
-        view = await self._view()
+        view = await view_of(self._control)
         counts = await self._control.archive.counts()
         return {
             "schema": "ygg.queue/1",
@@ -59,7 +76,53 @@ class Overseeing(Submits):
             "priorities": bodies.priorities_body(counts),
         }
 
-    async def pause(self, paused: bool) -> JsonDict:
-        """POST /v1/queue/pause and /resume."""
-        await self._control.pause(paused)
-        return {"paused": paused}
+    async def pause(self) -> JsonDict:
+        """POST /v1/queue/pause."""
+        await self._control.pause(True)
+        return {"paused": True}
+
+    async def resume(self) -> JsonDict:
+        """POST /v1/queue/resume."""
+        await self._control.pause(False)
+        return {"paused": False}
+
+    # --- the whole -----------------------------------------------------------------------------
+
+    async def status(self, query: Mapping[str, Any]) -> JsonDict:
+        """GET /v1/status: daemon, hosts and queue; `probe` asks every host first."""
+        probe = flag(query, "probe", default=False)
+        view = await self._control.check_hosts() if probe else self._control.snapshot()
+        counts = await self._control.archive.counts()
+        return {
+            "schema": "ygg.status/1",
+            "daemon": self._daemon(view) if view is not None and view.epoch else None,
+            "hosts": self._host_bodies(view),
+            "queue": bodies.queue_body(counts),
+        }
+
+    def _daemon(self, view: Snapshot) -> JsonDict:
+        return {
+            "version": __version__,
+            "pid": os.getpid(),
+            "uptime_s": (view.at_ms - view.started_ms) // 1000,
+            "epoch": view.epoch,
+            "paused": view.paused,
+            "draining": view.draining,
+            "stale_ends": view.stale_ends,
+            "store_error": view.store_error,
+            "store": None,
+            "socket": None,
+            **self._about,
+        }
+
+    async def snapshot(self) -> JsonDict:
+        """GET /v1/snapshot: what `ygg top` draws."""
+        view = self._dispatching()
+        shown = replace(view, recent=view.recent[-ENDS_SHOWN:])
+        return {"schema": "ygg.snapshot/1", "version": __version__, "snapshot": to_plain(shown)}
+
+    def _dispatching(self) -> Snapshot:
+        view = self._control.snapshot()
+        if view is None:
+            raise Unavailable("no daemon is running", hint="ygg loop --async")
+        return view

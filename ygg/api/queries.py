@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ygg.api.schemas import NewPriority, check_text, parse
+from ygg.api.documents import NewPriority
 from ygg.errors import InvalidInput
+from ygg.intake.checking import check_text, parse
 from ygg.model import Priority, State
 from ygg.ports import Filter
 
@@ -16,6 +18,7 @@ DEFAULT_LIMIT = 50
 MAX_DAYS, DEFAULT_DAYS = 14, 7  #: of the history an advice looks at
 MAX_MINUTES, MAX_MINUTES_ALL = 14 * 1440, 1440  #: of history in one answer: of one host, of all
 DEFAULT_MINUTES = 60
+DEFAULT_WAIT_S, WAIT_MAX_S = 30.0, 60.0  #: of one long poll
 _KEYS = frozenset(
     {"state", "type", "priority", "host", "label", "caller", "batch", "limit", "order"}
 )
@@ -44,17 +47,40 @@ def filter_of(query: Mapping[str, Any]) -> Filter:
 
 def history_of(query: Mapping[str, Any]) -> tuple[str | None, int]:
     """Host, None for all, and how many minutes back."""
-    given = {k: v for k, v in query.items() if v is not None}
-    _only(given, frozenset({"host", "minutes"}))
-    most = MAX_MINUTES if "host" in given else MAX_MINUTES_ALL
-    return given.get("host"), whole("minutes", given.get("minutes", DEFAULT_MINUTES), 1, most)
+    most = MAX_MINUTES if query.get("host") is not None else MAX_MINUTES_ALL
+    return _host_and("minutes", query, DEFAULT_MINUTES, most)
 
 
 def tuning_of(query: Mapping[str, Any]) -> tuple[str | None, int]:
     """Host, None for all, and how many days back."""
-    given = {k: v for k, v in query.items() if v is not None}
-    _only(given, frozenset({"host", "days"}))
-    return given.get("host"), whole("days", given.get("days", DEFAULT_DAYS), 1, MAX_DAYS)
+    return _host_and("days", query, DEFAULT_DAYS, MAX_DAYS)
+
+
+def _host_and(
+    name: str, query: Mapping[str, Any], default: int, most: int
+) -> tuple[str | None, int]:
+    _only(query, frozenset({"host", name}))
+    return query.get("host"), whole(name, query.get(name, default), 1, most)
+
+
+def flag(query: Mapping[str, Any], name: str, *, default: bool) -> bool:
+    """true or false, also 1, 0, yes, no."""
+    text = str(query.get(name, default)).lower()
+    if text not in ("true", "false", "1", "0", "yes", "no"):
+        raise InvalidInput(f"{name}: expected true or false, got {text!r:.60}")
+    return text in ("true", "1", "yes")
+
+
+def wait_s(query: Mapping[str, Any]) -> float:
+    """`timeout` of one long poll in seconds; what is longer than WAIT_MAX_S ends there."""
+    given = query.get("timeout", DEFAULT_WAIT_S)
+    try:
+        found = float(given)
+    except ValueError:
+        found = math.nan
+    if not 0 <= found < math.inf:
+        raise InvalidInput(f"timeout: expected seconds, got {given!r:.60}")
+    return min(found, WAIT_MAX_S)
 
 
 def states(value: str | Iterable[str]) -> tuple[State, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections.abc import Sequence
@@ -17,36 +18,33 @@ if TYPE_CHECKING:
 
 def wait(found: Desk, ids: Sequence[str], timeout: str | None) -> list[dict[str, Any]]:
     """Until all have ended or are blocked. WaitTimeout, Interrupted: the tasks stay queued."""
-    limit = _seconds(timeout)
-    give_up = None if limit is None else time.monotonic() + limit
+    give_up = time.monotonic() + _seconds(timeout)
     return [_wait_one(found, task_id, give_up) for task_id in ids]
 
 
-def _wait_one(found: Desk, task_id: str, give_up: float | None) -> dict[str, Any]:
+def _wait_one(found: Desk, task_id: str, give_up: float) -> dict[str, Any]:
     try:
-        while True:
-            left = 30.0 if give_up is None else give_up - time.monotonic()
-            task = found.wait(task_id, max(0.0, min(30.0, left)))
-            if task["state"] in OVER:
-                return task
-            if left <= 0:
-                raise WaitTimeout(
-                    f"task {task['id']} is still {task['state']}", hint=f"ygg why {task['id']}"
-                )
+        task = found.wait(task_id, max(0.0, give_up - time.monotonic()))
     except KeyboardInterrupt:
         raise Interrupted(
             f"stopped waiting; task {task_id} stays in the queue",
             hint=f"ygg cancel {task_id} ends it",
         ) from None
+    if task["state"] not in OVER:
+        raise WaitTimeout(
+            f"task {task['id']} is still {task['state']}", hint=f"ygg why {task['id']}"
+        )
+    return task
 
 
-def _seconds(text: str | None) -> float | None:
+def _seconds(text: str | None) -> float:
+    """Without a limit for ever."""
     if text is None:
-        return None
-    from ygg.config.durations import seconds
+        return math.inf
+    from ygg.intake.times import written_seconds
 
     try:
-        return seconds(float(text) if text.replace(".", "", 1).isdecimal() else text)
+        return written_seconds(text)
     except ValueError:
         raise InvalidInput(f"no duration: {text}", hint="90, 10m or 2h") from None
 

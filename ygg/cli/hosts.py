@@ -35,7 +35,7 @@ def list_(ctx: typer.Context, json_: Json = False) -> None:
 def drain(host: Host, json_: Json = False) -> None:
     """Start nothing new on a host; what runs there goes on."""
     with desk(write=True) as found:
-        body, online = found.drain_host(host, True), found.online
+        body, online = found.drain_host(host), found.online
     output.as_json(body) if json_ else output.data(f"{host} drained")
     output.say(
         f"running calls go on; no new ones start on {host} until: ygg hosts resume {host}"
@@ -48,7 +48,7 @@ def drain(host: Host, json_: Json = False) -> None:
 def resume(host: Host, json_: Json = False) -> None:
     """Let a drained host work again."""
     with desk(write=True) as found:
-        body, online = found.drain_host(host, False), found.online
+        body, online = found.resume_host(host), found.online
     output.as_json(body) if json_ else output.data(f"{host} resumed")
     if not online:
         output.say("no daemon is running; start it with ygg loop --async")

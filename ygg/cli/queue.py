@@ -60,7 +60,7 @@ def resume(json_: Json = False) -> None:
 
 def _hold(paused: bool, as_json: bool) -> None:
     with desk(write=True) as found:
-        body, online = found.pause(paused), found.online
+        body, online = found.pause() if paused else found.resume(), found.online
     output.as_json(body) if as_json else output.data("paused" if paused else "resumed")
     if not online:
         output.say(NOBODY)

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import json
-import math
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import IO, TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ygg.cli import output
 from ygg.cli.app import Json, app, desk
+from ygg.desk import error_of
 from ygg.errors import InvalidInput, LeftOut, NotFound, YggError
+from ygg.intake.reading import Line, Unreadable, lines
 
 if TYPE_CHECKING:
     from ygg.desk import Desk
@@ -117,7 +117,7 @@ def _one(found: Desk, doc: dict[str, Any]) -> dict[str, Any]:
     (answer,) = found.submit([doc])
     refusal = _refusal(answer)
     if refusal is not None:
-        raise as_error(refusal)
+        raise error_of(refusal)
     return answer
 
 
@@ -125,13 +125,6 @@ def _refusal(answer: dict[str, Any]) -> dict[str, Any] | None:
     """The error of a document that was not stored; a stored task's `error` is text or null."""
     told = answer.get("error")
     return told if isinstance(told, dict) else None
-
-
-def as_error(told: dict[str, Any]) -> YggError:
-    """An error that came as part of an answer."""
-    from ygg.desk import error_of
-
-    return error_of(told)
 
 
 def _next_steps(found: Desk, answer: dict[str, Any]) -> None:
@@ -187,8 +180,8 @@ def _bulk(name: str, *, atomic: bool, as_json: bool) -> None:
     """Every line of the file; each bad one is reported with its number."""
     bad = 0
     with _opened(name) as stream, desk(write=True) as found:
-        for docs in _chunks(_documents(stream), None if atomic else CHUNK):
-            bad += _send(found, name, docs, atomic=atomic, as_json=as_json)
+        for chunk in _chunks(lines(stream), None if atomic else CHUNK):
+            bad += _send(found, name, chunk, atomic=atomic, as_json=as_json)
     if bad:
         raise YggError(
             f"{bad} bad {'line' if bad == 1 else 'lines'}; {'nothing was stored' if atomic else 'the others were stored'}",
@@ -203,38 +196,9 @@ def _opened(name: str) -> IO[bytes]:
         raise NotFound(f"{name} cannot be read: {error.strerror}") from None
 
 
-Line = tuple[int, Any]  #: number and document, or the error
-
-
-def _documents(stream: IO[bytes]) -> Iterator[Line]:
-    for number, raw in enumerate(stream, 1):
-        if raw.strip():
-            yield number, _parsed(raw)
-
-
-def _parsed(raw: bytes) -> Any:
-    try:
-        return json.loads(raw.decode("utf-8"), parse_constant=_no_number, parse_float=_finite)
-    except UnicodeDecodeError:
-        return InvalidInput("not UTF-8 text")
-    except RecursionError:
-        return InvalidInput("nested too deeply")
-    except ValueError as error:
-        return InvalidInput(f"no valid JSON: {error}")
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    return number if math.isfinite(number) else _no_number(text)
-
-
-def _no_number(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON number")
-
-
-def _chunks(lines: Iterator[Line], size: int | None) -> Iterator[list[Line]]:
+def _chunks(found: Iterator[Line], size: int | None) -> Iterator[list[Line]]:
     chunk: list[Line] = []
-    for line in lines:
+    for line in found:
         chunk.append(line)
         if size is not None and len(chunk) >= size:
             yield chunk
@@ -243,10 +207,10 @@ def _chunks(lines: Iterator[Line], size: int | None) -> Iterator[list[Line]]:
         yield chunk
 
 
-def _send(found: Desk, name: str, lines: list[Line], *, atomic: bool, as_json: bool) -> int:
+def _send(found: Desk, name: str, chunk: list[Line], *, atomic: bool, as_json: bool) -> int:
     """Submit the readable lines of a chunk; the number of bad ones, each reported in its order."""
-    bad = [(n, str(doc)) for n, doc in lines if isinstance(doc, YggError)]
-    good = [(n, doc) for n, doc in lines if not isinstance(doc, YggError)]
+    bad = [(n, f"no valid JSON: {doc}") for n, doc in chunk if isinstance(doc, Unreadable)]
+    good = [(n, doc) for n, doc in chunk if not isinstance(doc, Unreadable)]
     if good and not (atomic and bad):
         answers = found.submit([doc for _, doc in good], atomic=atomic)
         for (number, _), answer in zip(good, answers, strict=True):

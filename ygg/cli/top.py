@@ -12,7 +12,8 @@ from ygg.cli.run import Ascii, Readonly
 from ygg.errors import InvalidInput, Unavailable
 
 if TYPE_CHECKING:
-    from ygg.client import Remote
+    from ygg.desk import Desk
+    from ygg.model import Snapshot
 
 
 @app.command()
@@ -42,37 +43,50 @@ def top(
         remote.close()
 
 
-def _print_frame(remote: Remote, *, ascii_: bool) -> None:
+def _print_frame(remote: Desk, *, ascii_: bool) -> None:
     import shutil
 
     from ygg.view.render import render
 
     size = shutil.get_terminal_size((120, 40))
-    for row in render(remote.snapshot(), size.columns, size.lines - 1, ascii=ascii_, colour=False):
+    for row in render(_snapshot(remote), size.columns, size.lines - 1, ascii=ascii_, colour=False):
         output.data(row.text.rstrip())
 
 
-async def _watch(remote: Remote, *, ascii_: bool, readonly: bool) -> None:
+def _snapshot(remote: Desk) -> Snapshot:
+    """The dispatcher as it is now. Unavailable when the daemon is of another version."""
+    from ygg.model import Snapshot
+    from ygg.model.transfer import from_plain
+
+    body = remote.snapshot()
+    try:
+        return from_plain(Snapshot, body["snapshot"])
+    except (KeyError, TypeError, ValueError) as error:
+        text = f"{remote.where} runs another version of ygg: its snapshot is not understood"
+        raise Unavailable(text, hint="restart the daemon after an upgrade") from error
+
+
+async def _watch(remote: Desk, *, ascii_: bool, readonly: bool) -> None:
     """Until q, Ctrl-C or SIGTERM. The terminal is taken only once the daemon has answered."""
     import asyncio
     import signal
 
-    from ygg.model import Snapshot
     from ygg.view.live import LiveView, acting
 
     turn = asyncio.Lock()  # one connection: one request at a time
 
     async def snapshot() -> Snapshot:
         async with turn:
-            return await asyncio.to_thread(remote.snapshot)
+            return await asyncio.to_thread(_snapshot, remote)
 
     async def pause(paused: bool) -> None:
         async with turn:
-            await asyncio.to_thread(remote.pause, paused)
+            await asyncio.to_thread(remote.pause if paused else remote.resume)
 
     async def drain_host(host: str, drained: bool) -> None:
         async with turn:
-            await asyncio.to_thread(remote.drain_host, host, drained)
+            verb = remote.drain_host if drained else remote.resume_host
+            await asyncio.to_thread(verb, host)
 
     await snapshot()
     over = asyncio.Event()

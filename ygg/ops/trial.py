@@ -6,8 +6,9 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ygg.client import Remote, connect
+from ygg.client import connect
 from ygg.config import GENERAL, Config
+from ygg.desk import Desk
 from ygg.errors import TaskFailed, WaitTimeout
 from ygg.model import (
     Attempt,
@@ -56,7 +57,7 @@ def trial(config: Config, socket: str | None, env: Mapping[str, str]) -> Answer:
         remote.close()
 
 
-def _queued(remote: Remote, note: str) -> Answer:
+def _queued(remote: Desk, note: str) -> Answer:
     begun = time.monotonic()
     doc = {
         "prompt": PROMPT,

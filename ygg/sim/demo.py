@@ -211,7 +211,7 @@ async def _drive(
     dispatcher: Dispatcher, config: Config, options: Options
 ) -> tuple[list[Ack], list[Task]]:
     """Submit everything while the loop runs, cancel and let fail what is marked, wait for all ends."""
-    from ygg.api.intake import new_task
+    from ygg.intake.tasks import new_task
 
     docs = documents(options)
     acks: list[Ack] = []

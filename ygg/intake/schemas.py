@@ -1,30 +1,25 @@
-"""The documents callers send, checked by pydantic.
+"""The documents that tasks come as, checked by pydantic.
 
-Strict where a guess could hurt (numbers are no strings, NaN is no number), lenient where people write
-(priorities by name or number, times as `10m` or ISO 8601). Text with NUL bytes or lone surrogates is
-refused everywhere, with the path of the offending value.
+Strict where a guess could hurt (numbers are no strings), lenient where people write (priorities by name or
+number, times as `10m` or ISO 8601).
 """
 
 from __future__ import annotations
 
-import difflib
-import math
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
-    ValidationError,
     field_validator,
     model_validator,
 )
 
-from ygg.errors import InvalidInput
+from ygg.intake.checking import Document
 from ygg.model import Priority
 
-MAX_TASKS = 10_000  #: tasks in one submit
 MAX_TIMEOUT_S = 7 * 86400.0
 
 
@@ -43,7 +38,7 @@ def _priority(value: object) -> object:
 
 
 def _time(value: object) -> object:
-    """Text or seconds; `intake` reads it. One message instead of one per accepted kind."""
+    """Text or seconds; `times` reads it. One message instead of one per accepted kind."""
     if value is None or (isinstance(value, str | int | float) and not isinstance(value, bool)):
         return value
     raise ValueError("expected a time or a duration such as 10m")
@@ -70,12 +65,6 @@ Gpu = Annotated[Literal["required", "preferred", "never"] | None, BeforeValidato
 Label = Annotated[str, Field(min_length=1, max_length=64)]
 Time = Annotated[str | float | int | None, BeforeValidator(_time)]
 Seconds = Annotated[float, Field(gt=0, le=MAX_TIMEOUT_S, allow_inf_nan=False)]
-
-
-class Document(BaseModel):
-    """Base: unknown keys are errors, numbers stay numbers."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
 
 class Message(BaseModel):
@@ -151,93 +140,17 @@ class AsyncSubmit(_Work):
     messages: Annotated[list[Message], Field(min_length=1)]
     timeout_seconds: Seconds | None = None
 
+    @property
+    def type(self) -> str:
+        return self.agent_type
 
-class BulkSubmit(Document):
-    """POST /v1/tasks. The documents are checked one by one, so that each error names its task."""
+    @property
+    def prompt(self) -> None:
+        """Chats only."""
 
-    tasks: Annotated[list[Any], Field(max_length=MAX_TASKS)]
-    atomic: bool = False
-
-
-class Retry(Document):
-    """POST /v1/tasks/retry: by id, or every task in these states."""
-
-    ids: Annotated[list[str], Field(max_length=MAX_TASKS)] | None = None
-    states: list[Literal["failed", "blocked", "cancelled", "expired"]] | None = None
+    @property
+    def operation(self) -> None:
+        """Chats only."""
 
 
-class NewPriority(Document):
-    """POST /v1/tasks/{id}/priority."""
-
-    priority: PriorityField
-
-
-M = TypeVar("M", bound=BaseModel)
-
-
-def parse(kind: type[M], data: object) -> M:
-    """Validate a document. InvalidInput has one line per problem, each with its path."""
-    if not isinstance(data, dict):
-        raise InvalidInput(f"expected a JSON object, got {_named(data)}")
-    check_text(data, "")
-    try:
-        return kind.model_validate(data)
-    except ValidationError as error:
-        lines = [
-            _line(kind, problem)
-            for problem in error.errors(include_url=False, include_input=False)[:20]
-        ]
-        raise InvalidInput("; ".join(dict.fromkeys(lines))) from None
-
-
-def _named(value: object) -> str:
-    names = {
-        list: "a list",
-        str: "a string",
-        bool: "true or false",
-        int: "a number",
-        float: "a number",
-        type(None): "null",
-    }
-    return names.get(type(value), "something else")
-
-
-def check_text(value: object, path: str, depth: int = 0) -> None:
-    """InvalidInput for strings no database or server should see, and nesting no one needs."""
-    if depth > 64:
-        raise InvalidInput(f"{path[:80]}…: nested deeper than 64 levels")
-    if isinstance(value, str):
-        _check_string(value, path)
-    elif isinstance(value, dict):
-        for key, item in value.items():
-            _check_string(key, path)
-            check_text(item, f"{path}.{key:.60}" if path else key[:60], depth + 1)
-    elif isinstance(value, list):
-        for place, item in enumerate(value):
-            check_text(item, f"{path}[{place}]", depth + 1)
-    elif isinstance(value, float) and not math.isfinite(value):
-        raise InvalidInput(f"{path}: {value} is no number JSON knows")
-    elif isinstance(value, int) and not -(2**63) <= value < 2**63:
-        raise InvalidInput(f"{path}: the number is outside the range of 64 bits")
-
-
-def _check_string(text: str, path: str) -> None:
-    if "\0" in text:
-        raise InvalidInput(f"{path or 'a key'}: holds a NUL byte")
-    if not text.isascii():
-        try:
-            text.encode()
-        except UnicodeEncodeError:
-            raise InvalidInput(
-                f"{path or 'a key'}: holds a lone surrogate, no valid Unicode"
-            ) from None
-
-
-def _line(kind: type[BaseModel], problem: Any) -> str:
-    path = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in problem["loc"]).lstrip(".")
-    message = str(problem["msg"]).removeprefix("Value error, ")
-    if problem["type"] == "extra_forbidden":
-        key = str(problem["loc"][-1])[:40]  # comparing a megabyte would hold up the daemon
-        near = difflib.get_close_matches(key, kind.model_fields, n=1)
-        message = "unknown key" + (f", did you mean {near[0]}?" if near else "")
-    return f"{path:.200}: {message}" if path else message
+Submission = TaskDocument | AsyncSubmit

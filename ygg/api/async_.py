@@ -1,0 +1,87 @@
+"""The mission's /v1/async: one task at a time, within the queue's capacity."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ygg.api import bodies
+from ygg.api.place import place_of
+from ygg.api.tasks import Tasks
+from ygg.config import Config
+from ygg.errors import YggError
+from ygg.intake.tasks import async_task
+from ygg.model import JsonDict, State
+from ygg.ports import Control
+
+
+class AsyncFace:
+    """Over one Control and the verbs on `tasks`. `config` is asked anew each time."""
+
+    def __init__(
+        self,
+        control: Control,
+        config: Callable[[], Config],
+        wall_ms: Callable[[], int],
+        tasks: Tasks,
+    ) -> None:
+        self._control, self._config, self._wall_ms, self._tasks = control, config, wall_ms, tasks
+
+    async def submit(self, doc: object, caller: str, key: str | None) -> JsonDict:
+        """POST /v1/async/submit. `key`: of the header, instead of one in the document."""
+        if key is not None and isinstance(doc, dict):
+            doc = {**doc, "idempotency_key": key}
+        config = self._config()
+        new = async_task(doc, config, caller=caller, now_ms=self._wall_ms())
+        (answer,) = await self._control.submit([new], capacity=config.policy.capacity)
+        if isinstance(answer, YggError):
+            raise answer
+        task = answer.task
+        counts = await self._control.archive.counts()
+        return {
+            "status": bodies.STATUS[task.state],
+            "state": task.state,
+            "task_id": task.id,
+            "priority": task.priority.name,
+            **await place_of(self._control, task),
+            "queue_stats": bodies.counts_body(counts),
+        }
+
+    async def result(self, task_id: str) -> JsonDict:
+        """GET /v1/async/result/{id}: its first read starts the shorter retention."""
+        body = await self._tasks.result(task_id)
+        await self._control.touch_read(body["task_id"], self._config().policy.read_retention_s)
+        return body
+
+    async def cancel(self, task_id: str, query: Mapping[str, Any]) -> JsonDict:
+        """DELETE /v1/async/cancel/{id}."""
+        task = await self._tasks.cancelled(task_id, query)
+        return {
+            "task_id": task.id,
+            "status": bodies.STATUS[task.state],
+            "state": task.state,
+            "message": "Task cancelled successfully"
+            if task.state is State.CANCELLED
+            else "The call is being stopped",
+        }
+
+    async def stats(self) -> JsonDict:
+        """GET /v1/async/stats, with flat numbers for dashboards at the top level."""
+        counts = await self._control.archive.counts()
+        view = self._control.snapshot()
+        queue = bodies.counts_body(counts)
+        by_priority = bodies.queue_body(counts)["by_priority"]
+        hosts = view.hosts if view else ()
+        return {
+            "timestamp": bodies.iso(self._wall_ms()),
+            "queue": {**queue, "by_priority": by_priority},
+            "performance": bodies.performance_body(view),
+            "cache": {
+                "cached_responses": 0,
+                "cache_ttl_seconds": int(self._config().policy.read_retention_s),
+            },
+            "queue_depth": queue["queued"],
+            "running": queue["processing"],
+            "hosts_up": sum(h.health == "up" for h in hosts),
+            "hosts_total": len(hosts),
+        }

@@ -1,0 +1,186 @@
+"""The verbs on tasks that are there: look at one, wait for it, change it; list many, put many back."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import replace
+from typing import Any
+
+from ygg.api import bodies
+from ygg.api.documents import NewPriority, Retry
+from ygg.api.place import place_of
+from ygg.api.queries import filter_of, flag, wait_s
+from ygg.errors import Conflict, InvalidInput, YggError
+from ygg.intake.checking import parse
+from ygg.model import FINAL, JsonDict, Priority, RunningView, State, Task
+from ygg.ports import AttemptStarted, Control, Filter, Piece
+
+PAGE = 10_000  #: tasks read at once for a retry by state
+
+
+class Tasks:
+    """Over one Control. Every id may be the end of one; NotFound when it fits no task."""
+
+    def __init__(self, control: Control) -> None:
+        self._control = control
+
+    # --- one -----------------------------------------------------------------------------------
+
+    async def show(self, task_id: str) -> JsonDict:
+        """GET /v1/tasks/{id}: everything of a task but its result."""
+        task = await self._control.archive.get(task_id)
+        log = await self._control.archive.log(task.id)
+        return {
+            "schema": "ygg.task/1",
+            **bodies.task_body(task),
+            "request": task.request,
+            "log": [bodies.log_body(row) for row in log],
+            "reasons": [bodies.reason_body(r) for r in self._control.explain(task)],
+        }
+
+    async def status(self, task_id: str) -> JsonDict:
+        """GET /v1/async/status/{id}."""
+        task = await self._control.archive.get(task_id)
+        result = await self._control.archive.result(task.id) if task.state in FINAL else None
+        running = self._running(task)
+        backend = result.backend if result else running.backend if running else None
+        body = bodies.status_body(task, _progress(running), backend)
+        return body | await place_of(self._control, task)
+
+    async def result(self, task_id: str) -> JsonDict:
+        """GET /v1/tasks/{id}/result; NotEnded (409) with the status body before the end."""
+        task = await self._control.archive.get(task_id)
+        if task.state not in FINAL and task.state is not State.BLOCKED:
+            raise NotEnded(task.id, await self.status(task.id))
+        result = await self._control.archive.result(task.id)
+        return bodies.result_body(task, result)
+
+    async def wait(self, task_id: str, query: Mapping[str, Any]) -> JsonDict:
+        """GET /v1/tasks/{id}/wait: long poll; the task as it is after `timeout` at the latest."""
+        timeout_s = wait_s(query)
+        task = await self._control.archive.get(task_id)
+        return bodies.task_body(await self._control.wait_end(task.id, timeout_s))
+
+    async def follow(self, task_id: str) -> AsyncGenerator[JsonDict, None]:
+        """GET /v1/tasks/{id}/follow: what is streamed, then the ended task. NotFound comes before the
+        first event, a later error is the last one."""
+        task = await self._control.archive.get(task_id)
+        return self._events(task.id)
+
+    async def _events(self, task_id: str) -> AsyncGenerator[JsonDict, None]:
+        try:
+            # the port says iterator; both controls are generators, whose reader must be given back
+            async with aclosing(self._control.follow(task_id)) as items:  # type: ignore[type-var]
+                async for item in items:
+                    yield _event(item)
+        except YggError as error:
+            yield {"event": "error", **bodies.error_body(error)}
+
+    async def why(self, task_id: str) -> JsonDict:
+        """GET /v1/tasks/{id}/why."""
+        task = await self._control.archive.get(task_id)
+        place = await place_of(self._control, task)
+        return {
+            "schema": "ygg.why/1",
+            "id": task.id,
+            "state": task.state,
+            "position": place["position_in_queue"] or None,
+            "position_is_bound": place["position_is_bound"],
+            "estimated_wait_ms": place["estimated_wait_ms"],
+            "reasons": [bodies.reason_body(r) for r in self._control.explain(task)],
+        }
+
+    async def cancel(self, task_id: str, query: Mapping[str, Any]) -> JsonDict:
+        """POST /v1/tasks/{id}/cancel."""
+        return bodies.task_body(await self.cancelled(task_id, query))
+
+    async def cancelled(self, task_id: str, query: Mapping[str, Any]) -> Task:
+        """The task after the cancel; `running=false` leaves a processing one alone. Conflict when it had
+        ended otherwise."""
+        running = flag(query, "running", default=True)
+        task = await self._control.archive.get(task_id)
+        task = await self._control.cancel(task.id, running=running)
+        if task.state in FINAL and task.state is not State.CANCELLED:
+            raise Conflict(f"task {task.id} ended before it could be cancelled: {task.state}")
+        return task
+
+    async def prioritize(self, task_id: str, doc: object) -> JsonDict:
+        """POST /v1/tasks/{id}/priority."""
+        wanted = parse(NewPriority, doc)
+        task = await self._control.archive.get(task_id)
+        return bodies.task_body(await self._control.prioritize(task.id, Priority(wanted.priority)))
+
+    def _running(self, task: Task) -> RunningView | None:
+        view = self._control.snapshot() if task.state is State.PROCESSING else None
+        return next((r for r in view.running if r.task_id == task.id), None) if view else None
+
+    # --- many ----------------------------------------------------------------------------------
+
+    async def find(self, query: Mapping[str, Any]) -> JsonDict:
+        """GET /v1/tasks: newest first, or in queue order."""
+        found = await self._control.archive.find(filter_of(query))
+        return {"schema": "ygg.tasks/1", "tasks": [bodies.task_body(t) for t in found]}
+
+    async def retry(self, doc: object) -> JsonDict:
+        """POST /v1/tasks/retry."""
+        wanted = parse(Retry, doc)
+        if (wanted.ids is None) == (wanted.states is None):
+            raise InvalidInput("expected either ids or states")
+        errors: list[JsonDict] = []
+        ids = await self._retry_ids(wanted, errors)
+        answers = await self._control.retry(ids)
+        retried = [a.id for a in answers if isinstance(a, Task)]
+        errors += [
+            {"id": i, **bodies.error_body(a)}
+            for i, a in zip(ids, answers, strict=True)
+            if isinstance(a, YggError)
+        ]
+        return {"retried": retried, "errors": errors}
+
+    async def _retry_ids(self, wanted: Retry, errors: list[JsonDict]) -> list[str]:
+        if wanted.states is not None:
+            return await self._ids_in(tuple(State(s) for s in wanted.states))
+        ids = []
+        for given in wanted.ids or ():
+            try:
+                ids.append((await self._control.archive.get(given)).id)
+            except YggError as error:
+                errors.append({"id": given, **bodies.error_body(error)})
+        return ids
+
+    async def _ids_in(self, states: Sequence[State]) -> list[str]:
+        """Every task in these states, the oldest first. A page at a time: there is no upper bound."""
+        ids: list[str] = []
+        which = Filter(states=tuple(states), limit=PAGE)
+        while found := await self._control.archive.find(which):
+            ids += [t.id for t in found]
+            which = replace(which, before_seq=found[-1].seq)
+        return ids[::-1]
+
+
+class NotEnded(Conflict):
+    """The result was asked for before the end; `body` is the status instead."""
+
+    def __init__(self, task_id: str, body: JsonDict) -> None:
+        super().__init__(
+            f"task {task_id} has not ended: {body['state']}", hint=f"ygg wait {task_id}"
+        )
+        self.body = body
+
+
+def _event(item: AttemptStarted | Piece | Task) -> JsonDict:
+    match item:
+        case AttemptStarted(attempt, host, model):
+            return {"event": "attempt", "attempt": attempt, "host": host, "model": model}
+        case Piece(content, thinking):
+            return {"event": "piece", "content": content, "thinking": thinking}
+        case Task():
+            return {"event": "end", **bodies.task_body(item)}
+
+
+def _progress(running: RunningView | None) -> int | None:
+    """Pieces streamed of the most allowed; null when no limit was asked for."""
+    if running is None or running.max_tokens is None:
+        return None
+    return min(99, running.tokens * 100 // running.max_tokens)

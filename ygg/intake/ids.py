@@ -1,0 +1,34 @@
+"""Ids of tasks: ordered by time, unique in one process by counting, among processes by chance."""
+
+from __future__ import annotations
+
+import os
+
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: no i, l, o, u
+_RANDOM = 1 << 30  #: six characters of an id
+
+
+def new_id(now_ms: int, random_bits: int) -> str:
+    """A time-ordered id: 9 characters of the time, a dash, 6 characters of 30 random bits."""
+    return f"{_base32(now_ms, 9)}-{_base32(random_bits % _RANDOM, 6)}"
+
+
+class Ids:
+    """Ids of one process: two of the same millisecond never meet, they count up from a random start."""
+
+    def __init__(self) -> None:
+        self._last_ms, self._bits = -1, 0
+
+    def new(self, now_ms: int) -> str:
+        same = now_ms == self._last_ms
+        self._bits = self._bits + 1 if same else int.from_bytes(os.urandom(4), "big")
+        self._last_ms = now_ms
+        return new_id(now_ms, self._bits)
+
+
+def _base32(value: int, width: int) -> str:
+    digits = ""
+    for _ in range(width):
+        value, rest = divmod(value, 32)
+        digits = _ALPHABET[rest] + digits
+    return digits

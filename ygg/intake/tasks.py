@@ -1,0 +1,71 @@
+"""From a document to a NewTask."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+from ygg.config import Config
+from ygg.intake import times
+from ygg.intake.checking import parse
+from ygg.intake.ids import Ids
+from ygg.intake.matching import lane_of
+from ygg.intake.schemas import MAX_TIMEOUT_S, AsyncSubmit, Submission, TaskDocument
+from ygg.model import JsonDict, NewTask, Operation, Priority
+
+_REQUEST_KEYS = ("system", "max_tokens", "temperature", "options")
+_ids = Ids()
+
+
+def new_task(doc: object, config: Config, *, caller: str, now_ms: int | None = None) -> NewTask:
+    """Check one submit document and make it a task. Raises InvalidInput."""
+    return _task(parse(TaskDocument, doc), doc, config, caller, now_ms)
+
+
+def async_task(doc: object, config: Config, *, caller: str, now_ms: int | None = None) -> NewTask:
+    """The same for POST /v1/async/submit, whose tasks get `api_timeout` unless they say otherwise."""
+    return _task(parse(AsyncSubmit, doc), doc, config, caller, now_ms)
+
+
+def _task(
+    asked: Submission, doc: object, config: Config, caller: str, now_ms: int | None
+) -> NewTask:
+    now = times.wall_ms() if now_ms is None else now_ms
+    lane = lane_of(asked, config, caller)
+    starts = times.moment("not_before", asked.not_before, now)
+    return NewTask(
+        id=_ids.new(now),
+        lane=lane,
+        request=_request(asked),
+        priority=Priority(asked.priority),
+        operation=Operation.GENERATE if asked.operation == "generate" else Operation.CHAT,
+        title=asked.title,
+        labels=tuple(asked.labels),
+        timeout_s=_timeout(asked, config),
+        not_before_ms=starts,
+        deadline_ms=times.deadline(asked.deadline, now, starts),
+        retention_s=times.duration("retention", asked.retention),
+        idempotency_key=asked.idempotency_key,
+        body_hash=_hash(doc),
+        content_type=asked.content_type,
+    )
+
+
+def _timeout(asked: Submission, config: Config) -> float | None:
+    if isinstance(asked, AsyncSubmit):
+        return asked.timeout_seconds or config.policy.api_timeout_s
+    return times.duration("timeout", asked.timeout, MAX_TIMEOUT_S)
+
+
+def _request(asked: Submission) -> JsonDict:
+    given = {k: v for k in _REQUEST_KEYS if (v := getattr(asked, k)) is not None}
+    if asked.operation == "generate":
+        return {"prompt": asked.prompt, **given}
+    if asked.prompt is not None:
+        return {"messages": [{"role": "user", "content": asked.prompt}], **given}
+    return {"messages": [m.model_dump() for m in asked.messages or ()], **given}
+
+
+def _hash(doc: object) -> str:
+    text = json.dumps(doc, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()
