@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from ygg import paths, wire
 from ygg.errors import YggError
-from ygg.logs import set_up_logging
+from ygg.logs import journal_stream, set_up_logging
 from ygg.model import State
 from ygg.ops.notify import Notifier
 
@@ -48,11 +48,22 @@ def run(config_path: str | None, *, view: bool = True, **looks: bool) -> int:
     state = paths.state_dir(os.environ)
     show = view and _view_wanted()
     log_path = set_up_logging(state, console=not show)
+    tell_left_out(config)
     daemon = _Daemon(config, config_path, state, looks if show else None, notifier)
     code = wire.run(daemon.main())
     if show:
         sys.stdout.write(f"{daemon.summary}; the log: {log_path}\n")
     return code
+
+
+def tell_left_out(config: Config) -> None:
+    """Settings that have no effect, in the log and to whoever starts the daemon by hand."""
+    for line in config.left_out:
+        log.warning("left out: %s", line)
+        if (
+            log.hasHandlers() and journal_stream(os.environ) is None
+        ):  # without any it is there already
+            sys.stderr.write(f"warning: left out: {line}\n")
 
 
 def _view_wanted() -> bool:
@@ -178,7 +189,7 @@ class _Daemon:
 
         heart.reloading()
         try:
-            fresh = load_found(self.config_path, os.environ)
+            fresh = load_found(self.config_path, os.environ, strict=True)
             changes = differences(scope.config, fresh)
             await scope.reload(fresh)
             heart.note = ""

@@ -20,6 +20,7 @@ from ygg import paths, wire
 from ygg.attempt import run_attempt
 from ygg.core.routing import build_call
 from ygg.core.state import State
+from ygg.daemon import tell_left_out
 from ygg.model import Claim, End, Head, Lane, OutcomeKind, Priority, ReasonCode, Task
 from ygg.model import State as TaskState
 from ygg.ports import Backends, Queue
@@ -36,6 +37,7 @@ def run(config_path: str | None) -> int:
     from ygg.config import load_found
 
     config = load_found(config_path, os.environ)
+    tell_left_out(config)
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())

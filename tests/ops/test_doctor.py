@@ -80,6 +80,15 @@ def test_a_broken_configuration_is_a_finding_with_its_line(offline: Cli) -> None
     assert f"{offline.config}:2" in check["detail"]
 
 
+def test_a_setting_without_effect_is_a_warning(offline: Cli) -> None:
+    offline.config.write_text(f"{offline.config.read_text()}\napi: {{listen: 127.0.0.1:8420}}\n")
+    found = [c for c in offline("doctor", "--json").json["checks"] if c["category"] == "config"]
+    assert [c["status"] for c in found] == ["ok", "warning"]
+    assert "api.listen: expected no such setting" in found[1]["message"]
+    checked = offline("config", "check")
+    assert (checked.code, "it has no effect" in checked.err) == (78, True)
+
+
 def test_the_json_has_its_promised_shape(offline: Cli) -> None:
     body = offline("doctor", "--json").json
     assert body["schema"] == "ygg.doctor/1"

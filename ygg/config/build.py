@@ -18,9 +18,9 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from ygg.config import forms, host_forms
-from ygg.config.problems import KeyPath, Problems, listed, near, shown, ticked
-from ygg.config.records import GENERAL, ApiConfig, Config
+from ygg.config import files, forms, host_forms, inert
+from ygg.config.problems import KeyPath, Problems, known_words, listed, near, shown, ticked
+from ygg.config.records import GENERAL, Config
 from ygg.config.show import settings
 from ygg.model import (
     LOAD_OPTIONS,
@@ -50,18 +50,21 @@ _WORDS = {
 }
 
 
-def build(data: Any, problems: Problems, source: Path) -> Config:
+def build(data: Any, problems: Problems, source: Path, *, strict: bool = False) -> Config:
     """The Config of plain data. Raises one ConfigError with every problem, those already in
-    `problems` included."""
+    `problems` included. `strict`: a setting without effect, and a named file that cannot be read, are problems too."""
+    data, idle = inert.split(data)
+    problems.found += idle if strict else ()
     form = _shape(data, problems)
-    builder = _Builder(problems, source, data)
+    builder = _Builder(problems, source, data, strict)
     parts = builder.parts(form) if form is not None else None
     problems.check()
     assert parts is not None  # without a form there are problems
-    hosts, types, policy, api = parts
-    print_ = hashlib.sha256(json.dumps(settings(hosts, types, policy, api)).encode()).hexdigest()
+    hosts, types, policy = parts
+    print_ = hashlib.sha256(json.dumps(settings(hosts, types, policy)).encode()).hexdigest()
+    left_out = tuple(problems.text(p) for p in idle)
     return Config(
-        MappingProxyType(hosts), MappingProxyType(types), policy, api, source, print_[:16]
+        MappingProxyType(hosts), MappingProxyType(types), policy, source, print_[:16], left_out
     )
 
 
@@ -125,12 +128,12 @@ def _note(path: KeyPath, detail: ErrorDetails, problems: Problems) -> None:
 def _unknown_key(path: KeyPath, problems: Problems) -> None:
     word, form = str(path[-1]), forms.form_at(path[:-1])
     known = list(form.model_fields) if form else []
-    problems.add(path, "a known key", ticked(word), near(word, known) or f"known: {listed(known)}")
+    problems.add(path, "a known key", ticked(word), near(word, known) or known_words(known))
 
 
 # --- meaning --------------------------------------------------------------------------------------
 
-Parts = tuple[dict[str, Host], dict[str, TaskType], Policy, ApiConfig]
+Parts = tuple[dict[str, Host], dict[str, TaskType], Policy]
 
 
 @dataclass(slots=True)
@@ -140,6 +143,7 @@ class _Builder:
     problems: Problems
     source: Path
     data: Any
+    strict: bool = False
     hosts: dict[str, Host] = field(default_factory=dict)
     wrong: set[str] = field(default_factory=set)
 
@@ -156,8 +160,7 @@ class _Builder:
             got = listed(named) if named else "none"
             hint = "tasks of unknown types run on its route"
             self.problems.add(("task_types",), f"a type named `{GENERAL}`", got, hint)
-        api = ApiConfig(form.api.listen, self._file(form.api.token_file))
-        return self.hosts, types, policy, api
+        return self.hosts, types, policy
 
     def _host(self, name: str, form: forms.HostForm) -> Host:
         path: KeyPath = ("hosts", name)
@@ -238,7 +241,7 @@ class _Builder:
             url=url,
             models=tuple(models),
             dialect=form.dialect,
-            api_key_file=self._file(form.api_key_file),
+            api_key_file=self._file((*path, "api_key_file"), form.api_key_file),
             options=form.options,
             sizes={m.name: m.memory for m in form.models if m.memory is not None},
         )
@@ -308,20 +311,23 @@ class _Builder:
         return tuple(Candidate(host.name, e.name, model) for e in serving)
 
     def _unknown(self, path: KeyPath, expected: str, word: str, known: Iterable[str]) -> None:
-        self.problems.add(
-            path, expected, ticked(word), near(word, known) or f"known: {listed(known)}"
-        )
+        hint = near(word, known) or known_words(known)
+        self.problems.add(path, expected, ticked(word), hint)
 
     def _once(self, path: KeyPath, entries: list[str]) -> None:
         for n, entry in enumerate(entries):
             if entry in entries[:n]:
                 self.problems.add((*path, n), "each entry once", f"{ticked(entry)} a second time")
 
-    def _file(self, name: str | None) -> str | None:
+    def _file(self, path: KeyPath, name: str | None) -> str | None:
         """A file named in the configuration: relative to it, `~` is the home of the process."""
         if name is None:
             return None
-        return str((self.source.absolute().parent / Path(name).expanduser()).absolute())
+        place = (self.source.absolute().parent / Path(name).expanduser()).absolute()
+        wrong = files.fault(place) if self.strict else None
+        if wrong is not None:
+            self.problems.add(path, "a file that can be read", *wrong)
+        return str(place)
 
 
 def _serving(endpoints: tuple[Endpoint, ...], model: str) -> tuple[Endpoint, ...]:

@@ -276,10 +276,6 @@ class PolicyForm(Form):
         default=list(P.gpu_content_types),
         description="Content types that profit from a GPU; tasks of others go to CPU hosts first.",
     )
-    bundle_sizes: v.Bundles = Field(
-        default=list(P.bundle_sizes),
-        description="How many tasks one call may carry at the levels LOW, NORMAL, HIGH and CRITICAL.",
-    )
     capacity: v.Capacity = Field(
         default=P.capacity,
         description="Waiting tasks above which submits over HTTP are refused as queue full.",
@@ -287,16 +283,7 @@ class PolicyForm(Form):
 
 
 class ApiForm(Form):
-    """The HTTP API over TCP. The unix socket is always there and needs none of this."""
-
-    listen: v.Listen | None = Field(
-        default=None,
-        description="ADDRESS:PORT such as 127.0.0.1:8420. Default: off.",
-    )
-    token_file: v.Text | None = Field(
-        default=None,
-        description="File of the accepted bearer tokens, one a line. Relative to hosts.yaml.",
-    )
+    """The HTTP API. It answers on the unix socket, which needs no setting; there is none yet."""
 
 
 class FileForm(Form):
@@ -309,7 +296,7 @@ class FileForm(Form):
     policies: PolicyForm = Field(
         default=PolicyForm(), description="The numbers of the scheduler; every one has a default."
     )
-    api: ApiForm = Field(default=ApiForm(), description="The HTTP API over TCP; off by default.")
+    api: ApiForm = Field(default=ApiForm(), description="The HTTP API; no setting of it works yet.")
 
 
 ANY = "*"

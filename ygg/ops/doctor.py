@@ -104,7 +104,8 @@ class _Doctor:
             return [of.error(first, rest, "ygg init writes one" if missing else found.hint)]
         slots = sum(h.slots for h in found.hosts.values())
         told = f"{_number(len(found.hosts), 'host')}, {_number(slots, 'slot')}"
-        return [of.ok(f"{found.source}: {told}, {_number(len(found.types), 'task type')}")]
+        sound = of.ok(f"{found.source}: {told}, {_number(len(found.types), 'task type')}")
+        return [sound, *(of.warning(line, fix="ygg config check") for line in found.left_out)]
 
     async def _hosts(self) -> list[Check]:
         await asyncio.wait({self._config}, timeout=DEADLINE_S)
