@@ -105,18 +105,12 @@ class _OllamaServer:
     def __init__(self, endpoint: Endpoint) -> None:
         from ygg.backends.http import Http
 
-        self._http = Http(endpoint)
+        self._endpoint, self._http = endpoint, Http(endpoint)
 
     async def loaded(self, limit_s: float) -> tuple[str, ...] | None:
-        from ygg.ports import CallFailed
+        from ygg.backends.ollama import loaded_models
 
-        try:
-            models = (await self._http.get("/api/ps", limit_s)).data.get("models")
-        except CallFailed:
-            return None
-        if not isinstance(models, list):
-            return None
-        return tuple(str(m["name"]) for m in models if isinstance(m, dict) and "name" in m)
+        return await loaded_models(self._http, self._endpoint, limit_s)
 
     async def close(self) -> None:
         await self._http.close()
@@ -314,10 +308,3 @@ def key_headers(endpoint: Endpoint) -> dict[str, str]:
     from ygg.backends.http import authorization
 
     return dict(authorization(endpoint))
-
-
-def same_model(one: str, other: str) -> bool:
-    """Whether two names mean one model to llama.cpp."""
-    from ygg.backends import openai
-
-    return openai.same_model(one, other)

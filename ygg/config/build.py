@@ -33,6 +33,7 @@ from ygg.model import (
     Residency,
     TaskType,
     Telemetry,
+    names,
 )
 
 _SERVER_KEYS = ("backend", "url", "models", "dialect", "api_key_file", "options")
@@ -233,24 +234,39 @@ class _Builder:
             self.problems.add(path, "`models` with at least one model", "none")
         if form.dialect and form.backend != "openai":
             self.problems.add((*path, "dialect"), "`dialect` only with openai", form.backend)
-        models = [m.name for m in form.models]
-        self._once((*path, "models"), models)
+        dialect = names.dialect_of(form.backend, form.dialect)
+        models, sizes = self._models((*path, "models"), form.models, dialect)
         return Endpoint(
             name=name,
             backend=form.backend,
             url=url,
-            models=tuple(models),
+            models=models,
             dialect=form.dialect,
             api_key_file=self._file((*path, "api_key_file"), form.api_key_file),
             options=form.options,
-            sizes={m.name: m.memory for m in form.models if m.memory is not None},
+            sizes=sizes,
         )
+
+    def _models(
+        self, path: KeyPath, given: list[host_forms.ModelForm], dialect: str
+    ) -> tuple[tuple[str, ...], dict[str, float]]:
+        """Each model once, under the first of its spellings, and the sizes that are given."""
+        self._once(path, [m.name for m in given])
+        first: dict[str, str] = {}
+        sizes: dict[str, float] = {}
+        for n, form in enumerate(given):
+            name = first.setdefault(names.canonical(form.name, dialect), form.name)
+            size = sizes.setdefault(name, form.memory) if form.memory is not None else None
+            if size != form.memory and name != form.name:
+                expected = f"{size:g}MB, as the same model has it under the name {ticked(name)}"
+                self.problems.add((*path, n, "memory"), expected, f"{form.memory:g}MB")
+        return tuple(first.values()), sizes
 
     def _type(self, name: str, form: forms.TypeForm, policy: Policy) -> TaskType:
         path: KeyPath = ("task_types", name, "route")
         found = [self._candidates((*path, n), c) for n, c in enumerate(form.route)]
         if all(found):
-            self._once(path, [places[0].key for places in found])
+            self._once(path, [_written(c, p[0]) for c, p in zip(form.route, found, strict=True)])
         route = dict.fromkeys(c for places in found for c in places)
         if all(found):
             self._kind_there(name, form.gpu, {self.hosts[c.host].kind for c in route})
@@ -291,16 +307,16 @@ class _Builder:
         """The places in full, one for each server that has the model; () when there is none."""
         host = self.hosts.get(form.host)
         if host is None or form.host in self.wrong:
-            names = self.data["hosts"]
-            if form.host not in names:
-                self._unknown(path, "a host of this file", form.host, names)
+            hosts = self.data["hosts"]
+            if form.host not in hosts:
+                self._unknown(path, "a host of this file", form.host, hosts)
             return ()
         endpoints = host.endpoints
         if form.endpoint is not None:
             endpoints = tuple(e for e in endpoints if e.name == form.endpoint)
             if not endpoints:
-                names = [e.name for e in host.endpoints]
-                self._unknown(path, f"an endpoint of {host.name}", form.endpoint, names)
+                there = [e.name for e in host.endpoints]
+                self._unknown(path, f"an endpoint of {host.name}", form.endpoint, there)
                 return ()
         first = endpoints[0].models[0] if endpoints[0].models else ""
         model = form.model or first
@@ -308,7 +324,7 @@ class _Builder:
         if not serving:
             models = [m for e in endpoints for m in e.models]
             self._unknown(path, f"a model of {host.name}", model, models)
-        return tuple(Candidate(host.name, e.name, model) for e in serving)
+        return tuple(Candidate(host.name, e.name, names.own(e, model)) for e in serving)
 
     def _unknown(self, path: KeyPath, expected: str, word: str, known: Iterable[str]) -> None:
         hint = near(word, known) or known_words(known)
@@ -332,8 +348,13 @@ class _Builder:
 
 def _serving(endpoints: tuple[Endpoint, ...], model: str) -> tuple[Endpoint, ...]:
     """The endpoints that list the model, else the first that lists none and takes any."""
-    listing = tuple(e for e in endpoints if model in e.models)
+    listing = tuple(e for e in endpoints if names.own(e, model) in e.models)
     return listing or tuple(e for e in endpoints if not e.models)[:1]
+
+
+def _written(form: forms.CandidateForm, place: Candidate) -> str:
+    """A place of a route as the file spells its model: another spelling of it there is no mistake."""
+    return place._replace(model=form.model or place.model).key
 
 
 Record = TypeVar("Record")

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from ygg import wire
 from ygg.config import Config
 from ygg.errors import ConfigError
-from ygg.model import Endpoint, Health, Host, HostHealth, JsonDict
+from ygg.model import Endpoint, Health, Host, HostHealth, JsonDict, names
 from ygg.ops.checks import Check, Maker, Probe
 from ygg.ports import CallFailed
 
@@ -177,12 +177,11 @@ def _routed(server: Server, health: Health, model: str, types: list[str]) -> Che
 
 def _serves(server: Server, health: Health, wanted: str) -> bool:
     """Whether the server knows the model under that name, by the rules of its kind."""
-    offered = health.models or ()
-    if server.endpoint.backend == "ollama":
-        return wanted in offered or f"{wanted}:latest" in offered
-    if health.slots is not None or server.endpoint.dialect == "llama.cpp":
-        return any(wire.same_model(wanted, o) for o in offered)
-    return wanted in offered
+    told = (
+        names.LLAMA_CPP if health.slots is not None else names.VLLM
+    )  # exact where it is not known
+    dialect = names.dialect_of(server.endpoint.backend, server.endpoint.dialect) or told
+    return any(names.same(wanted, offered, dialect) for offered in health.models or ())
 
 
 def _pull(server: Server, model: str) -> str:

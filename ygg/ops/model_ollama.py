@@ -79,7 +79,7 @@ class OllamaModels:
         async def loaded() -> bool:
             async with self._asking(ASK_S):
                 names = await self._loaded(PS_S)
-                return names is None or any(base.same(self._endpoint, name, n) for n in names)
+                return names is None or any(base.means(self._endpoint, name, n) for n in names)
 
         await base.gone(self.host, name, loaded)
 

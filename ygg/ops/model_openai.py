@@ -89,7 +89,7 @@ class OpenAIModels:
 
     async def _entry(self, name: str) -> JsonDict:
         entries = await self._entries(ASK_S)
-        found = next((e for e in entries if base.same(self._endpoint, e["id"], name)), None)
+        found = next((e for e in entries if base.means(self._endpoint, e["id"], name)), None)
         if found is None:
             raise base.refused(self.host, 404, "", name)
         return found

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from ygg import wire
 from ygg.errors import InvalidInput, NotFound, YggError
-from ygg.model import Endpoint, JsonDict
+from ygg.model import Endpoint, JsonDict, names
 
 CONNECT_S = 3.0
 ASK_S = 10.0  #: for what a server must look up first
@@ -89,17 +89,9 @@ async def opened(host: str, endpoint: Endpoint) -> AsyncIterator[ModelServer]:
         await server.close()
 
 
-def same(endpoint: Endpoint, one: str, other: str) -> bool:
+def means(endpoint: Endpoint, one: str, other: str) -> bool:
     """Whether two names mean one model to this server."""
-    if endpoint.backend == "ollama":
-        return _tagged(one) == _tagged(other)
-    return wire.same_model(one, other)
-
-
-def _tagged(name: str) -> str:
-    """With the tag that Ollama adds to a name without one."""
-    name = name.lower()
-    return name if ":" in name.rpartition("/")[2] else f"{name}:latest"
+    return names.same(one, other, names.dialect_of(endpoint.backend, endpoint.dialect))
 
 
 def known(**facts: Any) -> JsonDict:

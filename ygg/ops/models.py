@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, cast
 
 from ygg.errors import NotFound, YggError, known_host
 from ygg.model import Endpoint, JsonDict
-from ygg.ops.model_servers import Model, Step, no_pull, opened, same
+from ygg.ops.model_servers import Model, Step, means, no_pull, opened
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -152,11 +152,11 @@ async def _list(config: Config, host: str, endpoint: Endpoint) -> Listed:
     named = _routes(config, host, endpoint)
 
     def used(model: str) -> tuple[str, ...]:
-        using = (kind for name, kind in named if not name or same(endpoint, name, model))
+        using = (kind for name, kind in named if not name or means(endpoint, name, model))
         return tuple(dict.fromkeys(using))
 
     wanted = dict.fromkeys((*endpoint.models, *(name for name, _ in named if name)))
-    lacking = (w for w in wanted if not any(same(endpoint, w, m.name) for m in models))
+    lacking = (w for w in wanted if not any(means(endpoint, w, m.name) for m in models))
     missing = tuple((name, used(name)) for name in lacking)
     return Listed(host, endpoint, models, tuple(used(m.name) for m in models), missing)
 
@@ -173,7 +173,7 @@ def _routes(config: Config, host: str, endpoint: Endpoint) -> list[tuple[str, st
 
 def _having(asked: list[Listed], model: str) -> list[tuple[Listed, Model]]:
     """The servers that have a model. NotFound with near names; the first error when nobody answers."""
-    found = [(one, m) for one in asked for m in one.models if same(one.endpoint, m.name, model)]
+    found = [(one, m) for one in asked for m in one.models if means(one.endpoint, m.name, model)]
     if found:
         return found
     silent = [one for one in asked if one.error]
