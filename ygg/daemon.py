@@ -23,11 +23,11 @@ from ygg import paths, wire
 from ygg.errors import YggError
 from ygg.logs import journal_stream, set_up_logging
 from ygg.model import State
-from ygg.ops.notify import Notifier
+from ygg.ops.service.notify import Notifier
 
 if TYPE_CHECKING:
     from ygg.config import Config
-    from ygg.ops.heartbeat import Heartbeat
+    from ygg.ops.service.heartbeat import Heartbeat
 
 log = logging.getLogger("ygg.daemon")
 
@@ -104,7 +104,7 @@ class _Daemon:
         from ygg.api.app import build_app
         from ygg.api.handlers import Handlers
         from ygg.api.server import serve
-        from ygg.ops.heartbeat import Heartbeat
+        from ygg.ops.service.heartbeat import Heartbeat
 
         socket = paths.daemon_socket(os.environ)
         about = {
