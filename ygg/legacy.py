@@ -24,6 +24,7 @@ from ygg.daemon import tell_left_out
 from ygg.model import Claim, End, Head, Lane, OutcomeKind, Priority, ReasonCode, Task
 from ygg.model import State as TaskState
 from ygg.ports import Backends, Queue
+from ygg.running.scope import close_backends
 
 if TYPE_CHECKING:
     from ygg.config import Config
@@ -51,7 +52,7 @@ async def serve(config: Config, database: Path, stop: threading.Event) -> None:
     The threads do the scheduling; store and HTTP verbs run in this event loop, which they wait for.
     """
     store = wire.open_store(database, config)
-    backends = wire.build_backends(config.hosts.values())
+    backends = wire.adapters().backends(config.hosts.values())
     loop = asyncio.get_running_loop()
     await store.recover(_now_ms(), config.policy.max_crashes)
     workers = [_Worker(name, config, store, backends, loop, stop) for name in config.types]
@@ -60,7 +61,7 @@ async def serve(config: Config, database: Path, stop: threading.Event) -> None:
     try:
         await asyncio.gather(*(asyncio.to_thread(w.join) for w in workers))
     finally:
-        await wire.close_backends(backends)
+        await close_backends(backends)
         await store.close()
 
 

@@ -13,6 +13,7 @@ from tests.backends.test_openai import END, HEAD, event, plain
 from ygg import wire
 from ygg.model import Endpoint, Host
 from ygg.ports import Backend
+from ygg.running.scope import close_probes
 
 Build = Callable[..., Backend]
 
@@ -50,7 +51,7 @@ async def test_a_probe_tells_loaded_models_by_the_names_of_hosts_yaml() -> None:
         box = Host("h", 1, (Endpoint("e", "ollama", server.url, models=("Qwen3",)),))
         probes = wire.build_probes([box])
         reading = await probes["h"][-1].sample()
-        await wire.close_probes(probes)
+        await close_probes(probes)
     assert reading.loaded == (("e", ("Qwen3",)),)
 
 

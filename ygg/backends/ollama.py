@@ -198,12 +198,21 @@ def _unauthorized(got: Got | CallFailed) -> bool:
     return isinstance(got, Got) and got.status in (401, 403)
 
 
-async def loaded_models(http: Http, endpoint: Endpoint, limit_s: float) -> tuple[str, ...] | None:
-    """What is in memory, by the endpoint's own names; None when it does not tell. Never raises."""
-    try:
-        return _own(endpoint, await http.get("/api/ps", limit_s))
-    except CallFailed:
-        return None
+class LoadedModels:
+    """What the probe of loaded models asks (`probes.ollama_ps.Server`)."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._endpoint, self._http = endpoint, Http(endpoint)
+
+    async def loaded(self, limit_s: float) -> tuple[str, ...] | None:
+        """By the endpoint's own names; None when it does not tell within `limit_s`. Never raises."""
+        try:
+            return _own(self._endpoint, await self._http.get("/api/ps", limit_s))
+        except CallFailed:
+            return None
+
+    async def close(self) -> None:
+        await self._http.close()
 
 
 def _own(endpoint: Endpoint, got: Got | CallFailed) -> tuple[str, ...] | None:

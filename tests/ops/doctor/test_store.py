@@ -10,7 +10,6 @@ import pytest
 
 from tests.ops.doctor.house import found, one
 from tests.surface.cli import Cli
-from ygg import wire
 from ygg.ops.doctor import store
 
 
@@ -87,7 +86,7 @@ def test_a_full_disk_is_found(
 def test_an_old_sqlite_is_an_error(
     offline: Cli, version: str, status: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(wire, "sqlite_version", lambda: version)
+    monkeypatch.setattr(store, "sqlite_lib_version", lambda: version)
     assert one(offline, "sqlite")["status"] == status
 
 

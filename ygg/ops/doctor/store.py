@@ -7,9 +7,11 @@ import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from ygg import wire
+from apsw import sqlite_lib_version
+
 from ygg.errors import NotFound, StoreCorrupt, YggError
 from ygg.ops.doctor.checks import Check, Maker, Probe
+from ygg.stores.sqlite import reading
 
 CHECK_S = 2.0  #: for the integrity check: longer ones are left to `ygg backup`
 LOG_MAX = (
@@ -37,7 +39,7 @@ def integrity(database: Path) -> list[Check]:
     """SQLite's quick_check, for as long as there is time."""
     of = Maker("integrity", "store")
     try:
-        verdict = wire.quick_check(database, CHECK_S)
+        verdict = reading.quick_check(database, CHECK_S)
     except NotFound:
         return []
     except StoreCorrupt as error:
@@ -59,7 +61,7 @@ def state(database: Path) -> list[Check]:
     """Schema and write-ahead log."""
     of = Maker("database", "store")
     try:
-        facts = wire.store_facts(database)
+        facts = reading.facts(database)
     except NotFound:
         return [of.ok(f"no database at {database} yet: the first task makes it")]
     except YggError as error:
@@ -70,7 +72,7 @@ def state(database: Path) -> list[Check]:
     return [_schema(facts), _log(facts)]
 
 
-def _schema(facts: wire.StoreFacts) -> Check:
+def _schema(facts: reading.StoreFacts) -> Check:
     of = Maker("schema", "store")
     if facts.schema > facts.newest_schema:
         text = f"schema {facts.schema}, but this ygg knows only {facts.newest_schema}"
@@ -80,7 +82,7 @@ def _schema(facts: wire.StoreFacts) -> Check:
     return of.ok(f"schema {facts.schema}, {facts.size / 1e6:,.1f} MB")
 
 
-def _log(facts: wire.StoreFacts) -> Check:
+def _log(facts: reading.StoreFacts) -> Check:
     of = Maker("log", "store")
     if facts.log_size > LOG_MAX:
         text = f"the write-ahead log is {facts.log_size / 1e6:,.0f} MB: it is not being folded in"
@@ -119,7 +121,7 @@ def _existing(folder: Path) -> Path:
 
 async def sqlite() -> list[Check]:
     of = Maker("sqlite", "store")
-    version = wire.sqlite_version()
+    version = sqlite_lib_version()
     if tuple(int(n) for n in version.split(".")) < SQLITE_LEAST:
         least = ".".join(map(str, SQLITE_LEAST))
         text = (

@@ -1,0 +1,1 @@
+"""A running dispatcher: what surrounds it, and the event loop it lives in."""
