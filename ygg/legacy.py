@@ -39,11 +39,16 @@ def run(config_path: str | None) -> int:
 
     config = load_found(config_path, os.environ)
     tell_left_out(config)
+    asyncio.run(_until_signalled(config, paths.state_dir(os.environ) / wire.DATABASE))
+    return 0
+
+
+async def _until_signalled(config: Config, database: Path) -> None:
+    """The loop runs the handlers: one that interrupts another's `set` would wait for itself for ever."""
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
-    asyncio.run(serve(config, paths.state_dir(os.environ) / wire.DATABASE, stop))
-    return 0
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    await serve(config, database, stop)
 
 
 async def serve(config: Config, database: Path, stop: threading.Event) -> None:

@@ -232,6 +232,7 @@ def test_the_legacy_loop_serves_the_same_queue(tmp_path: Path, config: Path) -> 
 
     until(lambda: states() == ["completed"] * 3, 30)
     target.signal(signal.SIGTERM)
+    target.signal(signal.SIGINT)  # at once: the second does not interrupt the first
     assert target.wait() == 0
     shown = [json.loads(target.ygg("show", t, "--json").stdout)["started_at"] for t in tasks]
     assert shown == sorted(shown), "first in, first out, whatever the priority"
