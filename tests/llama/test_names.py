@@ -21,7 +21,7 @@ from ygg import wire
 from ygg.model import Endpoint
 from ygg.ports import Backend
 
-pytestmark = pytest.mark.llama
+pytestmark = pytest.mark.real_ollama
 Drive = Callable[..., Backend]
 
 
