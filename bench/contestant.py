@@ -132,8 +132,8 @@ async def main(name: str, spec: dict[str, Any]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    from ygg import wire
+    from ygg.running import evented
 
     # the yardstick runs on plain asyncio; ygg on the loop its daemon uses
-    run = wire.run if sys.argv[1] == "ygg" else asyncio.run
+    run = evented.run if sys.argv[1] == "ygg" else asyncio.run
     print(json.dumps(run(main(sys.argv[1], json.loads(sys.argv[2])))))

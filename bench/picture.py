@@ -80,8 +80,8 @@ def draw(view: Snapshot) -> str:
 
 
 if __name__ == "__main__":
-    from ygg import wire
+    from ygg.running import evented
 
     os.environ["TZ"] = "UTC"
-    TARGET.write_text(draw(wire.run(main())), encoding="utf-8")
+    TARGET.write_text(draw(evented.run(main())), encoding="utf-8")
     print(TARGET)

@@ -133,9 +133,9 @@ def _cpu_s() -> float:
 
 if __name__ == "__main__":
     if len(sys.argv) > 1:
-        from ygg import wire
+        from ygg.running import evented
 
         given = json.loads(sys.argv[1])
-        Path(given["folder"], "answer.json").write_text(json.dumps(wire.run(measured(given))))
+        Path(given["folder"], "answer.json").write_text(json.dumps(evented.run(measured(given))))
     else:
         print(json.dumps(run(), indent=2))

@@ -74,7 +74,7 @@ def test_the_shipped_file_is_the_home_of_the_design() -> None:
         "reasoning": ["surtr-reasoning"],
         "general": ["surtr-reasoning"],
     }
-    assert home.api.listen is None
+    assert config.load(ROOT / "hosts.yaml", strict=True) == home
 
 
 def test_the_numbers_of_the_shipped_file_are_the_defaults(tmp_path: Path) -> None:
@@ -174,10 +174,8 @@ def test_anchors_and_merge_keys_work(tmp_path: Path) -> None:
 
 def test_files_are_named_relative_to_the_configuration(tmp_path: Path) -> None:
     text = edited(("    slots: 2\n", "    slots: 2\n    api_key_file: keys/surtr\n"))
-    text += "api: {listen: '[::1]:8420', token_file: /etc/tokens}\n"
     good = read(tmp_path, text)
     assert good.hosts["surtr"].endpoints[0].api_key_file == str(tmp_path / "keys/surtr")
-    assert good.api == config.ApiConfig("[::1]:8420", "/etc/tokens")
 
 
 def test_a_config_cannot_be_changed(tmp_path: Path) -> None:
@@ -405,10 +403,6 @@ EDITS: dict[str, tuple[tuple[str, str], str]] = {
             "hosts.yaml:14: task_types.code.options: expected values that JSON can hold, "
             "got a mapping; a.b.0 is nan"
         ),
-    ),
-    "bad listen": (
-        (TYPES_LINE, "api: {listen: 8420}\ntask_types:\n"),
-        "hosts.yaml:12: api.listen: expected ADDRESS:PORT such as 127.0.0.1:8420, got 8420",
     ),
     "lone surrogate": (
         ("[big, small]", '["\\ud800"]'),

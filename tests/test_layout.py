@@ -30,7 +30,6 @@ TESTED_IN = {
     "core/placement/rounds": "core/placement/test_links",
     "core/board": "core/placement/test_dispatching",
     "core/step": "core/placement/test_dispatching",
-    "core/placement/candidates": "core/placement/test_kinds",
     "core/placement/ranking": "core/placement/test_dispatching",
     "telling/snapshotting": "telling/test_explain",
 }

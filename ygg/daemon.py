@@ -21,14 +21,15 @@ from typing import TYPE_CHECKING, Any
 
 from ygg import paths, wire
 from ygg.errors import YggError
-from ygg.logs import set_up_logging
+from ygg.logs import journal_stream, set_up_logging
 from ygg.model import State
-from ygg.ops.notify import Notifier
-from ygg.running import chores
+from ygg.ops.service.notify import Notifier
+from ygg.running import chores, evented
 
 if TYPE_CHECKING:
     from ygg.config import Config
-    from ygg.ops.heartbeat import Heartbeat
+    from ygg.ops.service.heartbeat import Heartbeat
+    from ygg.running.scope import Scope
 
 log = logging.getLogger("ygg.daemon")
 
@@ -49,11 +50,22 @@ def run(config_path: str | None, *, view: bool = True, **looks: bool) -> int:
     state = paths.state_dir(os.environ)
     show = view and _view_wanted()
     log_path = set_up_logging(state, console=not show)
+    tell_left_out(config)
     daemon = _Daemon(config, config_path, state, looks if show else None, notifier)
-    code = wire.run(daemon.main())
+    code = evented.run(daemon.main())
     if show:
         sys.stdout.write(f"{daemon.summary}; the log: {log_path}\n")
     return code
+
+
+def tell_left_out(config: Config) -> None:
+    """Settings that have no effect, in the log and to whoever starts the daemon by hand."""
+    for line in config.left_out:
+        log.warning("left out: %s", line)
+        if (
+            log.hasHandlers() and journal_stream(os.environ) is None
+        ):  # without any it is there already
+            sys.stderr.write(f"warning: left out: {line}\n")
 
 
 def _view_wanted() -> bool:
@@ -78,7 +90,7 @@ class _Daemon:
         self.notifier = notifier or Notifier()
         self.stop = asyncio.Event()
         self.fatal: BaseException | None = None
-        self.scope: wire.Scope | None = None
+        self.scope: Scope | None = None
         self.heart: Heartbeat | None = None
 
     async def main(self) -> int:
@@ -90,11 +102,11 @@ class _Daemon:
         log.info("stopped; socket %s closed", socket)
         return 1 if self.fatal is not None else 0
 
-    async def _serve_until_stopped(self, scope: wire.Scope) -> Path:
+    async def _serve_until_stopped(self, scope: Scope) -> Path:
         from ygg.api.app import build_app
         from ygg.api.handlers import Handlers
         from ygg.api.server import serve
-        from ygg.ops.heartbeat import Heartbeat
+        from ygg.ops.service.heartbeat import Heartbeat
 
         socket = paths.daemon_socket(os.environ)
         about = {
@@ -119,7 +131,7 @@ class _Daemon:
             await self._drain(scope, heart)
         return socket
 
-    async def _drain(self, scope: wire.Scope, heart: Heartbeat) -> None:
+    async def _drain(self, scope: Scope, heart: Heartbeat) -> None:
         waiting = scope.config.policy.drain_s
         log.info("draining: up to %.0f s for running calls; signal again to stop now", waiting)
         heart.stopping()
@@ -150,7 +162,7 @@ class _Daemon:
         self.stop.set()
 
     @asynccontextmanager
-    async def _live_view(self, scope: wire.Scope, looks: dict[str, bool]) -> AsyncIterator[None]:
+    async def _live_view(self, scope: Scope, looks: dict[str, bool]) -> AsyncIterator[None]:
         from ygg.view.live import LiveView, acting
 
         dispatcher = scope.dispatcher
@@ -174,12 +186,12 @@ class _Daemon:
         if self.scope is not None and self.heart is not None and not self.stop.is_set():
             self._reloading = asyncio.create_task(self._reload_config(self.scope, self.heart))
 
-    async def _reload_config(self, scope: wire.Scope, heart: Heartbeat) -> None:
+    async def _reload_config(self, scope: Scope, heart: Heartbeat) -> None:
         from ygg.config import differences, load_found
 
         heart.reloading()
         try:
-            fresh = load_found(self.config_path, os.environ)
+            fresh = load_found(self.config_path, os.environ, strict=True)
             changes = differences(scope.config, fresh)
             await scope.reload(fresh)
             heart.note = ""
@@ -191,7 +203,7 @@ class _Daemon:
             heart.ready()
 
 
-async def _summary(scope: wire.Scope) -> str:
+async def _summary(scope: Scope) -> str:
     """One line of what stands in the queue, for the person who watched."""
     from ygg.view.text import duration
 

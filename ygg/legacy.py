@@ -19,10 +19,12 @@ from typing import TYPE_CHECKING, TypeVar
 from ygg import paths, wire
 from ygg.core.board import Board
 from ygg.core.calls import build_call
+from ygg.daemon import tell_left_out
 from ygg.model import Claim, End, Head, Lane, OutcomeKind, Priority, ReasonCode, Task
 from ygg.model import State as TaskState
 from ygg.ports import Backends, Queue
 from ygg.running.calls import run_call
+from ygg.running.scope import close_backends
 
 if TYPE_CHECKING:
     from ygg.config import Config
@@ -36,11 +38,17 @@ def run(config_path: str | None) -> int:
     from ygg.config import load_found
 
     config = load_found(config_path, os.environ)
+    tell_left_out(config)
+    asyncio.run(_until_signalled(config, paths.state_dir(os.environ) / wire.DATABASE))
+    return 0
+
+
+async def _until_signalled(config: Config, database: Path) -> None:
+    """The loop runs the handlers: one that interrupts another's `set` would wait for itself for ever."""
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
-    asyncio.run(serve(config, paths.state_dir(os.environ) / wire.DATABASE, stop))
-    return 0
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    await serve(config, database, stop)
 
 
 async def serve(config: Config, database: Path, stop: threading.Event) -> None:
@@ -49,7 +57,7 @@ async def serve(config: Config, database: Path, stop: threading.Event) -> None:
     The threads do the scheduling; store and HTTP verbs run in this event loop, which they wait for.
     """
     store = wire.open_store(database, config)
-    backends = wire.build_backends(config.hosts.values())
+    backends = wire.adapters().backends(config.hosts.values())
     loop = asyncio.get_running_loop()
     await store.recover(_now_ms(), config.policy.max_crashes)
     workers = [_Worker(name, config, store, backends, loop, stop) for name in config.types]
@@ -58,7 +66,7 @@ async def serve(config: Config, database: Path, stop: threading.Event) -> None:
     try:
         await asyncio.gather(*(asyncio.to_thread(w.join) for w in workers))
     finally:
-        await wire.close_backends(backends)
+        await close_backends(backends)
         await store.close()
 
 

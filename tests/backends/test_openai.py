@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.backends.calls import Scripted, call, collect, scripted, text_of
-from ygg.backends.openai import OpenAIBackend, same_model
+from ygg.backends.openai import OpenAIBackend
 from ygg.model import CallLimits, Endpoint, HostHealth, OutcomeKind
 from ygg.ports import CallFailed, Piece
 
@@ -268,22 +268,6 @@ async def test_a_known_mismatch_is_asked_again_before_anything_is_sent(build: Bu
         pieces, _ = await collect(backend, call())
         assert text_of(pieces) == "a"
         assert [r.method for r in box.requests] == ["GET", "GET", "GET", "POST"]
-
-
-@pytest.mark.parametrize(
-    ("one", "other", "same"),
-    [
-        ("/models/Qwen3-8B.gguf", "qwen3-8b", True),
-        ("C:\\models\\a.gguf", "A", True),
-        ("org/model", "model", True),
-        ("model-7b", "model-8b", False),
-        ("model", "", False),
-    ],
-)
-def test_directory_case_and_ending_do_not_make_another_model(
-    one: str, other: str, same: bool
-) -> None:
-    assert same_model(one, other) is same
 
 
 # --- connections and checks -----------------------------------------------------------------------

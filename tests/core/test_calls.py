@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tests.core.world import COMPLETED, World, host, kind
-from ygg.core import calls, lanes
+from ygg.core import calls
 from ygg.core import effects as fx
 from ygg.core import events as ev
 from ygg.core.board import CallState, Try
-from ygg.core.placement import permits
+from ygg.core.placement import lanes, permits
 from ygg.model import (
     Attempt,
     AttemptId,

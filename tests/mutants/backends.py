@@ -64,7 +64,7 @@ MUTANTS: list[Mutant] = [
     Mutant(
         "a wrong model's answer is taken",
         "ygg/backends/openai.py",
-        "if model and self.wanted and not same_model(model, self.wanted):",
+        "if model and self.wanted and not names.same(model, self.wanted, LLAMA_CPP):",
         "if False:",
         ("tests/backends/test_openai.py",),
     ),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from tests.mutants.mutant import Mutant
 
+EFFECT = "tests/config/test_effect.py"
+
 MUTANTS: list[Mutant] = [
     Mutant(
         "a duplicate key is taken",
@@ -63,5 +65,33 @@ MUTANTS: list[Mutant] = [
         "next((place for place in places if _there(place)), None)",
         "places[0]",
         ("tests/config/test_find.py",),
+    ),
+    Mutant(
+        "a setting without effect is taken by the check",
+        "ygg/config/build.py",
+        "problems.found += idle if strict else ()",
+        "pass",
+        (EFFECT,),
+    ),
+    Mutant(
+        "a setting without effect is left out in silence",
+        "ygg/config/build.py",
+        "tuple(problems.text(p) for p in idle)",
+        "()",
+        (EFFECT,),
+    ),
+    Mutant(
+        "nobody reads a setting",
+        "ygg/config/forms.py",
+        'there is none yet."""\n',
+        'there is none yet."""\n\n    backlog: v.Slots = Field(default=8, description="Waiting connections.")\n',
+        (EFFECT,),
+    ),
+    Mutant(
+        "a missing key file passes the check",
+        "ygg/config/build.py",
+        "if self.strict else None",
+        "if False else None",
+        (EFFECT,),
     ),
 ]

@@ -34,7 +34,7 @@ MUTANTS: list[Mutant] = [
     ),
     Mutant(
         "heads beyond a peek are kept",
-        "ygg/core/lanes.py",
+        "ygg/core/placement/lanes.py",
         "    if not event.complete:\n        last",
         "    if False:\n        last",
         (DISPATCHING,),

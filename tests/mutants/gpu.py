@@ -18,14 +18,14 @@ MUTANTS = [
     ),
     Mutant(
         "a full card is used again at once",
-        CORE + "hosts/readings.py",
+        CORE + "hosts/condition.py",
         "waits = now.mono - gauge.room_since < ROOM_S",
         "waits = False",
         (LIMITS,),
     ),
     Mutant(
         "a cooled card is used again at once",
-        CORE + "hosts/readings.py",
+        CORE + "hosts/condition.py",
         "now.mono - gauge.cool_since < rule.hold_s",
         "False",
         (LIMITS,),
@@ -95,14 +95,14 @@ MUTANTS = [
     ),
     Mutant(
         "a model that was just loaded counts as foreign memory",
-        CORE + "hosts/readings.py",
+        CORE + "hosts/condition.py",
         "< SETTLE_S:",
         "< 0:",
         (READINGS,),
     ),
     Mutant(
         "what was learned too low stays for ever",
-        CORE + "hosts/readings.py",
+        CORE + "hosts/condition.py",
         "FORGETS = 0.005 / 60",
         "FORGETS = 0",
         (READINGS,),

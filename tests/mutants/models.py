@@ -7,6 +7,7 @@ from tests.mutants.mutant import Mutant
 CORE = "ygg/core/"
 FITTING, CHOOSING = "tests/core/placement/test_fitting.py", "tests/core/placement/test_order.py"
 RESIDENCY = "tests/core/placement/test_residency.py"
+NAMES = "tests/model/test_names.py"
 
 MUTANTS = [
     Mutant(
@@ -106,5 +107,47 @@ MUTANTS = [
         "{k: v for k, v in wanted.items() if k not in LOAD_OPTIONS}",
         "dict(wanted)",
         (RESIDENCY, "tests/core/placement/test_dispatching.py"),
+    ),
+    Mutant(
+        "two spellings of a model are two",
+        "ygg/model/names.py",
+        '.lower().rpartition("://")[2].removesuffix(":latest")',
+        "",
+        (NAMES, "tests/backends/test_names.py", "tests/config/test_model_names.py"),
+    ),
+    Mutant(
+        "a tag says nothing",
+        "ygg/model/names.py",
+        '.removesuffix(":latest")',
+        '.partition(":")[0]',
+        (NAMES,),
+    ),
+    Mutant(
+        "vllm's names are as loose as llama.cpp's",
+        "ygg/model/names.py",
+        "    VLLM: (),\n",
+        "    VLLM: (_bare,),\n",
+        (NAMES, "tests/backends/test_names.py"),
+    ),
+    Mutant(
+        "llama.cpp's router is asked by the name of hosts.yaml",
+        "ygg/backends/openai.py",
+        "return names.find(known or (), model, LLAMA_CPP) or model",
+        "return model",
+        ("tests/backends/test_names.py",),
+    ),
+    Mutant(
+        "a model listed twice is two",
+        "ygg/config/build.py",
+        "first.setdefault(names.canonical(form.name, dialect), form.name)",
+        "first.setdefault(form.name, form.name)",
+        ("tests/config/test_model_names.py",),
+    ),
+    Mutant(
+        "a probe's spelling comes in as it is",
+        "ygg/backends/ollama.py",
+        "names.own(endpoint, name) for name in told",
+        "name for name in told",
+        ("tests/backends/test_names.py",),
     ),
 ]

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from tests.mutants.mutant import Mutant
 
-BACKUP, DOCTOR, DISCOVERY = (
-    f"tests/ops/test_{name}.py" for name in ("backup", "doctor", "discovery")
-)
+BACKUP, DOCTOR, FIRST = "tests/ops/test_backup.py", "tests/ops/doctor", "tests/ops/first"
 
 MUTANTS: list[Mutant] = [
     Mutant(
@@ -39,51 +37,51 @@ MUTANTS: list[Mutant] = [
     ),
     Mutant(
         "ops: a check has no deadline",
-        "ygg/ops/checks.py",
+        "ygg/ops/doctor/checks.py",
         "    limit = asyncio.timeout(deadline_s)",
         "    limit = asyncio.timeout(30 * deadline_s + 30)",
-        (DOCTOR,),
+        (f"{DOCTOR}/test_checks.py",),
     ),
     Mutant(
         "ops: checks run one after the other",
-        "ygg/ops/checks.py",
+        "ygg/ops/doctor/checks.py",
         "    found = await asyncio.gather(*(_bounded(probe, DEADLINE_S) for probe in probes))",
         "    found = [await _bounded(probe, DEADLINE_S) for probe in probes]",
-        (f"{DOCTOR}::test_checks_run_at_the_same_time",),
+        (f"{DOCTOR}/test_checks.py::test_checks_run_at_the_same_time",),
     ),
     Mutant(
         "ops: models of routes are not looked for",
-        "ygg/ops/checks_hosts.py",
+        "ygg/ops/doctor/hosts.py",
         "    if _serves(server, health, model):\n        return of.ok",
         "    if True:\n        return of.ok",
-        (DOCTOR,),
+        (f"{DOCTOR}/test_hosts.py",),
     ),
     Mutant(
         "ops: warnings never fail a strict run",
-        "ygg/ops/doctor.py",
+        "ygg/ops/doctor/report.py",
         "(self.strict and self.count(Status.WARNING))",
         "False",
-        (DOCTOR,),
+        (f"{DOCTOR}/test_report.py",),
     ),
     Mutant(
         "ops: the network is looked at without consent",
         "ygg/cli/init.py",
         "(nets and (network or yes or asking.ask(question)))",
         "nets",
-        (DISCOVERY,),
+        (f"{FIRST}/test_networks.py",),
     ),
     Mutant(
         "ops: yes overwrites hosts.yaml",
         "ygg/cli/init.py",
         "    may_write = force or not",
         "    may_write = force or yes or not",
-        (DISCOVERY,),
+        (f"{FIRST}/test_file.py",),
     ),
     Mutant(
         "ops: names of models are not quoted",
-        "ygg/ops/proposal.py",
+        "ygg/ops/first/proposal.py",
         "    return json.dumps(value, ensure_ascii=False)",
         "    return value",
-        (DISCOVERY,),
+        (f"{FIRST}/test_proposal.py",),
     ),
 ]

@@ -4,41 +4,41 @@ from __future__ import annotations
 
 from tests.mutants.mutant import Mutant
 
-MODELS = "tests/ops/test_models.py"
+MODELS = "tests/ops/models/test_inventory.py"
 DESKS = "tests/surface/test_client_desks.py"
 
 MUTANTS: list[Mutant] = [
     Mutant(
         "a pull that was cut counts as whole",
-        "ygg/ops/model_ollama.py",
+        "ygg/ops/models/ollama.py",
         '        if last != "success":',
         "        if False:",
         (f"{MODELS}::test_a_server_that_dies_in_a_pull_gives_one_line",),
     ),
     Mutant(
         "a key of the environment reaches every host",
-        "ygg/ops/model_ollama.py",
+        "ygg/ops/models/ollama.py",
         '            request.headers.pop("Authorization", None)\n',
         "",
         (f"{MODELS}::test_a_key_of_the_environment_reaches_no_host",),
     ),
     Mutant(
         "hosts are asked for their models one after the other",
-        "ygg/ops/models.py",
+        "ygg/ops/models/inventory.py",
         "    return list(await asyncio.gather(*(_list(config, *one) for one in wanted)))",
         "    return [await _list(config, *one) for one in wanted]",
         (f"{MODELS}::test_hosts_that_do_not_answer_are_named_and_cost_one_deadline",),
     ),
     Mutant(
         "an unload is believed before the model is gone",
-        "ygg/ops/model_servers.py",
+        "ygg/ops/models/servers.py",
         "    while await loaded():",
         "    while False:",
         (f"{MODELS}::test_a_model_in_use_is_told_as_still_loaded",),
     ),
     Mutant(
         "the progress of a pull goes back",
-        "ygg/ops/models.py",
+        "ygg/ops/models/inventory.py",
         "(max(done, step.done), max(total, step.total))",
         "(step.done, step.total)",
         (f"{MODELS}::test_layers_add_up_and_never_go_back",),

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from tests.mutants.mutant import Mutant
 
-NOTIFY, SERVICE = "tests/ops/test_notify.py", "tests/ops/test_service.py"
+NOTIFY, SERVICE = "tests/ops/service/test_notify.py", "tests/ops/service/test_installing.py"
 SYSTEM = "tests/system/test_systemd.py"
 
 MUTANTS: list[Mutant] = [
     Mutant(
         "the watchdog is fed by a timer",
-        "ygg/ops/heartbeat.py",
+        "ygg/ops/service/heartbeat.py",
         "            await self._progress()",
         "            pass",
         (NOTIFY, f"{SYSTEM}::test_a_hang_is_not_fed_and_its_stack_is_shown"),
     ),
     Mutant(
         "the watchdog does not ask the store",
-        "ygg/ops/heartbeat.py",
+        "ygg/ops/service/heartbeat.py",
         "await self._dispatcher.loop.queue.lanes()",
         "pass",
         (f"{SYSTEM}::test_a_hang_is_not_fed_and_its_stack_is_shown",),
@@ -31,21 +31,21 @@ MUTANTS: list[Mutant] = [
     ),
     Mutant(
         "children inherit the notify socket",
-        "ygg/ops/notify.py",
+        "ygg/ops/service/notify.py",
         'env.pop("NOTIFY_SOCKET", None)',
         'env.get("NOTIFY_SOCKET")',
         (f"{SYSTEM}::test_no_child_can_speak_for_the_daemon",),
     ),
     Mutant(
         "the watchdog of another process is fed",
-        "ygg/ops/notify.py",
+        "ygg/ops/service/notify.py",
         'pid in ("", str(os.getpid()))',
         "True",
         (f"{SYSTEM}::test_a_watchdog_of_another_process_is_not_fed",),
     ),
     Mutant(
         "a drain asks for no more time",
-        "ygg/ops/heartbeat.py",
+        "ygg/ops/service/heartbeat.py",
         "            self._notifier.stopping(EXTEND_S, text)",
         "            self._notifier.status(text)",
         (NOTIFY,),
@@ -73,21 +73,21 @@ MUTANTS: list[Mutant] = [
     ),
     Mutant(
         "links into a home are not followed",
-        "ygg/ops/service.py",
+        "ygg/ops/service/installing.py",
         "for path in (place.absolute(), place.resolve()):",
         "for path in (place.absolute(),):",
         (SERVICE,),
     ),
     Mutant(
         "an edited hosts.yaml is replaced",
-        "ygg/ops/steps.py",
+        "ygg/ops/service/steps.py",
         "        if not self.path.exists():\n            Write",
         "        if True:\n            Write",
         (SERVICE,),
     ),
     Mutant(
         "the unit filters out what the daemon needs",
-        "ygg/ops/units/ygg.service",
+        "ygg/ops/service/units/ygg.service",
         "SystemCallFilter=~@privileged @resources",
         "SystemCallFilter=~@privileged @resources @network-io",
         (f"{SYSTEM}::test_the_daemon_works_inside_the_unit_s_system_call_filter",),

@@ -6,7 +6,7 @@ from tests.mutants.mutant import Mutant
 
 CORE = "ygg/core/"
 PLACEMENT = CORE + "placement/"
-CALLS, LANES = "tests/core/test_calls.py", "tests/core/test_lanes.py"
+CALLS, LANES = "tests/core/test_calls.py", "tests/core/placement/test_lanes.py"
 PERMITS, LINKS = "tests/core/placement/test_permits.py", "tests/core/placement/test_links.py"
 DISPATCHING = "tests/core/placement/test_dispatching.py"
 LIMITERS = "tests/shell/test_limiters.py"
@@ -128,7 +128,7 @@ MUTANTS: list[Mutant] = [
     ),
     Mutant(
         "a question remembers a lane that nobody waits in",
-        CORE + "lanes.py",
+        PLACEMENT + "lanes.py",
         "    route = candidates.of_lane(board, lane)\n    return LaneState",
         "    route = candidates.of_lane(board, lane)\n    board.unseen[lane, Priority.LOW] = None\n"
         "    return LaneState",
@@ -143,7 +143,7 @@ MUTANTS: list[Mutant] = [
     ),
     Mutant(
         "a lane that changed is not looked at",
-        CORE + "lanes.py",
+        PLACEMENT + "lanes.py",
         "    board.changed_lanes[state.lane] = None\n",
         "",
         (DISPATCHING,),
@@ -157,7 +157,7 @@ MUTANTS: list[Mutant] = [
     ),
     Mutant(
         "windows show the store's order by number alone",
-        CORE + "lanes.py",
+        PLACEMENT + "lanes.py",
         '_ORDER = attrgetter("rank", "seq")',
         '_ORDER = attrgetter("seq", "rank")',
         (LANES,),

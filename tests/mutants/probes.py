@@ -197,15 +197,15 @@ MUTANTS: list[Mutant] = [
     ),
     Mutant(
         "probes: a reload begins every stream anew",
-        "ygg/wire.py",
+        "ygg/running/scope.py",
         "        stay = {n for n, h in config.hosts.items() if n in before and _reads_alike(before[n], h)}",
         "        stay = {n for n in config.hosts if not before}",
         (BUILDING,),
     ),
     Mutant(
         "probes: nothing closes them in the end",
-        "ygg/wire.py",
-        "            await close_probes(dispatcher.probes or probes)\n",
+        "ygg/running/scope.py",
+        "        await close_probes(dispatcher.probes or probes)\n",
         "",
         (BUILDING,),
     ),

@@ -14,9 +14,9 @@ import pytest
 
 from tests.surface.cli import Cli
 from tests.system.rig import daemon, hosts_yaml, sim_servers, until
-from ygg import wire
 from ygg.errors import Interrupted, StoreCorrupt, YggError
 from ygg.ops import backup
+from ygg.stores.sqlite import reading
 
 
 def ids(path: Path) -> set[str]:
@@ -239,7 +239,7 @@ def test_sigterm_ends_a_backup_cleanly(
         os.kill(os.getpid(), signal.SIGTERM)
         return 0
 
-    monkeypatch.setattr(wire, "copy_database", terminate)
+    monkeypatch.setattr(reading, "copy", terminate)
     target = offline.folder / "copy.db"
     ran = offline("backup", str(target))
     assert ran.code == 130

@@ -18,6 +18,7 @@ from ygg.ports import ProbeFailed
 from ygg.probes import building, here
 from ygg.probes.login import Login, login_of
 from ygg.probes.ollama_ps import OllamaPsProbe
+from ygg.running.scope import close_probes
 
 FAR, NEAR = "http://surtr.example:11434", "http://127.0.0.1:11434"
 
@@ -39,7 +40,7 @@ def host(*urls: str, kind: str = "gpu", backend: str = "ollama", **telemetry: An
 
 async def sources(found: Host) -> list[str]:
     probes = wire.build_probes([found])
-    await wire.close_probes(probes)
+    await close_probes(probes)
     return [probe.source for probe in probes["h"]]
 
 
@@ -148,7 +149,7 @@ async def test_loaded_models_are_told_by_every_server_that_answers() -> None:
         probes = wire.build_probes([found])
         (probe,) = probes["h"]
         assert (await probe.sample()).loaded == (("e0", ("a",)),)
-        await wire.close_probes(probes)
+        await close_probes(probes)
 
 
 @pytest.mark.parametrize("page", [404, {"models": "none"}, {}, ["a"]])
@@ -159,7 +160,7 @@ async def test_a_server_that_does_not_tell_is_busy_and_that_is_no_news(page: Any
         with pytest.raises(ProbeFailed, match="busy"):
             await probe.sample()
         assert not probe.measures
-        await wire.close_probes(probes)
+        await close_probes(probes)
 
 
 # --- a running dispatcher -----------------------------------------------------------------------------------

@@ -21,10 +21,11 @@ from tests.probes.machines import Home, Machine, Server
 from tests.probes.stub import Stub
 from tests.surface.cli import Cli
 from ygg.cli import asking
-from ygg.ops import checks_socket, checks_telemetry, proposal
-from ygg.ops.discovery import Machine as Found
-from ygg.ops.discovery import Model, Place
-from ygg.ops.discovery import Server as ModelServer
+from ygg.ops.doctor import daemon, readings
+from ygg.ops.first import proposal
+from ygg.ops.first.discovery import Machine as Found
+from ygg.ops.first.discovery import Model, Place
+from ygg.ops.first.discovery import Server as ModelServer
 from ygg.probes import here
 
 
@@ -176,7 +177,7 @@ def test_the_running_daemons_file_is_written(
 ) -> None:
     elsewhere = cli.folder / "elsewhere"
     told = {"store": str(elsewhere / "ygg.db")}
-    monkeypatch.setattr(checks_socket, "ask", lambda *_: told)
+    monkeypatch.setattr(daemon, "ask", lambda *_: told)
     cli.ok("hosts", "trust", "surtr", "--yes", stdin="")
     assert (elsewhere / "known_hosts").read_text() == line(threaded)
 
@@ -349,9 +350,9 @@ def test_doctor_finds_another_package_of_the_bindings_name(
 
 
 def checks_telemetry_of_the_binding() -> list[Any]:
-    from ygg.ops import checks
+    from ygg.ops.threads import run_without_waiting
 
-    return checks.run(checks_telemetry.binding())
+    return run_without_waiting(readings.binding())
 
 
 # --- init ---------------------------------------------------------------------------------------------------
@@ -376,7 +377,7 @@ def test_a_card_that_tells_its_limit_is_judged_by_it(
 def test_init_asks_this_machines_card(
     offline: Cli, port: int, nvml: Stub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from ygg.ops import discovery, networks
+    from ygg.ops.first import discovery, networks
 
     monkeypatch.setattr(networks, "local", list)
     monkeypatch.setattr(discovery, "PORTS", (port,))

@@ -283,7 +283,7 @@ async def _readings(page: _Page) -> None:
     about = (
         "The house, then host by host: `jq .gpu`. `memory_pressure` is `LOW`, `NORMAL`, `HIGH` or `CRITICAL`; `limit` the slots "
         "allowed now, and why they are fewer than configured; `preferred_backend` the kind of server that dispatch prefers "
-        "at this level, `bundle_size` the entry of `policies.bundle_sizes` for it; `hosts_read` counts hosts with a fresh reading."
+        "at this level, `bundle_size` how many tasks one call would carry (each carries one so far); `hosts_read` counts hosts with a fresh reading."
     )
     await page.show("GET /v1/gpu/status", about)
     about = (

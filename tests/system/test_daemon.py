@@ -101,6 +101,25 @@ def test_sighup_takes_a_good_edit_and_refuses_a_broken_one(
         assert slots == {"a": 4, "b": 1}
 
 
+def test_a_setting_without_effect_is_told_at_the_start_and_refused_on_reload(
+    tmp_path: Path, config: Path
+) -> None:
+    idle = "policies: {bundle_sizes: [4, 3, 2, 1]}\n"
+    told = "policies.bundle_sizes: expected no such setting"
+    sound = config.read_text()
+    config.write_text(sound + idle)
+    with daemon(tmp_path, config) as target:
+        assert f"warning: left out: {config}:{len(sound.splitlines()) + 1}: {told}" in target.text()
+        log = (target.state / "logs/ygg.log").read_text()
+        assert [line for line in log.splitlines() if "WARNING" in line and told in line]
+        assert submitted(target, "goes on without it", "--wait")
+        target.signal(signal.SIGHUP)
+        until(lambda: "not reloaded, the old configuration stays" in target.text())
+        config.write_text(sound)
+        target.signal(signal.SIGHUP)
+        until(lambda: "hosts.yaml reloaded: no change" in target.text())
+
+
 def test_a_second_daemon_is_refused_and_told_why(tmp_path: Path, config: Path) -> None:
     with daemon(tmp_path, config) as target:
         second = target.ygg("loop")
@@ -213,6 +232,7 @@ def test_the_legacy_loop_serves_the_same_queue(tmp_path: Path, config: Path) -> 
 
     until(lambda: states() == ["completed"] * 3, 30)
     target.signal(signal.SIGTERM)
+    target.signal(signal.SIGINT)  # at once: the second does not interrupt the first
     assert target.wait() == 0
     shown = [json.loads(target.ygg("show", t, "--json").stdout)["started_at"] for t in tasks]
     assert shown == sorted(shown), "first in, first out, whatever the priority"

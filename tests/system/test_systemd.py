@@ -18,7 +18,7 @@ import pytest
 from tests.system import confined
 from tests.system.rig import hosts_yaml, running, sim_servers, until
 from tests.system.systemd import Manager, Service, manager, service
-from ygg.ops.service import UNITS
+from ygg.ops.service.installing import UNITS
 
 SLOTS = {"a": 2}
 FAST = {"WATCHDOG_USEC": "400000"}

@@ -21,7 +21,8 @@ from typing import Any, Protocol
 
 from ygg.api.handlers import LOCAL, Handlers
 from ygg.config import Config
-from ygg.core.board import Board, HostState, Server
+from ygg.core.board import Board
+from ygg.core.house import HostState, Server
 from ygg.errors import Unavailable, YggError, known_host
 from ygg.intake.times import wall_ms
 from ygg.model import (

@@ -298,6 +298,19 @@ def _encode(body: JsonDict) -> bytes:
         raise CallFailed(OutcomeKind.BAD_REQUEST, f"the request is no JSON: {exc}") from exc
 
 
+async def ask(endpoint: Endpoint, path: str, timeout_s: float) -> tuple[int, str, JsonDict]:
+    """Status, Server header and JSON object ({} for anything else) of one small GET.
+
+    Raises CallFailed without an answer, ConfigError when the API key cannot be read.
+    """
+    http = Http(endpoint, reuse=False)
+    try:
+        got = await http.get(path, timeout_s)
+    finally:
+        await http.close()
+    return got.status, got.server, got.data
+
+
 def authorization(endpoint: Endpoint) -> list[tuple[str, str]]:
     """The header of the endpoint's API key. ConfigError when its file cannot be used."""
     if endpoint.api_key_file is None:

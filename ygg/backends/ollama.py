@@ -33,6 +33,7 @@ from ygg.model import (
     Operation,
     OutcomeKind,
     Usage,
+    names,
 )
 from ygg.ports import CallFailed, Done, Piece
 
@@ -126,8 +127,8 @@ class OllamaBackend:
             HostHealth.UP,
             latency_ms=took,
             version=str(version.data.get("version", "")) or None,
-            models=_names(tags),
-            loaded=_names(loaded),
+            models=_own(self.endpoint, tags),
+            loaded=_own(self.endpoint, loaded),
             message="" if isinstance(loaded, Got) else "busy, perhaps loading a model",
         )
 
@@ -197,9 +198,27 @@ def _unauthorized(got: Got | CallFailed) -> bool:
     return isinstance(got, Got) and got.status in (401, 403)
 
 
-def _names(got: Got | CallFailed) -> tuple[str, ...] | None:
-    """The names of a list of models; None when it could not be had."""
+class LoadedModels:
+    """What the probe of loaded models asks (`probes.ollama_ps.Server`)."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._endpoint, self._http = endpoint, Http(endpoint)
+
+    async def loaded(self, limit_s: float) -> tuple[str, ...] | None:
+        """By the endpoint's own names; None when it does not tell within `limit_s`. Never raises."""
+        try:
+            return _own(self._endpoint, await self._http.get("/api/ps", limit_s))
+        except CallFailed:
+            return None
+
+    async def close(self) -> None:
+        await self._http.close()
+
+
+def _own(endpoint: Endpoint, got: Got | CallFailed) -> tuple[str, ...] | None:
+    """A list of models by the endpoint's own names; None when it could not be had."""
     models = got.data.get("models") if isinstance(got, Got) else None
     if not isinstance(models, list):
         return None
-    return tuple(str(m["name"]) for m in models if isinstance(m, dict) and "name" in m)
+    told = (str(m["name"]) for m in models if isinstance(m, dict) and "name" in m)
+    return tuple(dict.fromkeys(names.own(endpoint, name) for name in told))

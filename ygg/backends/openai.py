@@ -5,8 +5,8 @@ else is spoken to in what both share. An answer is whole when a `finish_reason` 
 did; `[DONE]` proves nothing, vLLM sends it after an error too.
 
 llama.cpp ignores a wrong model name, so the model it names in its first chunk is compared with the one
-wanted; and it closes connections that it calls alive, so connections to it are never used twice. Names
-are the same when they differ only in directory, letter case or the ending `.gguf`.
+wanted; and it closes connections that it calls alive, so connections to it are never used twice. Its
+router knows each model by one spelling, so a model is asked for as the server spells it.
 """
 
 from __future__ import annotations
@@ -27,10 +27,20 @@ from ygg.backends.http import (
     as_text,
     with_system,
 )
-from ygg.model import Call, Endpoint, Health, HostHealth, JsonDict, Operation, OutcomeKind, Usage
+from ygg.model import (
+    Call,
+    Endpoint,
+    Health,
+    HostHealth,
+    JsonDict,
+    Operation,
+    OutcomeKind,
+    Usage,
+    names,
+)
+from ygg.model.names import LLAMA_CPP, VLLM
 from ygg.ports import CallFailed, Done, Piece
 
-LLAMA_CPP, VLLM = "llama.cpp", "vllm"
 PATH = "/v1/chat/completions"
 #: What a task's options may not change: the protocol itself.
 FIXED = frozenset({"model", "messages", "stream", "stream_options", "n"})
@@ -95,8 +105,14 @@ class OpenAIBackend:
             messages = [{"role": "user", "content": request.get("prompt", "")}]
         body["messages"] = with_system(messages, request.get("system"))
         body["stream"], body["stream_options"] = True, {"include_usage": True}
-        model = call.candidate.model or next(iter(self._ids or self.endpoint.models), "")
+        wanted = call.candidate.model or next(iter(self._ids or self.endpoint.models), "")
+        model = self._spelled(wanted)
         return {"model": model, **body} if model else body
+
+    def _spelled(self, model: str) -> str:
+        """A model as the server spells it, where that is known: llama.cpp's router takes no other."""
+        known = self._ids if self.dialect == LLAMA_CPP else None
+        return names.find(known or (), model, LLAMA_CPP) or model
 
     async def _offers(self, wanted: str) -> None:
         """Raise REFUSED when llama.cpp is known to serve other models; asks again before it does."""
@@ -134,7 +150,9 @@ class OpenAIBackend:
         """Only llama.cpp's router can; every other server answers 404."""
         if self.dialect == VLLM:
             return False
-        return (await self._http.tell("/models/unload", {"model": model}, UNLOAD_S)).status == 200
+        return (
+            await self._http.tell("/models/unload", {"model": self._spelled(model)}, UNLOAD_S)
+        ).status == 200
 
     def _up(self, models: Got | CallFailed, facts: Got | CallFailed, latency_ms: float) -> Health:
         ids = _ids(models)
@@ -148,11 +166,17 @@ class OpenAIBackend:
             HostHealth.UP,
             latency_ms=latency_ms,
             version=str(about.get("version") or about.get("build_info") or "") or None,
-            models=ids,
-            loaded=() if asleep else _loaded(models),
+            models=self._own(ids),
+            loaded=() if asleep else self._own(_loaded(models)),
             slots=as_count(about.get("total_slots")),
             message="asleep: its model is not loaded" if asleep else "",
         )
+
+    def _own(self, ids: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        """Models by the endpoint's own names."""
+        if ids is None:
+            return None
+        return tuple(dict.fromkeys(names.own(self.endpoint, i, self.dialect) for i in ids))
 
     async def _get(self, path: str, timeout_s: float) -> Got | CallFailed:
         try:
@@ -209,7 +233,7 @@ class _Answer:
 
     def _named(self, model: str) -> None:
         self.model = model
-        if model and self.wanted and not same_model(model, self.wanted):
+        if model and self.wanted and not names.same(model, self.wanted, LLAMA_CPP):
             raise _other_model(model, self.wanted)
 
     def _stopped(self, reason: str) -> None:
@@ -233,17 +257,8 @@ class _Answer:
         return Done(self.stop_reason, self.model or call.candidate.model, counted)
 
 
-def same_model(one: str, other: str) -> bool:
-    """Whether two names mean one model: directory, letter case and `.gguf` do not matter."""
-    return _bare(one) == _bare(other)
-
-
-def _bare(name: str) -> str:
-    return name.replace("\\", "/").rpartition("/")[2].lower().removesuffix(".gguf")
-
-
 def _has(ids: tuple[str, ...], wanted: str) -> bool:
-    return any(same_model(i, wanted) for i in ids)
+    return any(names.same(i, wanted, LLAMA_CPP) for i in ids)
 
 
 def _other_model(has: str, wanted: str) -> CallFailed:

@@ -18,7 +18,7 @@ def check(json_: Json = False) -> None:
     """Say whether hosts.yaml is right; exit 78 when it is not."""
     from ygg.config import load_found
 
-    found = load_found(Globals.config, os.environ)
+    found = load_found(Globals.config, os.environ, strict=True)
     slots = sum(h.slots for h in found.hosts.values())
     if json_:
         output.as_json(

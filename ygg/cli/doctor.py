@@ -10,8 +10,8 @@ from ygg.cli import output
 from ygg.cli.app import Globals, Json, app
 
 if TYPE_CHECKING:
-    from ygg.ops.checks import Check
-    from ygg.ops.doctor import Report
+    from ygg.ops.doctor.checks import Check
+    from ygg.ops.doctor.report import Report
 
 
 @app.command()
@@ -25,7 +25,7 @@ def doctor(
     """Check configuration, database, daemon, hosts and this machine; exit 1 on an error."""
     import os
 
-    from ygg.ops.doctor import doctor as examine
+    from ygg.ops.doctor.report import doctor as examine
 
     report = examine(Globals.config, Globals.socket, os.environ, strict=strict)
     if json_:

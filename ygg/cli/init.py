@@ -16,7 +16,7 @@ from ygg.cli.app import Globals, app
 from ygg.errors import Conflict, YggError
 
 if TYPE_CHECKING:
-    from ygg.ops.discovery import Machine, Place, Server
+    from ygg.ops.first.discovery import Machine, Place, Server
 
 
 @app.command()
@@ -81,7 +81,8 @@ def _there(target: Path) -> Conflict:
 
 def _find(named: Sequence[str], *, network: bool, yes: bool) -> list[Machine]:
     """The machines with model servers. Raises YggError when there are none, InvalidInput."""
-    from ygg.ops import checks, discovery, networks
+    from ygg.ops.first import discovery, networks
+    from ygg.ops.threads import run_without_waiting
 
     discovery.places(named, [])  # a wrong --host is told before any question
     nets = networks.local()
@@ -93,7 +94,7 @@ def _find(named: Sequence[str], *, network: bool, yes: bool) -> list[Machine]:
     output.say(
         f"looking at {len(where)} places{f' on this machine and {names}' if nets else ''} ..."
     )
-    machines = checks.run(discovery.discover(where))
+    machines = run_without_waiting(discovery.discover(where))
     if not machines:
         _nothing(where, names, looked=bool(nets))
     _missed(where, machines)
@@ -122,7 +123,7 @@ def _nothing(where: Sequence[Place], names: str, *, looked: bool) -> NoReturn:
 
 def _proposal(machines: Sequence[Machine], slots: int | None, tell: Callable[[str], None]) -> str:
     """Tell what was found; the text of hosts.yaml. Raises YggError when no model could be used."""
-    from ygg.ops import proposal
+    from ygg.ops.first import proposal
 
     for machine in machines:
         for server in machine.servers:
@@ -140,15 +141,17 @@ def _proposal(machines: Sequence[Machine], slots: int | None, tell: Callable[[st
 
 def _card_limits(machines: Sequence[Machine]) -> bool:
     """Whether a GPU of this machine tells how hot it may get; asked only where it matters."""
-    from ygg.ops import checks, discovery, telemetry
+    from ygg.ops import telemetry
+    from ygg.ops.first import discovery
+    from ygg.ops.threads import run_without_waiting
 
     if not any(machine.address == discovery.LOOPBACK for machine in machines):
         return False
-    return checks.run(telemetry.own_card_tells_its_limit())
+    return run_without_waiting(telemetry.own_card_tells_its_limit())
 
 
 def _lines(machine: Machine, server: Server) -> Iterator[str]:
-    from ygg.ops.proposal import described, measures
+    from ygg.ops.first.proposal import described, measures
 
     name = f"{machine.name} " if machine.name else ""
     note = "; it wants an API key, add it by hand" if server.locked else ""
@@ -164,7 +167,7 @@ def _lines(machine: Machine, server: Server) -> Iterator[str]:
 
 def _written(target: Path, text: str) -> None:
     from ygg.config import find_config
-    from ygg.ops.proposal import write
+    from ygg.ops.first.proposal import write
 
     write(target, text)
     output.data(f"written: {target}")
@@ -176,7 +179,7 @@ def _written(target: Path, text: str) -> None:
 def _proven(target: Path, *, test: bool) -> bool:
     """Run doctor and one real task; whether both were content."""
     from ygg.cli.doctor import show
-    from ygg.ops.doctor import doctor
+    from ygg.ops.doctor.report import doctor
 
     report = doctor(str(target), Globals.socket, os.environ)
     show(report)
@@ -189,7 +192,7 @@ def _proven(target: Path, *, test: bool) -> bool:
 def _test(target: Path) -> None:
     """One short task and its answer. Raises TaskFailed, WaitTimeout, Unavailable."""
     from ygg.config import load
-    from ygg.ops.trial import trial
+    from ygg.ops.first.trial import trial
 
     output.say("a first task ...")
     answer = trial(load(target), Globals.socket, os.environ)

@@ -16,7 +16,7 @@ from ygg.errors import Interrupted
 
 if TYPE_CHECKING:
     from ygg.config import Config
-    from ygg.ops.models import Listed, Pulling
+    from ygg.ops.models.inventory import Listed, Pulling
 
 models = typer.Typer(help="What the model servers have: list, show, pull and unload.")
 app.add_typer(models, name="models")
@@ -47,7 +47,7 @@ def list_(host: OneHost = None, json_: Json = False) -> None:
 
 
 def _list(host: str | None, as_json: bool) -> None:
-    from ygg.ops import models as ops
+    from ygg.ops.models import inventory as ops
 
     found = ops.listed(_config(), host)
     if as_json:
@@ -93,7 +93,7 @@ def size(count: int | None) -> str:
 @models.command()
 def show(model: Model, host: OneHost = None, json_: Json = False) -> None:
     """Show a model: parameters, quantisation, context length, template, on each host that has it."""
-    from ygg.ops import models as ops
+    from ygg.ops.models import inventory as ops
 
     found = ops.shown(_config(), model, host)
     if json_:
@@ -125,7 +125,7 @@ def pull(
     ],
 ) -> None:
     """Download a model on a host, with its progress; Ctrl-C stops it, pulling again resumes."""
-    from ygg.ops import models as ops
+    from ygg.ops.models import inventory as ops
 
     config = _config()
     try:
@@ -164,7 +164,7 @@ class _Tenths:
 @models.command()
 def unload(model: Model, host: OneHost = None) -> None:
     """Free the memory a model takes on a host, or on every host where it is loaded."""
-    from ygg.ops import models as ops
+    from ygg.ops.models import inventory as ops
 
     results = ops.unload(_config(), model, host)
     for name, error in results:

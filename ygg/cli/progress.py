@@ -20,7 +20,7 @@ from rich.progress import (
 from ygg.view.text import clean
 
 if TYPE_CHECKING:
-    from ygg.ops.models import Pulling
+    from ygg.ops.models.inventory import Pulling
 
 
 @contextmanager

@@ -31,8 +31,8 @@ FromRoot = Annotated[
 @service.command()
 def install(user: User = False, dry_run: DryRun = False, root: Root = "/") -> None:
     """Write the unit, create user and group ygg, enable and start the service."""
-    from ygg.ops.service import Target
-    from ygg.ops.service import install as run
+    from ygg.ops.service.installing import Target
+    from ygg.ops.service.installing import install as run
 
     run(Target(user, Path(root).absolute()), output.data, dry_run=dry_run)
 
@@ -40,8 +40,8 @@ def install(user: User = False, dry_run: DryRun = False, root: Root = "/") -> No
 @service.command()
 def uninstall(user: User = False, dry_run: DryRun = False, root: FromRoot = "/") -> None:
     """Stop and remove the service; tasks and hosts.yaml stay."""
-    from ygg.ops.service import Target
-    from ygg.ops.service import uninstall as run
+    from ygg.ops.service.installing import Target
+    from ygg.ops.service.installing import uninstall as run
 
     run(Target(user, Path(root).absolute()), output.data, dry_run=dry_run)
 
@@ -49,6 +49,6 @@ def uninstall(user: User = False, dry_run: DryRun = False, root: FromRoot = "/")
 @service.command("print")
 def print_(user: User = False) -> None:
     """Print the unit file for the ygg that is running."""
-    from ygg.ops.service import running_program, unit_text
+    from ygg.ops.service.installing import running_program, unit_text
 
     output.data(unit_text(running_program().command, user=user).rstrip())

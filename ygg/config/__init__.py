@@ -14,14 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from ygg import paths
-from ygg.config.records import GENERAL, ApiConfig, Config
+from ygg.config.records import GENERAL, Config
 from ygg.config.show import describe, differences
 from ygg.errors import ConfigError
 from ygg.model import JsonDict
 
 __all__ = [
     "GENERAL",
-    "ApiConfig",
     "Config",
     "describe",
     "differences",
@@ -36,13 +35,14 @@ _MAX_READ = 1 << 20
 INTERRUPTED = "YGG_INTERRUPTED"  #: the default of policies.interrupted; the systemd unit sets it
 
 
-def load(path: Path, env: Mapping[str, str] | None = None) -> Config:
-    """Read and validate one file; `env` fills in `$YGG_INTERRUPTED`. Raises ConfigError."""
+def load(path: Path, env: Mapping[str, str] | None = None, *, strict: bool = False) -> Config:
+    """Read and validate one file; `env` fills in `$YGG_INTERRUPTED`. `strict` refuses settings without
+    effect, which are left out else, and looks at the files it names. Raises ConfigError."""
     from ygg.config.build import build
     from ygg.config.tree import parse
 
     tree = parse(_read(path), str(path))
-    config = build(tree.data, tree.problems, path)
+    config = build(tree.data, tree.problems, path, strict=strict)
     said = (tree.data.get("policies") or {}).get("interrupted")
     return config if said is not None else _with_interrupted(config, env or {})
 
@@ -77,8 +77,10 @@ def find_config(
     return next((place for place in places if _there(place)), None)
 
 
-def load_found(explicit: str | None, env: Mapping[str, str], cwd: Path | None = None) -> Config:
-    """Find and load. Raises ConfigError, also when no file is found: it lists the places."""
+def load_found(
+    explicit: str | None, env: Mapping[str, str], cwd: Path | None = None, *, strict: bool = False
+) -> Config:
+    """Find and load, as `load`. Raises ConfigError, also when no file is found: it lists the places."""
     found = find_config(explicit, env, cwd)
     if found is None:
         places = paths.config_places(explicit, env, cwd or Path())
@@ -87,7 +89,7 @@ def load_found(explicit: str | None, env: Mapping[str, str], cwd: Path | None = 
             f"no hosts.yaml found, looked at\n{looked}",
             hint="ygg init writes one; or name it with --config FILE or $YGG_CONFIG",
         )
-    return load(found, env)
+    return load(found, env, strict=strict)
 
 
 def schema() -> JsonDict:

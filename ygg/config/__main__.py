@@ -11,7 +11,17 @@ from pydantic_core import PydanticUndefined
 
 from ygg.config.forms import ANY, FORMS
 from ygg.config.host_forms import Form
+from ygg.config.inert import INERT
 from ygg.model import Policy
+
+_IDLE = """## Settings without effect
+
+These are known and can do nothing yet. `ygg config check` and a reload refuse them; a daemon that starts with one
+leaves it out and warns in its log and on stderr.
+
+| key | why |
+|---|---|
+"""
 
 _HEAD = """# hosts.yaml, key by key
 
@@ -26,7 +36,7 @@ and let your editor complete the keys, with yaml-language-server by a first line
 `# yaml-language-server: $schema=hosts.schema.json`.
 
 **When it is read.** At the start and on SIGHUP. A broken edit changes nothing: the old settings stay and the log says
-what is wrong.
+what is wrong. The check and a reload also look at the files that hosts.yaml names: each must be there and readable.
 
 **How values are written.** Durations: `60s`, `10m`, `2h`, `7d`, `1h30m`, or a number of seconds. A key without a value
 counts as not set. Anchors, aliases and `<<` may be used.
@@ -35,9 +45,11 @@ counts as not set. Anchors, aliases and `<<` may be used.
 
 def page() -> str:
     """docs/configuration.md."""
-    return "\n".join(
-        [_HEAD, *(line for path, form in FORMS.items() for line in _section(path, form))]
+    known = (
+        line for path, form in FORMS.items() if form.model_fields for line in _section(path, form)
     )
+    idle = (f"| `{'.'.join(path)}` | {why[0].upper()}{why[1:]}. |\n" for path, why in INERT.items())
+    return "\n".join([_HEAD, *known, _IDLE]) + "".join(idle)
 
 
 def _section(path: tuple[str, ...], form: type[Form]) -> Iterator[str]:

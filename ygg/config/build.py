@@ -1,7 +1,6 @@
-"""Plain data -> Config: shapes through the forms, then what one key says of another.
+"""Plain data -> Config: its shape through the forms, then what one key says of another.
 
-Everything wrong is collected. Hosts and types with a wrong shape are left out of the second check,
-so that one mistake is told once; a route to such a host is not a mistake.
+Everything wrong is collected. A route to a host whose shape is wrong is not a second mistake.
 """
 
 from __future__ import annotations
@@ -15,12 +14,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
 
-from pydantic import ValidationError
-from pydantic_core import ErrorDetails
-
-from ygg.config import forms, host_forms
-from ygg.config.problems import KeyPath, Problems, listed, near, shown, ticked
-from ygg.config.records import GENERAL, ApiConfig, Config
+from ygg.config import files, forms, host_forms, inert, policy_forms
+from ygg.config.problems import KeyPath, Problems, known_words, listed, near, shown, ticked
+from ygg.config.records import GENERAL, Config
+from ygg.config.shapes import shape
 from ygg.config.show import settings
 from ygg.model import (
     LOAD_OPTIONS,
@@ -33,104 +30,31 @@ from ygg.model import (
     Residency,
     TaskType,
     Telemetry,
+    names,
 )
 
 _SERVER_KEYS = ("backend", "url", "models", "dialect", "api_key_file", "options")
-_WORDS = {
-    "string_type": "text",
-    "string_unicode": "text",
-    "int_type": "a whole number",
-    "float_type": "a number",
-    "bool_type": "true or false",
-    "list_type": "a list",
-    "dict_type": "a mapping",
-    "model_type": "a mapping",
-    "model_attributes_type": "a mapping",
-    "too_short": "at least one entry",
-}
 
 
-def build(data: Any, problems: Problems, source: Path) -> Config:
+def build(data: Any, problems: Problems, source: Path, *, strict: bool = False) -> Config:
     """The Config of plain data. Raises one ConfigError with every problem, those already in
-    `problems` included."""
-    form = _shape(data, problems)
-    builder = _Builder(problems, source, data)
+    `problems` included. `strict`: a setting without effect, and a named file that cannot be read, are problems too."""
+    data, idle = inert.split(data)
+    problems.found += idle if strict else ()
+    form = shape(data, problems)
+    builder = _Builder(problems, source, data, strict)
     parts = builder.parts(form) if form is not None else None
     problems.check()
     assert parts is not None  # without a form there are problems
-    hosts, types, policy, api = parts
-    print_ = hashlib.sha256(json.dumps(settings(hosts, types, policy, api)).encode()).hexdigest()
+    hosts, types, policy = parts
+    print_ = hashlib.sha256(json.dumps(settings(hosts, types, policy)).encode()).hexdigest()
+    left_out = tuple(problems.text(p) for p in idle)
     return Config(
-        MappingProxyType(hosts), MappingProxyType(types), policy, api, source, print_[:16]
+        MappingProxyType(hosts), MappingProxyType(types), policy, source, print_[:16], left_out
     )
 
 
-# --- shapes ---------------------------------------------------------------------------------------
-
-
-def _shape(data: Any, problems: Problems) -> forms.FileForm | None:
-    """The form of the sound parts; None when the file is wrong at its top."""
-    try:
-        return forms.FileForm.model_validate(data)
-    except ValidationError as error:
-        errors = error.errors(include_url=False, include_context=True)
-    for detail in errors:
-        _note(_path(detail, data), detail, problems)
-    return _salvage(data, {_path(detail, data)[:2] for detail in errors})
-
-
-def _salvage(data: Any, broken: set[KeyPath]) -> forms.FileForm | None:
-    """The file without its broken hosts, types and sections."""
-    if not isinstance(data, dict) or () in broken:
-        return None
-    rest: dict[str, Any] = {}
-    for section in ("hosts", "task_types"):
-        entries = data.get(section)
-        if not isinstance(entries, dict):
-            return None
-        rest[section] = {k: v for k, v in entries.items() if (section, k) not in broken}
-    try:
-        return forms.FileForm.model_validate(rest)
-    except ValidationError:
-        return None
-
-
-def _path(detail: ErrorDetails, data: Any) -> KeyPath:
-    """Where the error is. Pydantic marks an error of a key itself with a last step `[key]`; a mapping
-    written as one word has no keys to point at."""
-    path = detail["loc"]
-    path = path[:-1] if path and path[-1] == "[key]" else path
-    for n, step in enumerate(path):
-        if isinstance(data, str):
-            return path[:n]
-        parts = dict(enumerate(data)) if isinstance(data, list) else data
-        data = parts.get(step) if isinstance(parts, dict) else None
-    return path
-
-
-def _note(path: KeyPath, detail: ErrorDetails, problems: Problems) -> None:
-    kind = detail["type"]
-    if any(p.path == path for p in problems.found):
-        return
-    if kind == "extra_forbidden":
-        _unknown_key(path, problems)
-    elif kind == "missing":
-        problems.add(path[:-1], f"the key `{path[-1]}`", "none")
-    else:
-        expected = _WORDS.get(kind, detail["msg"])
-        hint = detail.get("ctx", {}).get("hint", "")
-        problems.add(path, expected, shown(detail["input"]), hint)
-
-
-def _unknown_key(path: KeyPath, problems: Problems) -> None:
-    word, form = str(path[-1]), forms.form_at(path[:-1])
-    known = list(form.model_fields) if form else []
-    problems.add(path, "a known key", ticked(word), near(word, known) or f"known: {listed(known)}")
-
-
-# --- meaning --------------------------------------------------------------------------------------
-
-Parts = tuple[dict[str, Host], dict[str, TaskType], Policy, ApiConfig]
+Parts = tuple[dict[str, Host], dict[str, TaskType], Policy]
 
 
 @dataclass(slots=True)
@@ -140,6 +64,7 @@ class _Builder:
     problems: Problems
     source: Path
     data: Any
+    strict: bool = False
     hosts: dict[str, Host] = field(default_factory=dict)
     wrong: set[str] = field(default_factory=set)
 
@@ -156,8 +81,7 @@ class _Builder:
             got = listed(named) if named else "none"
             hint = "tasks of unknown types run on its route"
             self.problems.add(("task_types",), f"a type named `{GENERAL}`", got, hint)
-        api = ApiConfig(form.api.listen, self._file(form.api.token_file))
-        return self.hosts, types, policy, api
+        return self.hosts, types, policy
 
     def _host(self, name: str, form: forms.HostForm) -> Host:
         path: KeyPath = ("hosts", name)
@@ -230,24 +154,39 @@ class _Builder:
             self.problems.add(path, "`models` with at least one model", "none")
         if form.dialect and form.backend != "openai":
             self.problems.add((*path, "dialect"), "`dialect` only with openai", form.backend)
-        models = [m.name for m in form.models]
-        self._once((*path, "models"), models)
+        dialect = names.dialect_of(form.backend, form.dialect)
+        models, sizes = self._models((*path, "models"), form.models, dialect)
         return Endpoint(
             name=name,
             backend=form.backend,
             url=url,
-            models=tuple(models),
+            models=models,
             dialect=form.dialect,
-            api_key_file=self._file(form.api_key_file),
+            api_key_file=self._file((*path, "api_key_file"), form.api_key_file),
             options=form.options,
-            sizes={m.name: m.memory for m in form.models if m.memory is not None},
+            sizes=sizes,
         )
+
+    def _models(
+        self, path: KeyPath, given: list[host_forms.ModelForm], dialect: str
+    ) -> tuple[tuple[str, ...], dict[str, float]]:
+        """Each model once, under the first of its spellings, and the sizes that are given."""
+        self._once(path, [m.name for m in given])
+        first: dict[str, str] = {}
+        sizes: dict[str, float] = {}
+        for n, form in enumerate(given):
+            name = first.setdefault(names.canonical(form.name, dialect), form.name)
+            size = sizes.setdefault(name, form.memory) if form.memory is not None else None
+            if size != form.memory and name != form.name:
+                expected = f"{size:g}MB, as the same model has it under the name {ticked(name)}"
+                self.problems.add((*path, n, "memory"), expected, f"{form.memory:g}MB")
+        return tuple(first.values()), sizes
 
     def _type(self, name: str, form: forms.TypeForm, policy: Policy) -> TaskType:
         path: KeyPath = ("task_types", name, "route")
         found = [self._candidates((*path, n), c) for n, c in enumerate(form.route)]
         if all(found):
-            self._once(path, [places[0].key for places in found])
+            self._once(path, [_written(c, p[0]) for c, p in zip(form.route, found, strict=True)])
         route = dict.fromkeys(c for places in found for c in places)
         if all(found):
             self._kind_there(name, form.gpu, {self.hosts[c.host].kind for c in route})
@@ -288,16 +227,16 @@ class _Builder:
         """The places in full, one for each server that has the model; () when there is none."""
         host = self.hosts.get(form.host)
         if host is None or form.host in self.wrong:
-            names = self.data["hosts"]
-            if form.host not in names:
-                self._unknown(path, "a host of this file", form.host, names)
+            hosts = self.data["hosts"]
+            if form.host not in hosts:
+                self._unknown(path, "a host of this file", form.host, hosts)
             return ()
         endpoints = host.endpoints
         if form.endpoint is not None:
             endpoints = tuple(e for e in endpoints if e.name == form.endpoint)
             if not endpoints:
-                names = [e.name for e in host.endpoints]
-                self._unknown(path, f"an endpoint of {host.name}", form.endpoint, names)
+                there = [e.name for e in host.endpoints]
+                self._unknown(path, f"an endpoint of {host.name}", form.endpoint, there)
                 return ()
         first = endpoints[0].models[0] if endpoints[0].models else ""
         model = form.model or first
@@ -305,29 +244,37 @@ class _Builder:
         if not serving:
             models = [m for e in endpoints for m in e.models]
             self._unknown(path, f"a model of {host.name}", model, models)
-        return tuple(Candidate(host.name, e.name, model) for e in serving)
+        return tuple(Candidate(host.name, e.name, names.own(e, model)) for e in serving)
 
     def _unknown(self, path: KeyPath, expected: str, word: str, known: Iterable[str]) -> None:
-        self.problems.add(
-            path, expected, ticked(word), near(word, known) or f"known: {listed(known)}"
-        )
+        hint = near(word, known) or known_words(known)
+        self.problems.add(path, expected, ticked(word), hint)
 
     def _once(self, path: KeyPath, entries: list[str]) -> None:
         for n, entry in enumerate(entries):
             if entry in entries[:n]:
                 self.problems.add((*path, n), "each entry once", f"{ticked(entry)} a second time")
 
-    def _file(self, name: str | None) -> str | None:
+    def _file(self, path: KeyPath, name: str | None) -> str | None:
         """A file named in the configuration: relative to it, `~` is the home of the process."""
         if name is None:
             return None
-        return str((self.source.absolute().parent / Path(name).expanduser()).absolute())
+        place = (self.source.absolute().parent / Path(name).expanduser()).absolute()
+        wrong = files.fault(place) if self.strict else None
+        if wrong is not None:
+            self.problems.add(path, "a file that can be read", *wrong)
+        return str(place)
 
 
 def _serving(endpoints: tuple[Endpoint, ...], model: str) -> tuple[Endpoint, ...]:
     """The endpoints that list the model, else the first that lists none and takes any."""
-    listing = tuple(e for e in endpoints if model in e.models)
+    listing = tuple(e for e in endpoints if names.own(e, model) in e.models)
     return listing or tuple(e for e in endpoints if not e.models)[:1]
+
+
+def _written(form: forms.CandidateForm, place: Candidate) -> str:
+    """A place of a route as the file spells its model: another spelling of it there is no mistake."""
+    return place._replace(model=form.model or place.model).key
 
 
 Record = TypeVar("Record")
@@ -343,5 +290,5 @@ def _record(kind: type[Record], form: host_forms.Form) -> Record:
     return kind(**values)
 
 
-def _policy(form: forms.PolicyForm) -> Policy:
+def _policy(form: policy_forms.PolicyForm) -> Policy:
     return replace(_record(Policy, form), residency=_record(Residency, form.residency))

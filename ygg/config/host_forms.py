@@ -43,7 +43,9 @@ def word_schema(word: str, core_schema: CoreSchema, handler: GetJsonSchemaHandle
 class ModelForm(Form):
     """One model of a server, by its name or with its size."""
 
-    name: v.Text = Field(description="The name the server knows it by.")
+    name: v.Text = Field(
+        description="The name the server knows it by, in any spelling that the server takes for it."
+    )
     memory: v.Memory | None = Field(
         default=None,
         description="What it takes of the card's memory when loaded, with its context, such as `6.5GB`. "

@@ -47,7 +47,7 @@ class Problems:
         """Raise one ConfigError when anything was found."""
         if self.found:
             ordered = sorted(self.found, key=lambda p: self._line(p) or 0)
-            told = [self._text(p) for p in ordered[:LIMIT]]
+            told = [self.text(p) for p in ordered[:LIMIT]]
             if len(ordered) > LIMIT:
                 told.append(f"{self.source}: {len(ordered) - LIMIT} more problems not shown")
             hint = f"edit {self.source}, then run `ygg config check`"
@@ -60,7 +60,8 @@ class Problems:
         ends = range(len(problem.path), -1, -1)
         return next((self.lines[p] for n in ends if (p := problem.path[:n]) in self.lines), None)
 
-    def _text(self, problem: Problem) -> str:
+    def text(self, problem: Problem) -> str:
+        """One line: where, what was expected, what is there, what to do."""
         line = self._line(problem)
         place = self.source if line is None else f"{self.source}:{line}"
         hint = f"; {problem.hint}" if problem.hint else ""
@@ -112,6 +113,12 @@ def near(word: str, known: Iterable[str]) -> str:
     by_fold = {k.casefold(): k for k in known}
     close = difflib.get_close_matches(word.casefold()[:100], list(by_fold), 1, 0.6)
     return f"did you mean `{by_fold[close[0]]}`?" if close else ""
+
+
+def known_words(words: Iterable[str]) -> str:
+    """A hint: "known: `a` or `b`", or nothing where none is."""
+    text = listed(words)
+    return f"known: {text}" if text else ""
 
 
 def listed(words: Iterable[str]) -> str:

@@ -13,24 +13,16 @@ GENERAL = "general"  #: the type every configuration has: unknown types run on i
 
 
 @dataclass(frozen=True, slots=True)
-class ApiConfig:
-    """The HTTP API over TCP. `listen` is `host:port`, None when off (the default)."""
-
-    listen: str | None = None
-    token_file: str | None = None  #: absolute path; its lines are the accepted bearer tokens
-
-
-@dataclass(frozen=True, slots=True)
 class Config:
-    """One validated hosts.yaml. `fingerprint` changes when a setting
-    or the order of entries does; comments and spelling do not count."""
+    """One validated hosts.yaml. `fingerprint` changes when a setting or the order of entries does; comments
+    and spelling do not count. `left_out`: a line for each setting of the file that has no effect."""
 
     hosts: Mapping[str, Host]
     types: Mapping[str, TaskType]
     policy: Policy
-    api: ApiConfig
     source: Path
     fingerprint: str
+    left_out: tuple[str, ...] = ()
 
     def type_of(self, name: str) -> TaskType:
         """The type of that name; for an unknown one `general`'s rules under the given name."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, fields, is_dataclass
+from dataclasses import fields, is_dataclass
 from typing import Any
 
-from ygg.config.records import ApiConfig, Config
+from ygg.config.inert import INERT
+from ygg.config.records import Config
 from ygg.model import Endpoint, Host, JsonDict, Policy, TaskType
 
 HIDDEN = "***"
@@ -19,7 +20,7 @@ _SECRET = re.compile(
 def describe(config: Config) -> JsonDict:
     """Every setting with its value in force, durations in seconds. Options that look like
     credentials are hidden; of key files only the path is told."""
-    body = settings(config.hosts, config.types, config.policy, config.api)
+    body = settings(config.hosts, config.types, config.policy)
     return {
         "schema": "ygg.config/1",
         "source": str(config.source),
@@ -28,26 +29,21 @@ def describe(config: Config) -> JsonDict:
     }
 
 
-def settings(
-    hosts: Mapping[str, Host], types: Mapping[str, TaskType], policy: Policy, api: ApiConfig
-) -> JsonDict:
+def settings(hosts: Mapping[str, Host], types: Mapping[str, TaskType], policy: Policy) -> JsonDict:
     """The keys of hosts.yaml with all defaults filled in: reads back as the same Config."""
     return {
         "hosts": {name: _host(host) for name, host in hosts.items()},
         "task_types": {name: _type(kind) for name, kind in types.items()},
-        "policies": _record(policy),
-        "api": asdict(api),
+        "policies": {k: v for k, v in _record(policy).items() if ("policies", k) not in INERT},
     }
 
 
 def differences(old: Config, new: Config) -> list[str]:
     """What a reload changes, one line each for the log: `hosts.surtr.slots: 2 -> 3`."""
-    before, after = (settings(c.hosts, c.types, c.policy, c.api) for c in (old, new))
+    before, after = (settings(c.hosts, c.types, c.policy) for c in (old, new))
     lines = [*_entries("host", before["hosts"], after["hosts"])]
     lines += _entries("task type", before["task_types"], after["task_types"])
     lines += _changes("policies", before["policies"], after["policies"])
-    listen = _changes("api", before["api"], after["api"])
-    lines += [f"{line} (at the next start)" for line in listen]
     kept = [[n for n in a if n in b] for a, b in ((old.types, new.types), (new.types, old.types))]
     if kept[0] != kept[1]:
         lines.append(f"task types in another order: {', '.join(kept[1])}")
@@ -154,5 +150,5 @@ def _hide(value: Any) -> Any:
 
 
 def _secret(key: object, value: object) -> bool:
-    named = isinstance(key, str) and key not in ("api_key_file", "token_file")
+    named = isinstance(key, str) and key != "api_key_file"
     return named and isinstance(value, str) and bool(_SECRET.search(str(key)))

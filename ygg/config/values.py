@@ -93,17 +93,6 @@ def _url(value: object) -> str:
     raise PydanticCustomError(EXPECTED, text)
 
 
-def _listen(value: object) -> str:
-    if isinstance(value, str) and "/" not in value and not re.search(r"\s|@|\?|#", value):
-        try:
-            parts = urlsplit(f"//{value}")
-            if parts.hostname and parts.port:
-                return value
-        except ValueError:
-            pass
-    raise PydanticCustomError(EXPECTED, "ADDRESS:PORT such as 127.0.0.1:8420")
-
-
 def _pattern(value: object) -> str:
     if not isinstance(value, str) or not 0 < len(value) <= 500:
         raise PydanticCustomError(EXPECTED, "a regular expression of 1 to 500 characters")
@@ -168,7 +157,6 @@ Capacity = Annotated[int, Field(ge=1, le=10**7), expect("a whole number from 1 t
 Duration = Annotated[float, BeforeValidator(_duration), WithJsonSchema(_DURATION_SCHEMA)]
 Ageing = Annotated[float | None, BeforeValidator(_ageing), WithJsonSchema(_AGEING_SCHEMA)]
 Url = Annotated[str, BeforeValidator(_url), WithJsonSchema(_URL_SCHEMA)]
-Listen = Annotated[str, BeforeValidator(_listen), WithJsonSchema({"type": "string"})]
 Pattern = Annotated[str, BeforeValidator(_pattern), WithJsonSchema({"type": "string"})]
 Options = Annotated[dict[str, Any], BeforeValidator(_json)]
 Backend = Annotated[Literal["ollama", "openai"], expect("`ollama` or `openai`")]
@@ -197,10 +185,5 @@ Ssh = Annotated[
     str,
     Field(pattern=r"^([A-Za-z0-9._-]+@)?[A-Za-z0-9][A-Za-z0-9._:-]*$"),
     expect("`machine`, `user@machine` or a name of ssh_config"),
-]
-Bundles = Annotated[
-    list[Annotated[int, Field(ge=1, le=256)]],
-    Field(min_length=4, max_length=4),
-    expect("four whole numbers from 1 to 256"),
 ]
 Interrupted = Annotated[Literal["block", "requeue"], expect("`block` or `requeue`")]

@@ -16,16 +16,13 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple
 
-from ygg.core.hosts.condition import NOTHING, Condition, Gauge
+from ygg.core.house import Denial, HostState, Track
 from ygg.model import (
     Call,
     Candidate,
     End,
     EndView,
     Head,
-    Health,
-    Host,
-    HostHealth,
     Lane,
     OutcomeKind,
     Permit,
@@ -142,73 +139,6 @@ class CallState:
     answered: float | None = (
         None  #: since when the server answers; before that it may load the model
     )
-
-
-# --- hosts ------------------------------------------------------------------------------------------
-
-
-@dataclass(slots=True)
-class Server:
-    """One endpoint of a host: what the breaker and the busy gate know of it."""
-
-    health: HostHealth = HostHealth.UNKNOWN
-    text: str = ""
-    info: Health | None = None
-    checked: float | None = None  #: monotonic time of the last sign of life or death
-    checked_ms: int | None = None
-    checking: bool = False
-    check_at: float = 0.0  #: when the next health check is due
-    retry_s: float = 0.0  #: pause before the next check while the breaker is open
-    busy_until: float = 0.0
-    busy_times: int = 0  #: refusals in a row (429, 503, out of memory)
-    loaded: frozenset[str] | None = None  #: models in memory, as far as it tells
-    told: frozenset[str] | None = None  #: the same in its own words, calls on their way left out
-    loaded_at: float = float("-inf")  #: when either last changed
-    loaded_for: Priority | None = None  #: of the task for whose sake it last changed
-    held_until: float = float("-inf")  #: a model that was just loaded stays until then
-    passed_since: float | None = None  #: since when a task that needs another model is passed over
-    swap_to: str = ""  #: the model this server drains for
-    kept_for: Priority | None = None  #: worse ones wait: a task of this priority needs a change
-    together: set[frozenset[str]] = field(default_factory=set)  #: models seen in memory together
-
-    @property
-    def open(self) -> bool:
-        return self.health in (HostHealth.DOWN, HostHealth.UNAUTHORIZED)
-
-
-@dataclass(slots=True)
-class HostState:
-    """One host: its gate, its servers and the calls on it."""
-
-    host: Host
-    servers: dict[str, Server]
-    limit: int
-    limit_text: str = ""  #: why it is below the configured slots
-    regain_at: float | None = None  #: not before this the limit may rise by one
-    gauge: Gauge = field(default_factory=Gauge)
-    condition: Condition = NOTHING
-    drained: bool = False
-    removed: bool = False  #: gone from hosts.yaml; stays until its last call ended
-    grants: dict[str, int] = field(default_factory=dict)  #: width by call id
-    busy: int = 0  #: their sum
-
-
-@dataclass(slots=True)
-class Track:
-    """How calls to one candidate went: means in which newer ones weigh more."""
-
-    mean_ms: float
-    failing: float  #: share of calls that failed
-
-
-@dataclass(slots=True)
-class Denial:
-    """What a limiter said no to, and until when (monotonic) it is not asked again."""
-
-    until: float
-    message: str
-    times: int = 1  #: in a row
-    over: bool = False  #: it may be asked again; kept to count them
 
 
 # --- the board --------------------------------------------------------------------------------------

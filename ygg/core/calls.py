@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from ygg.core import lanes, retrying
+from ygg.core import retrying
 from ygg.core.board import Board, CallState, Phase, Try
 from ygg.core.effects import Cancel, Effect, Finish, Note, Start, Tell
 from ygg.core.events import CallEnded, Claimed, EndRefused, Finished, StoreFailed
 from ygg.core.hosts import gates, models
-from ygg.core.placement import order, permits
+from ygg.core.placement import lanes, order, permits
 from ygg.core.placement.candidates import type_of
 from ygg.model import (
     LOAD_OPTIONS,

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ygg.core import lanes, watching
-from ygg.core.board import Board, HostState, Server
+from ygg.core import watching
+from ygg.core.board import Board
 from ygg.core.effects import Effect, Note
 from ygg.core.events import HostDrained, HostsOwned
-from ygg.core.hosts.condition import NOTHING, Gauge
-from ygg.core.placement import permits
+from ygg.core.house import NOTHING, Gauge, HostState, Server
+from ygg.core.placement import lanes, permits
 from ygg.model import Host, Now, ReasonCode, because
 
 

@@ -13,9 +13,9 @@ import zlib
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ygg.core import lanes
 from ygg.core.board import Board, LaneState
 from ygg.core.hosts import gates
+from ygg.core.placement import lanes
 from ygg.core.placement.candidates import type_of
 from ygg.model import Candidate, End, Now, Outcome, OutcomeKind, ReasonCode, Task
 from ygg.model import State as S

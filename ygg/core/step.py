@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from ygg.core import calls, lanes, owning, timing, watching
+from ygg.core import calls, owning, timing, watching
 from ygg.core.board import Board
 from ygg.core.effects import Effect, Note, Tell
 from ygg.core.events import (
@@ -42,7 +42,7 @@ from ygg.core.events import (
     Ticked,
 )
 from ygg.core.hosts import gates, readings
-from ygg.core.placement import permits, remedies, residency
+from ygg.core.placement import lanes, permits, remedies, residency
 from ygg.core.placement.dispatching import dispatch
 from ygg.model import HostHealth, JsonDict, Now, ReasonCode, because
 

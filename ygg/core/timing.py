@@ -6,11 +6,12 @@ checks. `wake` asks for one Ticked at the earliest of them; an idle dispatcher w
 
 from __future__ import annotations
 
-from ygg.core import lanes, watching
-from ygg.core.board import Board, HostState
+from ygg.core import watching
+from ygg.core.board import Board
 from ygg.core.effects import CheckHost, Effect, Finish, ListLanes, Promote, WakeAt
 from ygg.core.hosts import gates, limits, readings
-from ygg.core.placement import permits, residency
+from ygg.core.house import HostState
+from ygg.core.placement import lanes, permits, residency
 from ygg.model import Now
 
 

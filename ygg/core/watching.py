@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ygg.core.board import Board, HostState
+from ygg.core.board import Board
 from ygg.core.effects import Effect, Watch
-from ygg.core.hosts.condition import NOTHING, Gauge
+from ygg.core.house import NOTHING, Gauge, HostState
 from ygg.core.placement import links
 from ygg.core.placement.rounds import Round
 from ygg.model import Now

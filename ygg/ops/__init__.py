@@ -1,1 +1,1 @@
-"""Looking after an installation: the service manager's protocol, unit files, backups."""
+"""Looking after an installation: doctor, the first configuration, models, the service, backups."""

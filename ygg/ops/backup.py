@@ -66,12 +66,12 @@ def back_up(
     InvalidInput for a target that must not be replaced, YggError when it cannot be written and
     StoreError when the database cannot be read or is damaged.
     """
-    from ygg import wire
+    from ygg.stores.sqlite import reading
 
     begun = time.monotonic()
     _free(source, target, force)
     with _part(target) as (part, handle):
-        tasks = wire.copy_database(source, part, progress)
+        tasks = reading.copy(source, part, progress)
         os.fsync(handle)
         _free(source, target, force)
         part.replace(target)

@@ -12,6 +12,7 @@ from ygg import wire
 from ygg.desk import JsonDict
 from ygg.model import Device, Host, Process, Reading, Telemetry
 from ygg.ports import Probe, ProbeFailed
+from ygg.running.scope import close_probes
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ async def take(host: Host, known_hosts: Path | None = None) -> list[Taken]:
     try:
         return list(await asyncio.gather(*(_take(probe) for probe in probes[host.name])))
     finally:
-        await wire.close_probes(probes)
+        await close_probes(probes)
 
 
 async def _take(probe: Probe) -> Taken:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from ygg import paths, wire
 from ygg.errors import Conflict, InvalidInput, YggError
 from ygg.model import Host
-from ygg.ops import checks, checks_socket
+from ygg.ops.doctor import daemon
+from ygg.ops.threads import run_without_waiting
 
 if TYPE_CHECKING:
     from ygg.wire import HostKey
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 def known_hosts(socket: str | None, env: Mapping[str, str]) -> Path:
     """ygg's own file, beside the database of the running daemon; without one in the state directory."""
-    told = checks_socket.ask(socket, env)
+    told = daemon.ask(socket, env)
     store = told.get("store") if isinstance(told, dict) else None
     folder = Path(store).parent if store else paths.state_dir(env)
     return folder / wire.KNOWN_HOSTS
@@ -29,7 +30,7 @@ def shown(host: Host, file: Path) -> HostKey:
     if host.telemetry.ssh is None:
         text = f"host {host.name} is not read over SSH"
         raise InvalidInput(text, hint="set telemetry.ssh of this host in hosts.yaml")
-    return checks.run(wire.host_key(host, file))
+    return run_without_waiting(wire.host_key(host, file))
 
 
 def accept(host: str, key: HostKey, fingerprint: str | None) -> None:

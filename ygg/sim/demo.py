@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING
 from ygg import wire
 from ygg.errors import NotFound
 from ygg.model import FINAL, JsonDict, NewTask, State, Submitted, Task
+from ygg.running import evented
 from ygg.sim.audit import Ack, Visit, bound_s, inversions
 from ygg.sim.faults import Fault, FaultPlan
 
@@ -101,7 +102,7 @@ class Report:
 def run(options: Options) -> int:
     """Run the demo; 0 when every task ended as it should and nothing was off."""
     logging.getLogger("ygg").addHandler(logging.NullHandler())  # the last resort would be stderr
-    report = wire.run(demo(options))
+    report = evented.run(demo(options))
     if options.as_json:
         print(json.dumps(report.as_dict()))
     else:

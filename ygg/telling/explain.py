@@ -6,10 +6,9 @@ from collections.abc import Set as AbstractSet
 from itertools import islice
 from typing import NamedTuple
 
-from ygg.core import lanes
 from ygg.core.board import Board, LaneState
 from ygg.core.hosts import gates
-from ygg.core.placement import links, order
+from ygg.core.placement import lanes, links, order
 from ygg.core.placement.ranking import rank
 from ygg.core.placement.rounds import Round
 from ygg.model import Lane, Now, Reason, ReasonCode, Task, because

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from heapq import nsmallest
 
-from ygg.core.board import Board, CallState, HostState, Rank, Try
+from ygg.core.board import Board, CallState, Rank, Try
 from ygg.core.hosts import gates, limits, models
+from ygg.core.house import HostState
 from ygg.core.placement import kinds
 from ygg.core.placement.ranking import rank
 from ygg.core.placement.rounds import Round

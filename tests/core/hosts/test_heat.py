@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ygg.core.hosts.heat import Heat, cooled, heat_of, slots, too_hot
+from ygg.core.hosts.heat import cooled, heat_of, slots, too_hot
+from ygg.core.house import Heat
 from ygg.model import Device, HeatRule
 
 LIMITS, CARD = HeatRule(), HeatRule(mode="card")

@@ -80,7 +80,7 @@ def test_a_configured_size_tells_what_is_ours_before_anything_was_learned() -> N
     end = Endpoint("main", "ollama", "http://a:1", ("m",), sizes={"m": 0.4 * 8192})
     world = measured(endpoints=(end,))
     world.submit("general")
-    steady(world, 60, card(80), loaded=(("main", ("m:latest",)),))
+    steady(world, 60, card(80), loaded=(("main", ("m",)),))
     assert limit(world) == 3
 
 
@@ -187,7 +187,7 @@ def test_an_unload_that_failed_is_told_and_tried_again() -> None:
 def test_health_checks_readings_and_our_own_calls_tell_what_is_loaded() -> None:
     world = measured()
     server = world.board.hosts["a"].servers["main"]
-    world.feed(ev.HostChecked("a", "main", Health(HostHealth.UP, loaded=("x:latest",))))
+    world.feed(ev.HostChecked("a", "main", Health(HostHealth.UP, loaded=("x",))))
     assert server.loaded == {"x"}
     world.read("a", card(), loaded=(("main", ("x", "y")),))
     assert server.loaded == {"x", "y"}

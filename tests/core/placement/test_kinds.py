@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from tests.core.world import START_MS, World, card, host, kind
 from ygg.core import effects as fx
 from ygg.core import events as ev
-from ygg.core import lanes
-from ygg.core.placement import kinds
+from ygg.core.placement import kinds, lanes
 from ygg.core.placement.rounds import Queues, Round
 from ygg.model import (
     Candidate,

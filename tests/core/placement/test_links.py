@@ -10,9 +10,8 @@ from hypothesis import strategies as st
 from tests.core.placement.test_kinds import mixed
 from tests.core.world import World, card, host, kind
 from ygg.core import events as ev
-from ygg.core import lanes
 from ygg.core.board import Board
-from ygg.core.placement import links, order
+from ygg.core.placement import lanes, links, order
 from ygg.core.placement.ranking import rank
 from ygg.core.placement.rounds import Round
 from ygg.model import Endpoint, Host, HostHealth, Lane, Priority, ReasonCode

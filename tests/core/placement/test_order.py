@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from tests.core.world import COMPLETED, World, card, host, kind
-from ygg.core.board import Track
+from ygg.core.house import Track
 from ygg.model import Candidate, Endpoint, Host, TaskType
 from ygg.model import OutcomeKind as K
 

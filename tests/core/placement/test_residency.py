@@ -188,7 +188,7 @@ def test_models_that_fit_together_need_no_change() -> None:
 
 def test_models_seen_together_fit_together() -> None:
     world = Bench(slots=2, known=False).world
-    world.feed(ev.HostChecked("h", "main", Health(HostHealth.UP, loaded=("a", "b:latest"))))
+    world.feed(ev.HostChecked("h", "main", Health(HostHealth.UP, loaded=("a", "b"))))
     world.feed(ev.HostChecked("h", "main", Health(HostHealth.UP, loaded=("a",))))
     world.submit("a")
     assert world.submit("b") in world.calls

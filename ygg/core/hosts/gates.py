@@ -10,8 +10,9 @@ A sick host is charged here, never its tasks.
 
 from __future__ import annotations
 
-from ygg.core.board import Board, HostState, Server
+from ygg.core.board import Board
 from ygg.core.hosts import limits
+from ygg.core.house import HostState, Server
 from ygg.model import (
     Candidate,
     Health,

@@ -11,18 +11,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
 
+from ygg.core.house import Heat
 from ygg.model import Device, HeatRule
-
-
-@dataclass(frozen=True, slots=True)
-class Heat:
-    """The hottest card of one reading. `margin_c`: degrees left to its own limit."""
-
-    celsius: float
-    margin_c: float
-    slowed: bool
 
 
 def heat_of(devices: Iterable[Device], rule: HeatRule) -> Heat | None:

@@ -10,9 +10,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from ygg.core.board import HostState
 from ygg.core.hosts import heat, pressure
-from ygg.core.hosts.condition import NOTHING, Condition
+from ygg.core.house import NOTHING, Condition, HostState
 from ygg.model import Host, Now, Policy, Reason, ReasonCode, Trust, because
 
 PROVEN = 3  #: readings in a row that end a loss

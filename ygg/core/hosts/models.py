@@ -4,13 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ygg.core.board import HostState
+from ygg.core.house import HostState
 from ygg.model import Endpoint
-
-
-def canonical(model: str) -> str:
-    """Ollama's `name` and `name:latest` are one model."""
-    return model.removesuffix(":latest")
 
 
 def endpoint_of(host: HostState, name: str) -> Endpoint | None:
@@ -25,7 +20,7 @@ def swaps(endpoint: Endpoint) -> bool:
 def size_mb(host: HostState, model: str) -> float | None:
     """MiB of a model on this host, as configured."""
     sizes = (e.sizes for e in host.host.endpoints)
-    return next((s for known in sizes for m, s in known.items() if canonical(m) == model), None)
+    return next((s for known in sizes for m, s in known.items() if m == model), None)
 
 
 def sizes_mb(host: HostState, models: Iterable[str]) -> float | None:
@@ -36,7 +31,7 @@ def sizes_mb(host: HostState, models: Iterable[str]) -> float | None:
 
 def known_sizes(host: HostState) -> tuple[dict[str, float], bool]:
     """MiB of the models of this host that tell their size, and whether all do."""
-    models = {canonical(m) for e in host.host.endpoints for m in e.models}
+    models = {m for e in host.host.endpoints for m in e.models}
     known = {m: s for m in models if (s := size_mb(host, m)) is not None}
     return known, len(known) == len(models)
 

@@ -13,23 +13,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import NamedTuple
 
+from ygg.core.house import Memory
 from ygg.model import Device, Level, PressureRule, Process, Telemetry
 
 #: Calls at the same time by level, as the mission's example has them.
 SEED = {Level.LOW: 4, Level.NORMAL: 2, Level.HIGH: 2, Level.CRITICAL: 1}
-
-
-class Memory(NamedTuple):
-    """MiB over all cards of a host."""
-
-    used_mb: float
-    total_mb: float
-
-    @property
-    def percent(self) -> float:
-        return 100 * self.used_mb / self.total_mb
 
 
 def memory_of(devices: Iterable[Device]) -> Memory | None:

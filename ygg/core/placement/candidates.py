@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from ygg.core.board import Board, LaneState
-from ygg.model import Candidate, GpuNeed, Host, Lane, TaskType
+from ygg.model import Candidate, GpuNeed, Host, Lane, TaskType, names
 
 GENERAL = "general"
 
@@ -45,7 +45,7 @@ def configured(
     """The candidates of a lane whose tasks are of this type."""
     route = kind.route if kind else ()
     serving = {name for name, host in hosts.items() if _serves(host, lane)}
-    found = tuple(c for c in route if c.host in serving and lane.model in (None, c.model))
+    found = tuple(c for c in route if c.host in serving and _pinned(hosts[c.host], lane, c))
     if not found and (lane.host is not None or lane.model is not None):
         beyond = (host for name, host in hosts.items() if name in serving)
         found = tuple(c for host in beyond for c in _on_host(host, lane.model))
@@ -57,6 +57,14 @@ def _serves(host: Host, lane: Lane) -> bool:
     return lane.host in (None, host.name) and host.kind in KINDS[lane.gpu]
 
 
+def _pinned(host: Host, lane: Lane, candidate: Candidate) -> bool:
+    """Whether the lane's pin to a model, however it is spelled, allows this candidate."""
+    if lane.model is None:
+        return True
+    endpoint = next(e for e in host.endpoints if e.name == candidate.endpoint)
+    return names.own(endpoint, lane.model) == candidate.model
+
+
 def _on_host(host: Host, model: str | None) -> Iterator[Candidate]:
     """A pinned host or model outside the route: every endpoint that lists the model, or by default
     the first model of each endpoint."""
@@ -64,5 +72,5 @@ def _on_host(host: Host, model: str | None) -> Iterator[Candidate]:
         models = endpoint.models or host.models
         if model is None:
             yield Candidate(host.name, endpoint.name, models[0] if models else "")
-        elif model in models or not models:
-            yield Candidate(host.name, endpoint.name, model)
+        elif (own := names.own(endpoint, model)) in models or not models:
+            yield Candidate(host.name, endpoint.name, own)

@@ -17,11 +17,11 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterable
 
-from ygg.core import lanes
-from ygg.core.board import Board, CallState, HostState, LaneState, Offer, Phase, Rank, Try
+from ygg.core.board import Board, CallState, LaneState, Offer, Phase, Rank, Try
 from ygg.core.effects import ClaimTasks, Effect, Note
 from ygg.core.hosts import gates
-from ygg.core.placement import kinds, links, order, permits, remedies, residency
+from ygg.core.house import HostState
+from ygg.core.placement import kinds, lanes, links, order, permits, remedies, residency
 from ygg.core.placement.rounds import FIRST, Round
 from ygg.model import Candidate, Claim, Now, Priority, Reason
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from ygg.core.board import Board, HostState
+from ygg.core.board import Board
 from ygg.core.hosts import models, pressure
-from ygg.core.hosts.models import canonical
+from ygg.core.house import HostState
 from ygg.core.placement.rounds import Round
 from ygg.model import Candidate, Level, Reason, ReasonCode, because
 
@@ -22,7 +22,7 @@ Used = frozenset[tuple[str, str]]  #: (endpoint, model)
 def in_use(board: Board, host: HostState, gone: Collection[str] = ()) -> Used:
     """(endpoint, model) of the calls on the host, but for these."""
     places = (board.calls[call].candidate for call in host.grants if call not in gone)
-    return frozenset((c.endpoint, canonical(c.model)) for c in places)
+    return frozenset((c.endpoint, c.model) for c in places)
 
 
 def obstacle(turn: Round, candidate: Candidate) -> Reason | None:
@@ -48,11 +48,11 @@ def hopeless(turn: Round, candidate: Candidate) -> bool:
 def _to_be_loaded(host: HostState, candidate: Candidate) -> bool:
     """Whether its model is not in memory. Without any model named there is nothing to load."""
     loaded = host.servers[candidate.endpoint].loaded
-    return bool(candidate.model) and canonical(candidate.model) not in (loaded or ())
+    return bool(candidate.model) and candidate.model not in (loaded or ())
 
 
 def _obstacle(host: HostState, candidate: Candidate, used: Used) -> Reason | None:
-    model = canonical(candidate.model)
+    model = candidate.model
     need, most = models.size_mb(host, model), models.capacity_mb(host)
     if need is None or most is None:
         return None

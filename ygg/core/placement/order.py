@@ -11,8 +11,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from ygg.core.board import Board, LaneState, Track
+from ygg.core.board import Board, LaneState
 from ygg.core.hosts import models
+from ygg.core.house import Track
 from ygg.core.placement.candidates import type_of
 from ygg.model import Candidate, Endpoint, Level, Outcome, OutcomeKind
 
@@ -57,7 +58,7 @@ def last_at_level(board: Board, candidate: Candidate) -> bool:
     level = host.condition.level if host else None
     if host is None or level is None or level < Level.HIGH:
         return False
-    return models.canonical(candidate.model) == models.largest(host)
+    return candidate.model == models.largest(host)
 
 
 def preferred(board: Board, candidate: Candidate) -> bool:
@@ -79,7 +80,7 @@ def loaded(board: Board, candidate: Candidate) -> bool:
     host = board.hosts.get(candidate.host)
     server = host.servers.get(candidate.endpoint) if host else None
     known = server.loaded if server else None
-    return known is not None and models.canonical(candidate.model) in known
+    return known is not None and candidate.model in known
 
 
 def _pace(track: Track | None) -> tuple[float, float]:

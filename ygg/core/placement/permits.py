@@ -13,10 +13,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ygg.core import lanes
-from ygg.core.board import Board, CallState, Denial, HostState, Phase
+from ygg.core.board import Board, CallState, Phase
 from ygg.core.effects import Acquire, ClaimTasks, Effect, Note, Settle
 from ygg.core.hosts import gates
+from ygg.core.house import Denial, HostState
+from ygg.core.placement import lanes
 from ygg.model import Claim, Grant, JsonDict, Now, Permit, Reason, ReasonCode, Usage, because
 
 ACQUIRE_S = 0.5  #: a limiter answers within this time, or not at all

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ygg.core.board import Board, HostState
+from ygg.core.board import Board
 from ygg.core.effects import Effect, Unload
-from ygg.core.hosts.models import canonical
+from ygg.core.house import HostState
 from ygg.core.placement import fitting, residency
 from ygg.core.placement.rounds import Round
 from ygg.model import Candidate, Now, Reason, ReasonCode
@@ -30,7 +30,7 @@ def _prepare(turn: Round, candidate: Candidate) -> None:
     place = candidate[:2]
     turn.decided.add(place)
     if not residency.yields(turn, candidate):
-        turn.swaps[place] = canonical(candidate.model)
+        turn.swaps[place] = candidate.model
     else:
         turn.kept[place] = min(turn.kept.get(place, turn.priority), turn.priority)
 

@@ -16,9 +16,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ygg.core.board import Board, HostState, Server
+from ygg.core.board import Board
 from ygg.core.hosts import models
-from ygg.core.hosts.models import canonical
+from ygg.core.house import HostState, Server
 from ygg.core.placement import fitting, kinds
 from ygg.core.placement.rounds import Round
 from ygg.model import Candidate, Now, Priority, Reason, ReasonCode, because
@@ -30,7 +30,7 @@ def concerns(board: Board, candidate: Candidate) -> bool:
     server = host.servers[candidate.endpoint]
     if server.loaded is None:
         return False
-    model = canonical(candidate.model)
+    model = candidate.model
     others = server.loaded - {model}
     if model in server.loaded or not others:
         return False
@@ -45,7 +45,7 @@ def obstacle(turn: Round, candidate: Candidate) -> Reason | None:
     board, now, place = turn.board, turn.now, candidate[:2]
     server, model = (
         board.hosts[candidate.host].servers[candidate.endpoint],
-        canonical(candidate.model),
+        candidate.model,
     )
     draining, kept = turn.swap_to(place), turn.kept_for(place)
     if draining and draining != model:
@@ -86,7 +86,7 @@ def _together(host: HostState, server: Server, wanted: set[str]) -> bool:
 
 def _others_in_use(board: Board, candidate: Candidate) -> bool:
     """Whether calls with other models run on the server."""
-    model = canonical(candidate.model)
+    model = candidate.model
     used = fitting.in_use(board, board.hosts[candidate.host])
     return any(e == candidate.endpoint and m != model for e, m in used)
 
@@ -105,9 +105,7 @@ def _warm_waits(turn: Round, candidate: Candidate) -> bool:
     board = turn.board
     warm = board.hosts[candidate.host].servers[candidate.endpoint].loaded or frozenset()
     return any(
-        place[:2] == candidate[:2]
-        and canonical(place.model) in warm
-        and not kinds.spared(turn, state, place)
+        place[:2] == candidate[:2] and place.model in warm and not kinds.spared(turn, state, place)
         for state in board.serving.get(candidate.host, ())
         if (window := state.windows.get(turn.priority)) is not None and window.heads
         for place in state.route
@@ -134,7 +132,7 @@ def _cold_waits(board: Board, host: str, endpoint: str) -> bool:
 def started(board: Board, candidate: Candidate, priority: Priority, now: Now) -> None:
     """A call is on its way and loads its model; what does not fit beside it is evicted."""
     host = board.hosts[candidate.host]
-    server, model = host.servers[candidate.endpoint], canonical(candidate.model)
+    server, model = host.servers[candidate.endpoint], candidate.model
     if not model or server.loaded is None or model in server.loaded:
         return
     changes = concerns(board, candidate)
@@ -152,7 +150,7 @@ def told(
     server = host.servers.get(endpoint)
     if server is None:
         return
-    found = None if named is None else frozenset(canonical(m) for m in named)
+    found = None if named is None else frozenset(named)
     if found is not None and len(found) > 1:
         server.together.add(found)
     if found != server.told:

@@ -10,7 +10,8 @@ from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-from ygg.core.board import Board, HostState, Place, Rank
+from ygg.core.board import Board, Place, Rank
+from ygg.core.house import HostState
 from ygg.model import Candidate, Now, Priority
 
 FIRST: Rank = (float("-inf"), -1)  #: nothing is ranked before it

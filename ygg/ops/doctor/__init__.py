@@ -1,0 +1,1 @@
+"""`ygg doctor`: what ygg stands on, a module for each part."""

@@ -1,0 +1,108 @@
+"""Is there a daemon, and may this user talk to it?"""
+
+from __future__ import annotations
+
+import grp
+import os
+import pwd
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ygg import __version__, paths
+from ygg.client import connect
+from ygg.desk import JsonDict
+from ygg.errors import YggError
+from ygg.ops.doctor.checks import Check, Maker
+
+#: What is known of the daemon: its part of the status, None without one, or why it cannot be reached.
+Daemon = JsonDict | YggError | None
+
+
+def ask(explicit: str | None, env: Mapping[str, str]) -> Daemon:
+    """The running daemon's own words. Blocks until it answers."""
+    try:
+        remote = connect(explicit, env)
+        if remote is None:
+            return None
+        try:
+            told: Any = remote.status(probe=False)["daemon"]
+        finally:
+            remote.close()
+    except YggError as error:
+        return error
+    return told if isinstance(told, dict) else {}
+
+
+def findings(daemon: Daemon, explicit: str | None, env: Mapping[str, str]) -> list[Check]:
+    """The daemon, and every socket file that a client would try."""
+    places = [p for p in paths.client_sockets(explicit, env) if os.path.lexists(p)]
+    return [_daemon(daemon, places), *(_socket(p) for p in places)]
+
+
+def _daemon(daemon: Daemon, places: list[Path]) -> Check:
+    of = Maker("daemon", "socket")
+    if isinstance(daemon, YggError):
+        return of.error(daemon.message, fix=daemon.hint)
+    if daemon is None:
+        stale = f"; {places[0]} was left by one that died" if places else ""
+        return of.warning(f"no daemon is running{stale}", fix=START)
+    version = daemon.get("version", "?")
+    if daemon.get("store_error"):
+        return of.error(f"the daemon cannot use its database: {daemon['store_error']}")
+    if version != __version__:
+        text = f"the daemon is ygg {version}, this command is {__version__}"
+        return of.warning(text, fix="restart the daemon after an upgrade")
+    holds = [word for word in ("paused", "draining") if daemon.get(word)]
+    if holds:
+        return of.warning(f"the daemon is {' and '.join(holds)}: it starts no tasks")
+    return of.ok(f"ygg {version} answers, process {daemon.get('pid', '?')}")
+
+
+START = "ygg loop --async, or systemctl start ygg; until then tasks only wait"
+
+
+def _socket(path: Path) -> Check:
+    """Who may use the socket, and whether that includes this user."""
+    of = Maker(str(path), "socket")
+    try:
+        found = path.stat()
+    except OSError as error:
+        return of.error(f"cannot be looked at: {error.strerror}", fix=JOIN.format(group="ygg"))
+    if not stat.S_ISSOCK(found.st_mode):
+        return of.error("this is no socket", fix="move it out of the way")
+    group, mode = _group(found.st_gid), stat.S_IMODE(found.st_mode)
+    text = f"owner {_user(found.st_uid)}, group {group}, mode {mode:04o}"
+    if mode & stat.S_IWOTH:
+        return of.warning(f"{text}: everybody on this machine may use it", fix=f"chmod 0660 {path}")
+    if os.access(path, os.R_OK | os.W_OK):
+        return of.ok(f"{text}; you may use it")
+    return of.error(f"{text}; you may not use it", fix=_join(group))
+
+
+JOIN = "join its group, then log in again: sudo usermod -aG {group} $USER"
+
+
+def _join(group: str) -> str:
+    """Somebody who was added to the group after logging in only has to log in again."""
+    try:
+        if _user(os.getuid()) in grp.getgrnam(group).gr_mem:
+            return f"you are in group {group}, but this login is older: log out and in again"
+    except KeyError:
+        pass
+    return JOIN.format(group=group)
+
+
+def _user(number: int) -> str:
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return str(number)
+
+
+def _group(number: int) -> str:
+    try:
+        return grp.getgrgid(number).gr_name
+    except KeyError:
+        return str(number)

@@ -1,0 +1,1 @@
+"""`ygg models`: what model servers keep."""
