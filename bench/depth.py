@@ -64,8 +64,8 @@ def _one_pass(db: apsw.Connection) -> list[float]:
     db.execute("BEGIN IMMEDIATE")
     for n in range(SAMPLES):
         began = time.perf_counter_ns()
-        ((task_id, _, version, _, _),) = db.execute(verbs.HEADS, (1, n % 5, 1)).fetchall()
-        values = (1, "h", "e", "m", 1, "chosen", task_id, version, 1)
+        ((task_id, _, version, *_),) = db.execute(verbs.HEADS, (1, n % 5, 1)).fetchall()
+        values = (1, "h", "e", "m", 1, "chosen", None, task_id, version, 1)
         db.execute(verbs.CLAIM, values).fetchall()
         times.append((time.perf_counter_ns() - began) / 1000)
     db.execute("ROLLBACK")

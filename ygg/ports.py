@@ -85,14 +85,14 @@ class Queue(Protocol):
         ...
 
     def heads(self, lane: Lane, priority: Priority, limit: int) -> Awaitable[list[Head]]:
-        """The first `limit` queued tasks of a lane at a priority, by `seq`. One index probe.
+        """The first `limit` queued tasks of a lane at a priority, by (`rank`, `seq`). One index probe.
 
         Sees every write made before it."""
         ...
 
     def claim(self, claims: Sequence[Claim], now_ms: int) -> Awaitable[list[Task | None]]:
-        """Compare-and-set queued -> processing: attempt + 1, epoch, host, endpoint, model, started_ms; `why`
-        is the detail of the log row.
+        """Compare-and-set queued -> processing: attempt + 1, epoch, host, endpoint, model, call, started_ms;
+        `why` is the detail of the log row.
 
         None in the places where the row is gone, not queued, at another version, or past its deadline.
         """
@@ -162,7 +162,8 @@ class Queue(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which tasks a listing shows; None means any. Newest first unless `queue_order`."""
+    """Which tasks a listing shows; None means any. Newest first, or with `queue_order` by (priority,
+    rank, seq)."""
 
     states: tuple[State, ...] = ()
     type: str | None = None
@@ -199,7 +200,8 @@ class Archive(Protocol):
         ...
 
     def ahead(self, task: Task, lanes: Sequence[Lane], limit: int) -> Awaitable[int]:
-        """How many queued tasks of `lanes` rank before `task` by (priority, seq), counted to `limit`."""
+        """How many queued tasks of `lanes` come before `task` by (priority, rank, seq), counted to
+        `limit`."""
         ...
 
     def minutes(self, host: str | None, since_ms: int) -> Awaitable[list[MinuteRow]]:

@@ -147,6 +147,20 @@ async def test_heads_are_the_first_of_their_lane_and_priority_in_order(store: St
     assert heads[0] == mine[0].head
 
 
+async def test_rank_comes_before_age_among_heads_in_listings_and_in_what_is_ahead(
+    store: Store,
+) -> None:
+    late, never, soon = [await put(store, rank=rank) for rank in (500, 10**15, -7)]
+    first = await put(store)
+    wanted = [soon, first, late, never]
+    heads = await store.heads(GENERAL, Priority.NORMAL, 9)
+    assert heads == [t.head for t in wanted]
+    assert [h.rank for h in heads] == [-7, 0, 500, 10**15]
+    assert await store.heads(GENERAL, Priority.NORMAL, 1) == heads[:1]
+    assert await store.find(Filter(queue_order=True)) == wanted
+    assert [await store.ahead(t, [GENERAL], 9) for t in wanted] == [0, 1, 2, 3]
+
+
 async def test_lanes_are_counted_by_priority_with_every_write_before(store: Store) -> None:
     first, *_, last = [await put(store) for _ in range(5)]
     await put(store, priority=Priority.HIGH)
@@ -175,6 +189,20 @@ async def test_why_a_claim_was_made_is_in_the_event_log(store: Store) -> None:
     await store.claim([replace(claim_of(task), why="surtr m (GPU): first choice")], NOW + 7)
     row = (await store.log(task.id))[-1]
     assert (row.reason, row.host, row.detail) == ("chosen", "surtr", "surtr m (GPU): first choice")
+
+
+async def test_a_claim_names_its_call_and_the_row_keeps_it(store: Store) -> None:
+    task = await put(store)
+    assert task.call is None
+    (claimed,) = await store.claim([replace(claim_of(task), call="call-1")], NOW + 7)
+    assert claimed is not None
+    assert claimed.call == "call-1"
+    assert await store.get(task.id) == claimed
+    back = end_of(claimed, State.QUEUED, reason=ReasonCode.WITHDRAWN)
+    await store.finish([back], NOW + 8)
+    (again,) = await store.claim([claim_of(await store.get(task.id))], NOW + 9)
+    assert again is not None
+    assert again.call is None
 
 
 async def test_a_claim_counts_the_attempt_and_names_the_place(store: Store) -> None:

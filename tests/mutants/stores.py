@@ -43,9 +43,23 @@ MUTANTS: list[Mutant] = [
     Mutant(
         "heads come in no order",
         "ygg/stores/sqlite/verbs.py",
-        'priority = ? ORDER BY seq LIMIT ?"',
-        'priority = ? ORDER BY seq DESC LIMIT ?"',
+        'priority = ? ORDER BY rank, seq LIMIT ?"',
+        'priority = ? ORDER BY rank, seq DESC LIMIT ?"',
         ("tests/contract/test_queue.py",),
+    ),
+    Mutant(
+        "heads come without regard to their rank",
+        "ygg/stores/sqlite/verbs.py",
+        'priority = ? ORDER BY rank, seq LIMIT ?"',
+        'priority = ? ORDER BY seq LIMIT ?"',
+        ("tests/contract/test_queue.py",),
+    ),
+    Mutant(
+        "an old database is copied once more after its first upgrade",
+        "ygg/stores/sqlite/opening.py",
+        '        db.execute("BEGIN IMMEDIATE")\n        try:\n            db.execute(sql)',
+        '        _backup(db, path, version)\n        db.execute("BEGIN IMMEDIATE")\n        try:\n            db.execute(sql)',
+        ("tests/stores/test_migration.py",),
     ),
     Mutant(
         "a claim ignores the version",

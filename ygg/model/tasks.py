@@ -65,6 +65,7 @@ class NewTask:
     source: str | None = None
     source_ref: str | None = None
     source_version: str | None = None
+    rank: int = 0  #: before its number within lane and priority; smaller first
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,7 @@ class Head:
     priority: Priority
     created_ms: int
     deadline_ms: int | None = None
+    rank: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +122,8 @@ class Task:
     queued_ms: int | None = None
     started_ms: int | None = None
     finished_ms: int | None = None
+    rank: int = 0  #: before `seq` within lane and priority; smaller first
+    call: str | None = None  #: id of the call that runs, or last ran, the attempt
 
     @property
     def waiting_ms(self) -> int:
@@ -136,6 +140,7 @@ class Task:
             self.priority,
             self.created_ms,
             self.deadline_ms,
+            self.rank,
         )
 
 
@@ -199,12 +204,13 @@ class Submitted:
 @dataclass(frozen=True, slots=True)
 class Claim:
     """Take `task_id` at `version` for `candidate`; refused when the row has changed since. `why` goes to
-    the task's event log."""
+    the task's event log, `call` (the id of the call that will run it) into the row."""
 
     task_id: str
     version: int
     candidate: Candidate
     why: str | None = None
+    call: str = ""
 
 
 @dataclass(frozen=True, slots=True)

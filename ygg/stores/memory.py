@@ -202,7 +202,7 @@ class MemoryStore:
             due_ms=new.not_before_ms if later else None, deadline_ms=new.deadline_ms,
             retention_s=new.retention_s, idempotency_key=new.idempotency_key, batch=new.batch,
             content_type=new.content_type, attached=new.attached, source=new.source,
-            source_ref=new.source_ref, source_version=new.source_version,
+            source_ref=new.source_ref, source_version=new.source_version, rank=new.rank,
             reason=ReasonCode.SUBMITTED, created_ms=now_ms, queued_ms=None if later else now_ms,
         )  # fmt: skip
 
@@ -217,7 +217,7 @@ class MemoryStore:
     async def heads(self, lane: Lane, priority: Priority, limit: int) -> list[Head]:
         self._check_open()
         mine = [t for t in self._queued() if t.lane == lane and t.priority == priority]
-        return [t.head for t in sorted(mine, key=lambda t: t.seq)[:limit]]
+        return [t.head for t in sorted(mine, key=_place)[:limit]]
 
     async def claim(self, claims: Sequence[Claim], now_ms: int) -> list[Task | None]:
         self._check_open()
@@ -233,7 +233,7 @@ class MemoryStore:
         task = replace(
             task, state=State.PROCESSING, version=task.version + 1, attempt=task.attempt + 1,
             epoch=self._epoch, host=host, endpoint=endpoint, model=model, started_ms=now_ms,
-            reason=ReasonCode.CHOSEN,
+            reason=ReasonCode.CHOSEN, call=claim.call or None,
         )  # fmt: skip
         self._log(task, now_ms, State.QUEUED, ReasonCode.CHOSEN, claim.why)
         self._rows[task.id] = task
@@ -389,7 +389,7 @@ class MemoryStore:
 
     async def find(self, which: Filter) -> list[Task]:
         found = [t for t in self._rows.values() if _fits(t, which)]
-        found.sort(key=lambda t: (t.priority, t.seq) if which.queue_order else (-t.seq, 0))
+        found.sort(key=_place if which.queue_order else lambda t: (-t.seq, 0, 0))
         return found[: which.limit]
 
     async def log(self, task_id: str) -> list[LogRow]:
@@ -402,13 +402,18 @@ class MemoryStore:
         return Counts(Counter((t.priority, t.state) for t in self._rows.values()))
 
     async def ahead(self, task: Task, lanes: Sequence[Lane], limit: int) -> int:
-        mine, wanted = (task.priority, task.seq), set(lanes)
-        better = [t for t in self._queued() if t.lane in wanted and (t.priority, t.seq) < mine]
+        mine, wanted = _place(task), set(lanes)
+        better = [t for t in self._queued() if t.lane in wanted and _place(t) < mine]
         return min(limit, len(better))
 
     async def minutes(self, host: str | None, since_ms: int) -> list[MinuteRow]:
         found = [row for _, row in sorted(self._minutes.items()) if row.minute_ms >= since_ms]
         return [row for row in found if host in (None, row.host)]
+
+
+def _place(task: Task) -> tuple[int, int, int]:
+    """Where it stands among tasks that wait."""
+    return (task.priority, task.rank, task.seq)
 
 
 def _past(at_ms: int | None, now_ms: int) -> bool:

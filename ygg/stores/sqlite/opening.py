@@ -133,13 +133,12 @@ def _schema_files() -> Iterator[tuple[int, str]]:
 
 
 def migrate(db: apsw.Connection, path: Path, fresh: bool) -> None:
-    """Run the schema files above `user_version`, each in one transaction."""
+    """Run the schema files above `user_version`, each in one transaction, after a copy of what there is."""
     version = db.execute("PRAGMA user_version").get
-    for number, sql in _schema_files():
-        if number <= version:
-            continue
-        if not fresh and version > 0:
-            _backup(db, path, version)
+    newer = [(number, sql) for number, sql in _schema_files() if number > version]
+    if newer and not fresh and version > 0:
+        _backup(db, path, version)
+    for number, sql in newer:
         db.execute("BEGIN IMMEDIATE")
         try:
             db.execute(sql)

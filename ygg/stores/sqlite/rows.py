@@ -14,14 +14,15 @@ from ygg.model import Head, Lane, LogRow, Operation, Priority, Result, State, Ta
 
 Row = Sequence[Any]
 
-#: Columns of a Task in the order `to_task` reads them; `lanes.key` comes last, by a join or by hand.
+#: Columns of a Task in the order `to_task` reads them.
 TASK_COLUMNS = (
     "id, seq, version, priority, state, operation, request, title, labels, timeout_s, due_ms, "
     "deadline_ms, retention_s, idempotency_key, batch, content_type, attached, source, source_ref, "
     "source_version, attempt, errors, deferrals, crashes, epoch, host, endpoint, model, "
-    "cancel_requested, reason, error, created_ms, queued_ms, started_ms, finished_ms, lane"
+    "cancel_requested, reason, error, created_ms, queued_ms, started_ms, finished_ms, rank, call, lane"
 )
-HEAD_COLUMNS = "id, seq, version, created_ms, deadline_ms"
+LANE = 37  #: where `lane` stands among them
+HEAD_COLUMNS = "id, seq, version, created_ms, deadline_ms, rank"
 
 
 _USAGE = tuple(f.name for f in fields(Usage))
@@ -51,12 +52,12 @@ def to_task(row: Row, lane: Lane) -> Task:
         source_version=row[19], attempt=row[20], errors=row[21], deferrals=row[22], crashes=row[23],
         epoch=row[24], host=row[25], endpoint=row[26], model=row[27], cancel_requested=bool(row[28]),
         reason=row[29], error=row[30], created_ms=row[31], queued_ms=row[32], started_ms=row[33],
-        finished_ms=row[34],
+        finished_ms=row[34], rank=row[35], call=row[36],
     )  # fmt: skip
 
 
 def to_head(row: Row, lane: Lane, priority: Priority) -> Head:
-    return Head(row[0], row[1], row[2], lane, priority, row[3], row[4])
+    return Head(row[0], row[1], row[2], lane, priority, row[3], row[4], row[5])
 
 
 def to_log(row: Row) -> LogRow:

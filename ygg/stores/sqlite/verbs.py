@@ -31,6 +31,7 @@ from ygg.model import (
 from ygg.stores.sqlite.ledger import Ledger
 from ygg.stores.sqlite.rows import (
     HEAD_COLUMNS,
+    LANE,
     TASK_COLUMNS,
     dumps,
     fetch,
@@ -54,7 +55,7 @@ class Verbs:
 
     def _task(self, where: str, values: Sequence[object]) -> Task | None:
         row = self._db.execute(f"SELECT {TASK_COLUMNS} FROM tasks WHERE {where}", values).fetchone()
-        return None if row is None else to_task(row, self._ledger.lane(row[35]))
+        return None if row is None else to_task(row, self._ledger.lane(row[LANE]))
 
     def _get(self, task_id: str) -> Task:
         task = self._task("id = ?", (task_id,))
@@ -98,7 +99,7 @@ class Verbs:
             task.not_before_ms if later else None, task.deadline_ms, task.retention_s,
             task.idempotency_key, task.body_hash, task.batch, task.content_type, int(task.attached),
             task.source, task.source_ref, task.source_version, ReasonCode.SUBMITTED, now_ms,
-            None if later else now_ms,
+            None if later else now_ms, task.rank,
         )  # fmt: skip
         row = fetch(self._db, _INSERT, values)[0]
         self._ledger.entered(lane, task.priority, state, task.batch)
@@ -137,15 +138,15 @@ class Verbs:
         where = claim.candidate
         values = (
             self.epoch, where.host, where.endpoint, where.model, now_ms, ReasonCode.CHOSEN,
-            claim.task_id, claim.version, now_ms,
+            claim.call or None, claim.task_id, claim.version, now_ms,
         )  # fmt: skip
         rows = fetch(self._db, CLAIM, values)
         if not rows:
             return None
         row = rows[0]
-        task = to_task(row, self._ledger.lane(row[35]))
-        self._ledger.left(row[35], task.priority, State.QUEUED, task.batch)
-        self._ledger.entered(row[35], task.priority, State.PROCESSING, task.batch)
+        task = to_task(row, self._ledger.lane(row[LANE]))
+        self._ledger.left(row[LANE], task.priority, State.QUEUED, task.batch)
+        self._ledger.entered(row[LANE], task.priority, State.PROCESSING, task.batch)
         change = (State.QUEUED, State.PROCESSING)
         chosen = (ReasonCode.CHOSEN, where.host, _short(claim.why))
         self._ledger.log(task.seq, now_ms, task.attempt, change, *chosen)
@@ -333,11 +334,11 @@ def _unstorable(error: Exception) -> YggError:
 
 HEADS = (
     f"SELECT {HEAD_COLUMNS} FROM tasks INDEXED BY claim"
-    " WHERE state = 'queued' AND lane = ? AND priority = ? ORDER BY seq LIMIT ?"
+    " WHERE state = 'queued' AND lane = ? AND priority = ? ORDER BY rank, seq LIMIT ?"
 )
 CLAIM = (
     "UPDATE tasks SET state = 'processing', version = version + 1, attempt = attempt + 1, epoch = ?,"
-    " host = ?, endpoint = ?, model = ?, started_ms = ?, reason = ?"
+    " host = ?, endpoint = ?, model = ?, started_ms = ?, reason = ?, call = ?"
     " WHERE id = ? AND version = ? AND state = 'queued' AND (deadline_ms IS NULL OR deadline_ms > ?)"
     f" RETURNING {TASK_COLUMNS}"
 )
@@ -362,8 +363,8 @@ PRUNABLE = (
 _INSERT = (
     "INSERT INTO tasks (id, lane, caller, type, priority, state, operation, request, title, labels,"
     " timeout_s, due_ms, deadline_ms, retention_s, idempotency_key, body_hash, batch, content_type,"
-    " attached, source, source_ref, source_version, reason, created_ms, queued_ms)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    " attached, source, source_ref, source_version, reason, created_ms, queued_ms, rank)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
     f" RETURNING {TASK_COLUMNS}"
 )
 _ENDING = (
