@@ -44,8 +44,9 @@ class Queue(Protocol):
     """The durable queue: every verb is one atomic, durable write, acknowledged after COMMIT.
 
     Calls may overlap; they take effect in the order they were made. A store failure raises a
-    `StoreError` and leaves nothing half done. Each transition appends a row to the task's event log in
-    the same transaction and is checked against `model.TRANSITIONS`.
+    `StoreError` and leaves nothing half done. What a verb makes of a row is said in `model.lifecycle`;
+    each transition appends a row to the task's event log in the same transaction and is checked against
+    `model.TRANSITIONS`.
     """
 
     @property
@@ -54,7 +55,8 @@ class Queue(Protocol):
         ...
 
     def recover(self, now_ms: int, max_crashes: int) -> Awaitable[Recovery]:
-        """Give back what a dead owner left `processing` (epoch other than ours).
+        """Give back what a dead owner left `processing` (epoch other than ours), in as many writes as it
+        takes: what was not given back yet stays for the next owner.
 
         crashes + 1 and `queued` (reason recovered); at `max_crashes` `blocked` (reason poison); with
         `cancel_requested` set `cancelled`. Only the dispatcher calls this, before its first claim.
@@ -99,7 +101,7 @@ class Queue(Protocol):
         ...
 
     def finish(self, ends: Sequence[End], now_ms: int) -> Awaitable[list[Task | None]]:
-        """End attempts, guarded by `attempt = ? and state = 'processing'`; the row after it (still
+        """End attempts, guarded by attempt, epoch and `state = 'processing'`; the row after it (still
         naming where the attempt ran), or None for a stale end, which changes nothing.
 
         A result is stored in the same transaction. A row with `cancel_requested` becomes `cancelled`

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
@@ -20,6 +21,7 @@ from ygg.errors import (
     YggError,
 )
 from ygg.model import GpuNeed, Holds, Lane, Priority, ReasonCode, State, Submitted, Task
+from ygg.model.lifecycle import SET_ROWS
 from ygg.ports import Filter
 
 NOW = 1_800_000_000_000
@@ -315,6 +317,25 @@ async def test_a_running_task_notes_the_wish_and_its_end_becomes_cancelled(store
     assert (ended.state, ended.reason, ended.due_ms) == (State.CANCELLED, "cancelled", None)
 
 
+@pytest.mark.parametrize(
+    "wanted", [State.QUEUED, State.SCHEDULED, State.BLOCKED, State.FAILED], ids=str
+)
+async def test_a_cancel_that_came_before_the_write_of_an_end_wins(
+    store: Store, wanted: State
+) -> None:
+    claimed = await run(store)
+    due = NOW + 5 if wanted is State.SCHEDULED else None
+    decided = end_of(claimed, wanted, reason=ReasonCode.DEFERRED, due_ms=due)
+    # both are under way; the cancel was asked for first
+    wished, (ended,) = await asyncio.gather(
+        store.cancel(claimed.id, NOW), store.finish([decided], NOW)
+    )
+    assert (wished.state, wished.cancel_requested) == (State.PROCESSING, True)
+    assert ended == await store.get(claimed.id)
+    assert ended is not None
+    assert (ended.state, ended.reason) == (State.CANCELLED, "cancelled")
+
+
 async def test_a_whole_answer_survives_the_wish_to_cancel(store: Store) -> None:
     claimed = await run(store)
     await store.cancel(claimed.id, NOW)
@@ -455,6 +476,40 @@ async def test_a_new_owner_gives_back_what_the_dead_one_had(store: Store, reopen
     assert (await fresh.get(waiting.id)).version == waiting.version
     assert await fresh.finish([end_of(running)], NOW) == [None]
     assert (await fresh.recover(NOW, 5)).requeued == 0
+    await fresh.close()
+
+
+async def test_all_that_a_dead_owner_had_is_given_back_however_much_it_was(
+    store: Store, reopen: Reopen
+) -> None:
+    many = 2 * SET_ROWS + 1
+    answers = await store.submit([new_task() for _ in range(many)], NOW)
+    tasks = [a.task for a in answers if isinstance(a, Submitted)]
+    await store.claim([claim_of(t) for t in tasks], NOW)
+    fresh = await reopen(store)
+    assert (await fresh.recover(NOW, 5)).requeued == many
+    assert await fresh.lanes() == [(GENERAL, Priority.NORMAL, many)]
+    assert {t.crashes for t in await fresh.find(Filter(limit=many))} == {1}
+    await fresh.close()
+
+
+async def test_retry_of_many_answers_each_in_its_place(store: Store) -> None:
+    many = SET_ROWS + 2
+    answers = await store.submit([new_task() for _ in range(many)], NOW)
+    ids = [a.task.id for a in answers if isinstance(a, Submitted)]
+    for task_id in ids[1:]:
+        await store.cancel(task_id, NOW)
+    asked = [*ids, "nobody", ids[-1]]
+    told = await store.retry(asked, NOW + 1)
+    assert [type(a) for a in told] == [Conflict, *[Task] * (many - 1), NotFound, Conflict]
+    assert [a.id for a in told if isinstance(a, Task)] == ids[1:]
+
+
+async def test_an_end_of_a_run_that_is_dead_is_stale(store: Store, reopen: Reopen) -> None:
+    running = await run(store)
+    fresh = await reopen(store)
+    assert await fresh.finish([end_of(running)], NOW) == [None]
+    assert (await fresh.get(running.id)).state is State.PROCESSING
     await fresh.close()
 
 

@@ -155,6 +155,8 @@ class TwoStores(RuleBasedStateMachine):
             self.both("heads", lane, priority, 5)
 
     def teardown(self) -> None:
+        for task_id in self.ids:
+            self.both("log", task_id)
         self.loop.run_until_complete(self.sqlite.close())
         audit(self.path)
         self.loop.close()

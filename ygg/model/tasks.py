@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ygg.model.places import Candidate
 from ygg.model.words import GpuNeed, JsonDict, Operation, OutcomeKind, Priority, ReasonCode, State
@@ -36,6 +36,16 @@ class Lane:
     def parse(cls, key: str) -> Lane:
         kind, host, model, gpu, caller, refused, avoid = json.loads(key)
         return cls(kind, host, model, GpuNeed(gpu), caller, tuple(refused), tuple(avoid))
+
+    @property
+    def unavoided(self) -> Lane:
+        """The same needs with nothing to avoid."""
+        return replace(self, avoid=())
+
+    @property
+    def unmarked(self) -> Lane:
+        """The needs alone: nothing avoided, nothing refused."""
+        return replace(self, refused=(), avoid=())
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,3 +259,14 @@ class Recovery:
     requeued: int
     poisoned: int
     cancelled: int = 0
+
+    def __add__(self, other: Recovery) -> Recovery:
+        return Recovery(
+            self.requeued + other.requeued,
+            self.poisoned + other.poisoned,
+            self.cancelled + other.cancelled,
+        )
+
+    @property
+    def total(self) -> int:
+        return self.requeued + self.poisoned + self.cancelled

@@ -33,6 +33,7 @@ from ygg.model import (
     Submitted,
     Task,
 )
+from ygg.model.lifecycle import SET_ROWS
 from ygg.ports import Filter
 from ygg.stores.sqlite import holds as holding
 from ygg.stores.sqlite import minutes as history
@@ -118,8 +119,13 @@ class SqliteStore:
     def holds(self) -> Awaitable[Holds]:
         return self._post(lambda: holding.holds(self._db))
 
-    def recover(self, now_ms: int, max_crashes: int) -> Awaitable[Recovery]:
-        return self._post(lambda: self._verbs.recover(now_ms, max_crashes))
+    async def recover(self, now_ms: int, max_crashes: int) -> Recovery:
+        found = Recovery(0, 0)
+        while True:
+            part = await self._post(lambda: self._verbs.recover(now_ms, max_crashes))
+            found += part
+            if part.total < SET_ROWS:
+                return found
 
     async def submit(
         self,
@@ -152,8 +158,12 @@ class SqliteStore:
     def promote(self, now_ms: int, limit: int = 500) -> Awaitable[Promoted]:
         return self._post(lambda: self._verbs.promote(now_ms, limit))
 
-    def retry(self, task_ids: Sequence[str], now_ms: int) -> Awaitable[list[Task | YggError]]:
-        return self._post(lambda: self._verbs.retry(task_ids, now_ms))
+    async def retry(self, task_ids: Sequence[str], now_ms: int) -> list[Task | YggError]:
+        answers: list[Task | YggError] = []
+        for start in range(0, len(task_ids), SET_ROWS):
+            part = task_ids[start : start + SET_ROWS]
+            answers += await self._post(lambda part=part: self._verbs.retry(part, now_ms))  # type: ignore[misc]
+        return answers
 
     def prioritize(self, task_id: str, priority: Priority, now_ms: int) -> Awaitable[Task]:
         return self._post(lambda: self._verbs.prioritize(task_id, priority, now_ms))
