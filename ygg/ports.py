@@ -20,6 +20,7 @@ from ygg.model import (
     Endpoint,
     Head,
     Health,
+    Held,
     Holds,
     Lane,
     LogRow,
@@ -90,6 +91,11 @@ class Queue(Protocol):
         """The first `limit` queued tasks of a lane at a priority, by (`rank`, `seq`). One index probe.
 
         Sees every write made before it."""
+        ...
+
+    def held(self) -> Awaitable[list[Held]]:
+        """What is `processing` under this store's own epoch, in no order. Sees every write made before
+        it: what a dispatcher believes to be running can be compared with it after an answer was lost."""
         ...
 
     def claim(self, claims: Sequence[Claim], now_ms: int) -> Awaitable[list[Task | None]]:

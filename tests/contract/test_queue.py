@@ -20,11 +20,12 @@ from ygg.errors import (
     StoreError,
     YggError,
 )
-from ygg.model import GpuNeed, Holds, Lane, Priority, ReasonCode, State, Submitted, Task
+from ygg.model import GpuNeed, Held, Holds, Lane, Priority, ReasonCode, State, Submitted, Task
 from ygg.model.lifecycle import SET_ROWS
 from ygg.ports import Filter
 
 NOW = 1_800_000_000_000
+Reopen = Callable[[Store], Awaitable[Store]]
 GENERAL = Lane("general")
 
 
@@ -294,6 +295,33 @@ async def test_a_task_that_goes_back_keeps_its_place(store: Store) -> None:
     assert [h.id for h in heads] == [first.id, second.id]
 
 
+async def test_held_are_the_running_tasks_of_this_owner_as_the_last_write_left_them(
+    store: Store, reopen: Reopen
+) -> None:
+    orphan = await run(store)
+    fresh = await reopen(store)
+    assert await fresh.held() == []
+    mine, wished, over, first, _ = [await put(fresh) for _ in range(5)]
+    await fresh.claim([replace(claim_of(t), call=f"c-{t.id}") for t in (mine, wished, over)], NOW)
+    (ended, *_), asked, raised, held = await asyncio.gather(
+        fresh.finish([end_of(replace(over, attempt=1))], NOW),
+        fresh.cancel(wished.id, NOW),
+        fresh.prioritize(mine.id, Priority.HIGH, NOW),
+        fresh.held(),
+    )
+    assert ended is not None
+    assert asked.cancel_requested
+    assert raised.priority is Priority.HIGH
+    assert sorted(held, key=lambda h: h.id) == [
+        Held(mine.id, 1, f"c-{mine.id}", Priority.HIGH, False),
+        Held(wished.id, 1, f"c-{wished.id}", Priority.NORMAL, True),
+    ]
+    await fresh.claim([claim_of(first)], NOW)
+    assert Held(first.id, 1, None, Priority.NORMAL, False) in await fresh.held()
+    assert orphan.id not in {h.id for h in await fresh.held()}
+    await fresh.close()
+
+
 # --- cancel, retry, prioritize --------------------------------------------------------------------
 
 
@@ -454,8 +482,6 @@ async def test_pruning_goes_in_small_steps(store: Store) -> None:
 
 
 # --- recovery -------------------------------------------------------------------------------------
-
-Reopen = Callable[[Store], Awaitable[Store]]
 
 
 async def test_a_new_owner_gives_back_what_the_dead_one_had(store: Store, reopen: Reopen) -> None:

@@ -180,4 +180,11 @@ MUTANTS: list[Mutant] = [
         '        Is(Old("attempt"), In("attempt")),\n',
         ("tests/contract/test_queue.py",),
     ),
+    Mutant(
+        "what is held of a dead owner counts as one's own",
+        "ygg/stores/sqlite/verbs.py",
+        "WHERE state = 'processing' AND epoch = ?",
+        "WHERE state = 'processing' AND epoch <= ?",
+        ("tests/contract/test_queue.py",),
+    ),
 ]

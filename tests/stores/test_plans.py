@@ -17,6 +17,7 @@ NOW = 1_800_000_000_000
 PLANS = {
     "heads": (verbs.HEADS, "USING INDEX claim (lane=? AND priority=?)"),
     "claim": (verbs.CLAIM, "USING INDEX sqlite_autoindex_tasks_1 (id=?)"),
+    "held": (verbs.HELD, "USING INDEX processing (epoch=?)"),
     "end": (verbs.END, "USING INTEGER PRIMARY KEY (rowid=?)"),
     "ids of a set": (verbs.BY_IDS, "USING COVERING INDEX sqlite_autoindex_tasks_1 (id=?)"),
     "a set before a verb": (verbs.BY_SEQS, "USING INTEGER PRIMARY KEY (rowid=?)"),

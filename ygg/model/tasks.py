@@ -244,6 +244,17 @@ class End:
 
 
 @dataclass(frozen=True, slots=True)
+class Held:
+    """What the store holds for running under this dispatcher's epoch: a task and its attempt."""
+
+    id: str
+    attempt: int
+    call: str | None
+    priority: Priority
+    cancel_requested: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Promoted:
     """What a pass over due times changed, and when to look next (None: nothing is due ever)."""
 

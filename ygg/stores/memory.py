@@ -26,6 +26,7 @@ from ygg.model import (
     Counts,
     End,
     Head,
+    Held,
     Holds,
     Lane,
     LogRow,
@@ -217,6 +218,14 @@ class MemoryStore:
         self._check_open()
         mine = [t for t in self._queued() if t.lane == lane and t.priority == priority]
         return [t.head for t in sorted(mine, key=_place)[:limit]]
+
+    async def held(self) -> list[Held]:
+        self._check_open()
+        return [
+            Held(t.id, t.attempt, t.call, t.priority, t.cancel_requested)
+            for t in self._rows.values()
+            if t.state is State.PROCESSING and t.epoch == self._epoch
+        ]
 
     async def claim(self, claims: Sequence[Claim], now_ms: int) -> list[Task | None]:
         self._check_open()

@@ -21,6 +21,7 @@ from ygg.model import (
     Counts,
     End,
     Head,
+    Held,
     Holds,
     Lane,
     LogRow,
@@ -145,6 +146,9 @@ class SqliteStore:
 
     def heads(self, lane: Lane, priority: Priority, limit: int) -> Awaitable[list[Head]]:
         return self._post(lambda: self._verbs.heads(lane, priority, limit))
+
+    def held(self) -> Awaitable[list[Held]]:
+        return self._post(self._verbs.held)
 
     def claim(self, claims: Sequence[Claim], now_ms: int) -> Awaitable[list[Task | None]]:
         return self._post(lambda: self._verbs.claim(claims, now_ms))

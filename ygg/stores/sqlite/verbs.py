@@ -18,6 +18,7 @@ from ygg.model import (
     Claim,
     End,
     Head,
+    Held,
     Lane,
     NewTask,
     Priority,
@@ -189,6 +190,12 @@ class Verbs:
         rows = self._db.execute(HEADS, (self._ledger.lane_id(lane), priority, limit)).fetchall()
         return [to_head(row, lane, priority) for row in rows]
 
+    def held(self) -> list[Held]:
+        return [
+            Held(row[0], row[1], row[2], Priority(row[3]), bool(row[4]))
+            for row in fetch(self._db, HELD, (self.epoch,))
+        ]
+
     def claim(self, claims: Sequence[Claim], now_ms: int) -> list[Task | None]:
         return [self._claim(c, now_ms) for c in claims]
 
@@ -344,6 +351,10 @@ BY_IDS = "SELECT seq FROM tasks WHERE id IN (SELECT value FROM json_each(?))"
 HEADS = (
     f"SELECT {HEAD_COLUMNS} FROM tasks INDEXED BY claim"
     " WHERE state = 'queued' AND lane = ? AND priority = ? ORDER BY rank, seq LIMIT ?"
+)
+HELD = (
+    "SELECT id, attempt, call, priority, cancel_requested FROM tasks INDEXED BY processing"
+    " WHERE state = 'processing' AND epoch = ?"
 )
 OVERDUE = (
     "SELECT seq FROM tasks INDEXED BY deadline WHERE deadline_ms IS NOT NULL"
