@@ -44,8 +44,11 @@ from ygg.model import (
 class Queue(Protocol):
     """The durable queue: every verb is one atomic, durable write, acknowledged after COMMIT.
 
-    Calls may overlap; they take effect in the order they were made. A store failure raises a
-    `StoreError` and leaves nothing half done. What a verb makes of a row is said in `model.lifecycle`;
+    Calls may overlap; they take effect in the order they were made, but for claims, which may go before
+    what is not answered yet. A claim is durable 200 ms after its answer: until then a power cut can undo
+    it, as if the task had never been started; so an attempt's number fences its row, and is not unique
+    in the world. A store failure raises a `StoreError` and leaves nothing half done; an `OutcomeUnknown`
+    says that it cannot be told whether anything was done. What a verb makes of a row is said in `model.lifecycle`;
     each transition appends a row to the task's event log in the same transaction and is checked against
     `model.TRANSITIONS`.
     """

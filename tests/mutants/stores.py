@@ -94,7 +94,7 @@ MUTANTS: list[Mutant] = [
         "ygg/model/lifecycle.py",
         'AtMost(Old("due_ms"), _NOW))',
         'AtMost(Old("due_ms"), Plus(_NOW, 5)))',
-        ("tests/contract/test_queue.py", "tests/contract/test_queue_model.py"),
+        ("tests/contract/test_queue.py",),
     ),
     Mutant(
         "a wish to cancel is overridden by a retry",
@@ -186,5 +186,60 @@ MUTANTS: list[Mutant] = [
         "WHERE state = 'processing' AND epoch = ?",
         "WHERE state = 'processing' AND epoch <= ?",
         ("tests/contract/test_queue.py",),
+    ),
+    Mutant(
+        "an end rides in a group of claims",
+        "ygg/stores/sqlite/writer.py",
+        "    parts = [[job for job in group if job.hasty], [job for job in group if not job.hasty]]",
+        "    parts = [sorted(group, key=lambda job: not job.hasty)]",
+        ("tests/stores/test_powercut.py::test_nothing_acknowledged_is_lost_in_25_power_cuts",),
+    ),
+    Mutant(
+        "ends are hasty too",
+        "ygg/stores/sqlite/__init__.py",
+        "return self._post(lambda: self._verbs.finish(ends, now_ms))",
+        "return self._post(lambda: self._verbs.finish(ends, now_ms), hasty=True)",
+        ("tests/stores/test_haste.py",),
+    ),
+    Mutant(
+        "claims wait behind what was posted before them",
+        "ygg/stores/sqlite/writer.py",
+        "    return [part for part in parts if part]",
+        "    return [part for part in parts[::-1] if part]",
+        ("tests/stores/test_haste.py",),
+    ),
+    Mutant(
+        "a claim is durable only when something else is written",
+        "ygg/stores/sqlite/writer.py",
+        "                if self._overdue():",
+        "                if False:",
+        (
+            "tests/stores/test_powercut.py::test_a_task_that_takes_the_machine_down_again_and_again_is_blocked",
+        ),
+    ),
+    Mutant(
+        "a claim takes half a second to be durable",
+        "ygg/stores/sqlite/writer.py",
+        "HASTE_S = 0.1 ",
+        "HASTE_S = 0.5 ",
+        (
+            "tests/stores/test_powercut.py::test_a_claim_can_be_lost_for_200_ms_and_not_after_and_is_counted_then",
+        ),
+    ),
+    Mutant(
+        "a group that has written nothing counts as the sync of the claims before it",
+        "ygg/stores/sqlite/writer.py",
+        "        self._after(True)\n        return None\n",
+        "        self._after(True)\n        self._unsynced = self._unsynced if hasty else None\n        return None\n",
+        ("tests/stores/test_powercut.py",),
+    ),
+    Mutant(
+        "an error of COMMIT says that nothing happened",
+        "ygg/stores/sqlite/writer.py",
+        "            raise OutcomeUnknown(",
+        "            raise StoreError(",
+        (
+            "tests/stores/test_powercut.py::test_an_answer_that_got_lost_in_a_commit_is_told_as_unknown",
+        ),
     ),
 ]

@@ -102,8 +102,8 @@ class SqliteStore:
         self._reader = Reader(path, vfs=vfs)
         self._writer.start()
 
-    def _post(self, work: Callable[[], T]) -> asyncio.Future[T]:
-        return self._writer.post(self._ledger.operation(work))
+    def _post(self, work: Callable[[], T], *, hasty: bool = False) -> asyncio.Future[T]:
+        return self._writer.post(self._ledger.operation(work), hasty=hasty)
 
     # --- Queue ---------------------------------------------------------------------------------
 
@@ -151,7 +151,7 @@ class SqliteStore:
         return self._post(self._verbs.held)
 
     def claim(self, claims: Sequence[Claim], now_ms: int) -> Awaitable[list[Task | None]]:
-        return self._post(lambda: self._verbs.claim(claims, now_ms))
+        return self._post(lambda: self._verbs.claim(claims, now_ms), hasty=True)
 
     def finish(self, ends: Sequence[End], now_ms: int) -> Awaitable[list[Task | None]]:
         return self._post(lambda: self._verbs.finish(ends, now_ms))
