@@ -22,8 +22,8 @@ MUTANTS: list[Mutant] = [
     Mutant(
         "an operation is acknowledged before its COMMIT",
         "ygg/stores/sqlite/writer.py",
-        '            self._before_commit()\n            connection.execute("COMMIT")',
-        '            self._before_commit()\n            self._resolve(group)\n            connection.execute("COMMIT")',
+        "                self._savepoint(job)\n\n        return self._committed",
+        "                self._savepoint(job)\n            self._resolve(group)\n\n        return self._committed",
         ("tests/stores/test_powercut.py::test_nothing_acknowledged_is_lost_in_25_power_cuts",),
     ),
     Mutant(
@@ -192,7 +192,7 @@ MUTANTS: list[Mutant] = [
         "ygg/stores/sqlite/writer.py",
         "    parts = [[job for job in group if job.hasty], [job for job in group if not job.hasty]]",
         "    parts = [sorted(group, key=lambda job: not job.hasty)]",
-        ("tests/stores/test_powercut.py::test_nothing_acknowledged_is_lost_in_25_power_cuts",),
+        ("tests/stores/test_powercut.py::test_an_end_that_waits_beside_a_claim_is_synced",),
     ),
     Mutant(
         "ends are hasty too",
@@ -241,5 +241,47 @@ MUTANTS: list[Mutant] = [
         (
             "tests/stores/test_powercut.py::test_an_answer_that_got_lost_in_a_commit_is_told_as_unknown",
         ),
+    ),
+    Mutant(
+        "the database is opened and closed beside SQLite",
+        "ygg/stores/sqlite/opening.py",
+        "    return path.stat().st_size < 50_000_000",
+        "    return len(path.read_bytes()) < 50_000_000",
+        ("tests/stores/test_locking.py",),
+    ),
+    Mutant(
+        "the lock is named by the path",
+        "ygg/stores/sqlite/locking.py",
+        "folder / identity.name",
+        "folder / path.name",
+        ("tests/stores/test_locking.py",),
+    ),
+    Mutant(
+        "a link has a lock of its own",
+        "ygg/stores/sqlite/locking.py",
+        "    real = Path(os.path.realpath(path))",
+        "    real = path",
+        ("tests/stores/test_locking.py",),
+    ),
+    Mutant(
+        "a database may have two names",
+        "ygg/stores/sqlite/locking.py",
+        "    if found.st_nlink > 1:",
+        "    if False:",
+        ("tests/stores/test_locking.py",),
+    ),
+    Mutant(
+        "nobody waits for a lock",
+        "ygg/stores/sqlite/locking.py",
+        "time.monotonic() >= give_up or",
+        "True or",
+        ("tests/stores/test_locking.py",),
+    ),
+    Mutant(
+        "the database is not looked at again once its lock is held",
+        "ygg/stores/sqlite/locking.py",
+        "            if _identity(real) == identity:",
+        "            if True:",
+        ("tests/stores/test_locking.py",),
     ),
 ]

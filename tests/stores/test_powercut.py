@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -252,6 +253,21 @@ async def test_claims_are_answered_without_a_sync_and_every_end_with_one(no_fold
         before = disk.syncs
         await rig.post(lambda t=task: rig.verbs.finish([end_of(t)], NOW))
         assert disk.syncs > before
+    rig.close()
+
+
+async def test_an_end_that_waits_beside_a_claim_is_synced(no_folding: None) -> None:
+    disk, gate = Disk(), threading.Event()
+    rig = Rig(disk, "FULL")
+    first, second = await rig.submit(), await rig.submit()
+    running = await rig.claim(first)
+    busy = rig.writer.post(gate.wait)  # so that both come in one group
+    claim = rig.post(lambda: rig.verbs.claim([claim_of(second)], NOW), hasty=True)
+    end = rig.post(lambda: rig.verbs.finish([end_of(running)], NOW))
+    syncs = disk.syncs
+    gate.set()
+    await asyncio.gather(busy, claim, end)
+    assert disk.syncs > syncs
     rig.close()
 
 

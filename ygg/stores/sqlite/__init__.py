@@ -37,8 +37,8 @@ from ygg.model import (
 from ygg.model.lifecycle import SET_ROWS
 from ygg.ports import Filter
 from ygg.stores.sqlite import holds as holding
+from ygg.stores.sqlite import locking, opening
 from ygg.stores.sqlite import minutes as history
-from ygg.stores.sqlite import opening
 from ygg.stores.sqlite.ledger import Ledger
 from ygg.stores.sqlite.reader import Reader
 from ygg.stores.sqlite.verbs import Refused, Verbs
@@ -58,7 +58,8 @@ def open_store(
     retention_s: float = WEEK_S,
 ) -> SqliteStore:
     """Open the database for writing: takes its lock, checks and migrates it, and with `dispatcher`
-    begins a new epoch. Raises StoreLocked, StoreNewer, StoreCorrupt or another StoreError."""
+    begins a new epoch. A dispatcher waits up to `locking.WAIT_S` for a command, a command for anybody.
+    Raises StoreLocked, StoreNewer, StoreCorrupt or another StoreError."""
     return SqliteStore(path, dispatcher=dispatcher, on_fatal=on_fatal, retention_s=retention_s)
 
 
@@ -82,7 +83,7 @@ class SqliteStore:
         vfs: str | None = None,
         synchronous: str = "FULL",
     ) -> None:
-        self._lock = opening.lock(path)
+        self._lock = locking.lock(path, dispatcher=dispatcher)
         try:
             self._db = opening.connect(path, vfs=vfs, synchronous=synchronous)
             step = opening.next_epoch if dispatcher else opening.current_epoch
