@@ -35,21 +35,21 @@ MUTANTS: list[Mutant] = [
     ),
     Mutant(
         "recovery takes the tasks of the living",
-        "ygg/stores/sqlite/verbs.py",
+        "ygg/stores/sqlite/statements.py",
         "state = 'processing' AND epoch <> ? LIMIT ?\"",
         "state = 'processing' AND epoch <> -? LIMIT ?\"",
         ("tests/contract/test_queue.py",),
     ),
     Mutant(
         "heads come in no order",
-        "ygg/stores/sqlite/verbs.py",
+        "ygg/stores/sqlite/statements.py",
         'priority = ? ORDER BY rank, seq LIMIT ?"',
         'priority = ? ORDER BY rank, seq DESC LIMIT ?"',
         ("tests/contract/test_queue.py",),
     ),
     Mutant(
         "heads come without regard to their rank",
-        "ygg/stores/sqlite/verbs.py",
+        "ygg/stores/sqlite/statements.py",
         'priority = ? ORDER BY rank, seq LIMIT ?"',
         'priority = ? ORDER BY seq LIMIT ?"',
         ("tests/contract/test_queue.py",),
@@ -182,7 +182,7 @@ MUTANTS: list[Mutant] = [
     ),
     Mutant(
         "what is held of a dead owner counts as one's own",
-        "ygg/stores/sqlite/verbs.py",
+        "ygg/stores/sqlite/statements.py",
         "WHERE state = 'processing' AND epoch = ?",
         "WHERE state = 'processing' AND epoch <= ?",
         ("tests/contract/test_queue.py",),

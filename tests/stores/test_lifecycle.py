@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from ygg.model import FINAL, TRANSITIONS, Lane, ReasonCode, State
 from ygg.model import lifecycle as life
 from ygg.model.cases import LIFE, AnyCase, Case, Gone, Verb, changes, decide
-from ygg.stores.sqlite import opening
+from ygg.stores.sqlite import opening, statements
 from ygg.stores.sqlite.compiling import BY_SEQ, SET, delete, new, update
 from ygg.stores.sqlite.ledger import Ledger
 
@@ -201,8 +201,12 @@ def test_no_verb_makes_an_illegal_change_and_every_write_counts_the_version(
 
 
 def test_the_statements_over_sets_know_nothing_of_requests() -> None:
-    from ygg.stores.sqlite import verbs
-
-    sets = (verbs.RECOVER, verbs.EXPIRE, verbs.BECOME_DUE, verbs.PRUNE, verbs.BY_SEQS)
+    sets = (
+        statements.RECOVER,
+        statements.EXPIRE,
+        statements.BECOME_DUE,
+        statements.PRUNE,
+        statements.WAS_BY_SEQS,
+    )
     assert not [sql for sql in sets if "request" in sql.replace("cancel_requested", "")]
     assert not {"request", "title", "labels"} & set(LIFE)

@@ -10,28 +10,34 @@ import pytest
 
 from tests.builders import new_task
 from ygg.model import Priority
-from ygg.stores.sqlite import minutes, open_store, verbs
+from ygg.stores.sqlite import minutes, open_store, statements
 from ygg.stores.sqlite.reader import AHEAD
 
 NOW = 1_800_000_000_000
 PLANS = {
-    "heads": (verbs.HEADS, "USING INDEX claim (lane=? AND priority=?)"),
-    "claim": (verbs.CLAIM, "USING INDEX sqlite_autoindex_tasks_1 (id=?)"),
-    "held": (verbs.HELD, "USING INDEX processing (epoch=?)"),
-    "end": (verbs.END, "USING INTEGER PRIMARY KEY (rowid=?)"),
-    "ids of a set": (verbs.BY_IDS, "USING COVERING INDEX sqlite_autoindex_tasks_1 (id=?)"),
-    "a set before a verb": (verbs.BY_SEQS, "USING INTEGER PRIMARY KEY (rowid=?)"),
-    "retry of a set": (verbs.RETRY, "USING INTEGER PRIMARY KEY (rowid=?)"),
-    "recovery of a set": (verbs.RECOVER, "USING INTEGER PRIMARY KEY (rowid=?)"),
-    "a set becomes due": (verbs.BECOME_DUE, "USING INTEGER PRIMARY KEY (rowid=?)"),
-    "a set expires": (verbs.EXPIRE, "USING INTEGER PRIMARY KEY (rowid=?)"),
-    "pruning of a set": (verbs.PRUNE, "USING INTEGER PRIMARY KEY (rowid=?)"),
-    "due": (verbs.DUE, "USING COVERING INDEX due (due_ms<?)"),
-    "overdue": (verbs.OVERDUE, "USING INDEX deadline (deadline_ms>? AND deadline_ms<?)"),
-    "next due": (verbs.NEXT_DUE, "USING COVERING INDEX due"),
-    "next deadline": (verbs.NEXT_DEADLINE, "USING INDEX deadline (deadline_ms>?)"),
-    "orphans": (verbs.ORPHANS, "USING COVERING INDEX processing"),
-    "prunable": (verbs.PRUNABLE, "USING COVERING INDEX expiry (expires_ms>? AND expires_ms<?)"),
+    "heads": (statements.HEADS, "USING INDEX claim (lane=? AND priority=?)"),
+    "claim": (statements.CLAIM, "USING INDEX sqlite_autoindex_tasks_1 (id=?)"),
+    "held": (statements.HELD, "USING INDEX processing (epoch=?)"),
+    "end": (statements.END, "USING INTEGER PRIMARY KEY (rowid=?)"),
+    "ids of a set": (
+        statements.SEQS_BY_IDS,
+        "USING COVERING INDEX sqlite_autoindex_tasks_1 (id=?)",
+    ),
+    "a set before a verb": (statements.WAS_BY_SEQS, "USING INTEGER PRIMARY KEY (rowid=?)"),
+    "retry of a set": (statements.RETRY, "USING INTEGER PRIMARY KEY (rowid=?)"),
+    "recovery of a set": (statements.RECOVER, "USING INTEGER PRIMARY KEY (rowid=?)"),
+    "a set becomes due": (statements.BECOME_DUE, "USING INTEGER PRIMARY KEY (rowid=?)"),
+    "a set expires": (statements.EXPIRE, "USING INTEGER PRIMARY KEY (rowid=?)"),
+    "pruning of a set": (statements.PRUNE, "USING INTEGER PRIMARY KEY (rowid=?)"),
+    "due": (statements.DUE, "USING COVERING INDEX due (due_ms<?)"),
+    "overdue": (statements.OVERDUE, "USING INDEX deadline (deadline_ms>? AND deadline_ms<?)"),
+    "next due": (statements.NEXT_DUE, "USING COVERING INDEX due"),
+    "next deadline": (statements.NEXT_DEADLINE, "USING INDEX deadline (deadline_ms>?)"),
+    "orphans": (statements.ORPHANS, "USING COVERING INDEX processing"),
+    "prunable": (
+        statements.PRUNABLE,
+        "USING COVERING INDEX expiry (expires_ms>? AND expires_ms<?)",
+    ),
     "minutes": (minutes.SINCE, "SEARCH minutes USING PRIMARY KEY (minute_ms>?)"),
     "old minutes": (minutes.OLD, "SEARCH minutes USING PRIMARY KEY (minute_ms<?)"),
     "ahead": (AHEAD, "USING COVERING INDEX claim (lane=? AND priority<?)"),

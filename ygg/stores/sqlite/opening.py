@@ -14,7 +14,7 @@ import apsw
 
 from ygg.errors import StoreCorrupt, StoreNewer
 from ygg.stores.sqlite.rows import fetch
-from ygg.stores.sqlite.writer import translate
+from ygg.stores.sqlite.translating import translate
 
 APPLICATION_ID = 0x79676731  # "ygg1": tells our files from other SQLite databases
 

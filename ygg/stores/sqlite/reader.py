@@ -18,7 +18,7 @@ from ygg.ports import Filter
 from ygg.stores.sqlite import holds as holding
 from ygg.stores.sqlite import minutes as history
 from ygg.stores.sqlite.rows import TASK_COLUMNS, fetch, parse_lane, to_log, to_result, to_task
-from ygg.stores.sqlite.writer import translate
+from ygg.stores.sqlite.translating import translate
 
 T = TypeVar("T")
 READERS = 2

@@ -1,7 +1,7 @@
 """The verbs of the queue as SQL on the writing connection, one method each.
 
 Every method runs inside the writer's transaction and savepoint, so it may raise at any point. What a verb
-makes of a task is said in `model.lifecycle` and compiled below, once; this module binds the inputs, and
+makes of a task is said in `model.lifecycle` and compiled once, in `statements`; this module binds the inputs, and
 logs and counts what a statement says it has changed. Sets are `SET_ROWS` rows at most.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import apsw
 
@@ -30,34 +30,36 @@ from ygg.model import (
 )
 from ygg.model import lifecycle as life
 from ygg.model.cases import Given, Refusal, Verb, decide, row_of
-from ygg.stores.sqlite.compiling import BY_ID, BY_SEQ, SET, delete, new, update
 from ygg.stores.sqlite.ledger import Ledger
-from ygg.stores.sqlite.rows import (
-    HEAD_COLUMNS,
-    LANE,
-    LIGHT_COLUMNS,
-    STATES,
-    TASK_COLUMNS,
-    Row,
-    dumps,
-    fetch,
-    result_values,
-    to_head,
-    to_task,
+from ygg.stores.sqlite.rows import LANE, STATES, Row, dumps, fetch, result_values, to_head, to_task
+from ygg.stores.sqlite.statements import (
+    BECOME_DUE,
+    CANCEL,
+    CLAIM,
+    DUE,
+    END,
+    EXPIRE,
+    HEADS,
+    HELD,
+    INSERT,
+    NEXT_DEADLINE,
+    NEXT_DUE,
+    ORPHANS,
+    OVERDUE,
+    PRIORITIZE,
+    PRUNABLE,
+    PRUNE,
+    RECOVER,
+    RESULT,
+    RETRY,
+    SEQS_BY_IDS,
+    TASK,
+    TOUCH_READ,
+    WAS_BY_ID,
+    WAS_BY_SEQS,
+    Was,
 )
-from ygg.stores.sqlite.writer import translate
-
-
-class Was(NamedTuple):
-    """What a statement replaces."""
-
-    seq: int
-    state: str
-    lane: int
-    priority: int
-    host: str | None = None
-    endpoint: str | None = None
-    model: str | None = None
+from ygg.stores.sqlite.translating import translate
 
 
 class Verbs:
@@ -69,7 +71,7 @@ class Verbs:
         self.retention_s = retention_s
 
     def _get(self, task_id: str) -> Task:
-        row = self._db.execute(_TASK, (task_id,)).fetchone()
+        row = self._db.execute(TASK, (task_id,)).fetchone()
         if row is None:
             raise NotFound(f"no task {task_id}", hint="ygg list")
         return self._task(row)
@@ -84,7 +86,7 @@ class Verbs:
 
     def _was(self, task_id: str) -> Was:
         """The row as it is before a verb. Raises NotFound."""
-        row = self._db.execute(_BY_ID, (task_id,)).fetchone()
+        row = self._db.execute(WAS_BY_ID, (task_id,)).fetchone()
         if row is None:
             raise NotFound(f"no task {task_id}", hint="ygg list")
         return Was(*row)
@@ -115,7 +117,7 @@ class Verbs:
         if not seqs:
             return []
         given["seqs"] = dumps(seqs)
-        were = {row[0]: Was(*row) for row in fetch(self._db, BY_SEQS, (given["seqs"],))}
+        were = {row[0]: Was(*row) for row in fetch(self._db, WAS_BY_SEQS, (given["seqs"],))}
         rows = {row[1]: row for row in fetch(self._db, sql, given)}
         for seq, row in rows.items():
             self._record(row, were[seq], given["now"])
@@ -159,7 +161,7 @@ class Verbs:
             task.idempotency_key, task.body_hash, task.batch, task.content_type, int(task.attached),
             task.source, task.source_ref, task.source_version, task.rank,
         )  # fmt: skip
-        row = fetch(self._db, _INSERT, values)[0]
+        row = fetch(self._db, INSERT, values)[0]
         state = STATES[row[4]]
         self._ledger.entered((lane, task.priority, state), task.batch)
         self._ledger.log(row[1], now_ms, 0, (None, state), row[8])
@@ -218,7 +220,7 @@ class Verbs:
         return [self._finish(e, now_ms) for e in ends]
 
     def _finish(self, end: End, now_ms: int) -> Task | None:
-        row = self._db.execute(_BY_ID, (end.task_id,)).fetchone()
+        row = self._db.execute(WAS_BY_ID, (end.task_id,)).fetchone()
         return None if row is None else self._end(end, Was(*row), now_ms)
 
     def _end(self, end: End, was: Was, now_ms: int) -> Task | None:
@@ -230,7 +232,7 @@ class Verbs:
         )  # fmt: skip
         for row in fetch(self._db, END, given):
             if end.result is not None:
-                self._db.execute(_RESULT, (row[1], *result_values(end.result)))
+                self._db.execute(RESULT, (row[1], *result_values(end.result)))
             self._record(row, was, now_ms, detail)
             task = self._task(row)
             if task.host is not None:
@@ -243,14 +245,14 @@ class Verbs:
     def cancel(self, task_id: str, now_ms: int, running: bool) -> Task:
         was = self._was(task_id)
         given = self._given(now_ms, seq=was.seq, running=running)
-        for row in fetch(self._db, _CANCEL, given):
+        for row in fetch(self._db, CANCEL, given):
             wish = "cancel requested" if row[4] == was.state else None
             self._record(row, was, now_ms, wish, life.CANCEL.note)
             return self._task(row)
         return self._unchanged(life.CANCEL, task_id, given)
 
     def retry(self, task_ids: Sequence[str], now_ms: int) -> list[Task | YggError]:
-        seqs = self._seqs(BY_IDS, dumps(list(task_ids)))
+        seqs = self._seqs(SEQS_BY_IDS, dumps(list(task_ids)))
         given = self._given(now_ms)
         done: dict[str, Task] = {row[0]: self._task(row) for row in self._set(RETRY, seqs, given)}
         return [done.pop(i) if i in done else self._not_retried(i, given) for i in task_ids]
@@ -264,14 +266,14 @@ class Verbs:
     def prioritize(self, task_id: str, priority: Priority, now_ms: int) -> Task:
         was = self._was(task_id)
         given = self._given(now_ms, seq=was.seq, priority=int(priority))
-        for row in fetch(self._db, _PRIORITIZE, given):
+        for row in fetch(self._db, PRIORITIZE, given):
             detail = f"priority {was.priority} -> {int(priority)}"
             self._record(row, was, now_ms, detail, life.PRIORITIZE.note)
             return self._task(row)
         return self._unchanged(life.PRIORITIZE, task_id, given)
 
     def touch_read(self, task_id: str, now_ms: int, keep_s: float) -> None:
-        fetch(self._db, _TOUCH_READ, {"id": task_id, "now": now_ms, "read_keep_s": keep_s})
+        fetch(self._db, TOUCH_READ, {"id": task_id, "now": now_ms, "read_keep_s": keep_s})
 
     # --- sets ----------------------------------------------------------------------------------
 
@@ -328,68 +330,3 @@ def _unstorable(error: Exception) -> YggError:
         if isinstance(known, YggError)
         else InvalidInput(f"the task cannot be stored: {error}")
     )
-
-
-# --- statements -------------------------------------------------------------------------------------
-
-CLAIM = update(life.CLAIM, BY_ID, TASK_COLUMNS)
-END = update(life.END, BY_SEQ, TASK_COLUMNS)
-_CANCEL = update(life.CANCEL, BY_SEQ, TASK_COLUMNS)
-_PRIORITIZE = update(life.PRIORITIZE, BY_SEQ, TASK_COLUMNS)
-_TOUCH_READ = update(life.TOUCH_READ, BY_ID, "seq")
-RETRY = update(life.RETRY, SET, TASK_COLUMNS)
-RECOVER = update(life.RECOVER, SET, LIGHT_COLUMNS)
-EXPIRE = update(life.EXPIRE, SET, LIGHT_COLUMNS)
-BECOME_DUE = update(life.BECOME_DUE, SET, f"{LIGHT_COLUMNS}, created_ms, deadline_ms, rank")
-PRUNE = delete(life.PRUNE, SET, "lane, priority, state, batch")
-
-_WAS = f"SELECT {', '.join(Was._fields)} FROM tasks"
-_BY_ID = f"{_WAS} WHERE id = ?"
-BY_SEQS = f"{_WAS} NOT INDEXED WHERE seq IN (SELECT value FROM json_each(?))"
-BY_IDS = "SELECT seq FROM tasks WHERE id IN (SELECT value FROM json_each(?))"
-
-HEADS = (
-    f"SELECT {HEAD_COLUMNS} FROM tasks INDEXED BY claim"
-    " WHERE state = 'queued' AND lane = ? AND priority = ? ORDER BY rank, seq LIMIT ?"
-)
-HELD = (
-    "SELECT id, attempt, call, priority, cancel_requested FROM tasks INDEXED BY processing"
-    " WHERE state = 'processing' AND epoch = ?"
-)
-OVERDUE = (
-    "SELECT seq FROM tasks INDEXED BY deadline WHERE deadline_ms IS NOT NULL"
-    " AND state IN ('queued', 'scheduled') AND deadline_ms <= ? ORDER BY deadline_ms LIMIT ?"
-)
-DUE = (
-    "SELECT seq FROM tasks INDEXED BY due WHERE state = 'scheduled' AND due_ms <= ?"
-    " ORDER BY due_ms, seq LIMIT ?"
-)
-NEXT_DUE = "SELECT min(due_ms) FROM tasks INDEXED BY due WHERE state = 'scheduled'"
-NEXT_DEADLINE = (
-    "SELECT min(deadline_ms) FROM tasks INDEXED BY deadline WHERE deadline_ms IS NOT NULL"
-    " AND state IN ('queued', 'scheduled')"
-)
-ORPHANS = (
-    "SELECT seq FROM tasks INDEXED BY processing WHERE state = 'processing' AND epoch <> ? LIMIT ?"
-)
-PRUNABLE = (
-    "SELECT seq FROM tasks INDEXED BY expiry"
-    " WHERE expires_ms IS NOT NULL AND expires_ms <= ? ORDER BY expires_ms LIMIT ?"
-)
-_TASK = f"SELECT {TASK_COLUMNS} FROM tasks WHERE id = ?"
-_BORN = ("state", "due_ms", "queued_ms", "reason")
-_GIVEN = (
-    "id, lane, caller, type, priority, operation, request, title, labels, timeout_s, deadline_ms,"
-    " retention_s, idempotency_key, body_hash, batch, content_type, attached, source, source_ref,"
-    " source_version, rank"
-)
-_BEING = ", ".join(new(life.SUBMIT, name) for name in _BORN)
-_INSERT = (
-    f"INSERT INTO tasks (created_ms, {', '.join(_BORN)}, {_GIVEN})"
-    f" SELECT ?1, {_BEING.replace(':not_before_ms', '?2').replace(':now', '?1')}"
-    f"{', ?' * len(_GIVEN.split(','))} RETURNING {TASK_COLUMNS}"
-)
-_RESULT = (
-    "INSERT INTO results (task, content, thinking, stop_reason, model, backend, usage)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?)"
-)

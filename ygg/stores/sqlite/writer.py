@@ -31,15 +31,8 @@ from typing import Any, TypeVar
 
 import apsw
 
-from ygg.errors import (
-    InvalidInput,
-    OutcomeUnknown,
-    StoreCorrupt,
-    StoreError,
-    StoreFull,
-    StoreLocked,
-    YggError,
-)
+from ygg.errors import OutcomeUnknown, StoreError, YggError
+from ygg.stores.sqlite.translating import translate
 
 log = logging.getLogger("ygg.store")
 
@@ -67,36 +60,6 @@ class _Job:
     hasty: bool
     result: Any = None
     error: BaseException | None = field(default=None)
-
-
-def translate(error: BaseException, path: str) -> BaseException:
-    """An exception of SQLite or of binding values, in ygg's words. Others pass through."""
-    match error:
-        case apsw.FullError():
-            return StoreFull(
-                f"{path}: the disk is full", hint="free some space; nothing was stored"
-            )
-        case apsw.CorruptError() | apsw.NotADBError():
-            return StoreCorrupt(
-                f"{path} is not a healthy ygg database: {error}",
-                hint="move it away and restore a backup; ygg never overwrites it",
-            )
-        case apsw.ReadOnlyError() | apsw.CantOpenError() | apsw.PermissionsError():
-            return StoreError(
-                f"{path} cannot be written: {error}", hint="check owner and permissions"
-            )
-        case apsw.BusyError() | apsw.LockedError():
-            return StoreLocked(
-                f"{path} is in use by another program", hint="close it and try again"
-            )
-        case UnicodeEncodeError():
-            return InvalidInput("the text holds lone surrogates, which are no valid Unicode")
-        case OverflowError():
-            return InvalidInput("a number is outside the range of 64 bits")
-        case apsw.Error():
-            return StoreError(f"{path}: {error}")
-        case _:
-            return error
 
 
 class Writer(threading.Thread):
