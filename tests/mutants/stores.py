@@ -134,8 +134,8 @@ MUTANTS: list[Mutant] = [
     Mutant(
         "a store reads whether a cancel came, decides, and writes without looking again",
         "ygg/stores/sqlite/verbs.py",
-        "        for row in fetch(self._db, END, given):",
-        "        end_sql = END.replace('cancel_requested IS 1 AND', '0 AND')\n        for row in fetch(self._db, end_sql, given):",
+        "        for row in fetch(self._db, statements.END, given):",
+        "        end_sql = statements.END.replace('cancel_requested IS 1 AND', '0 AND')\n        for row in fetch(self._db, end_sql, given):",
         ("tests/contract/test_queue.py",),
     ),
     Mutant(
@@ -148,8 +148,8 @@ MUTANTS: list[Mutant] = [
     Mutant(
         "recovery is one operation over everything",
         "ygg/stores/sqlite/verbs.py",
-        "self._seqs(ORPHANS, self.epoch, life.SET_ROWS)",
-        "self._seqs(ORPHANS, self.epoch, -1)",
+        "self._seqs(statements.ORPHANS, self.epoch, life.SET_ROWS)",
+        "self._seqs(statements.ORPHANS, self.epoch, -1)",
         ("tests/stores/test_sets.py",),
     ),
     Mutant(
@@ -231,7 +231,7 @@ MUTANTS: list[Mutant] = [
         "ygg/stores/sqlite/writer.py",
         "        self._after(True)\n        return None\n",
         "        self._after(True)\n        self._unsynced = self._unsynced if hasty else None\n        return None\n",
-        ("tests/stores/test_powercut.py",),
+        ("tests/stores/test_powercut.py::test_reads_behind_a_claim_do_not_count_as_its_sync",),
     ),
     Mutant(
         "an error of COMMIT says that nothing happened",

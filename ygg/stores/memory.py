@@ -141,7 +141,8 @@ class MemoryStore:
 
     async def recover(self, now_ms: int, max_crashes: int) -> Recovery:
         self._check_open()
-        done = self._all(life.RECOVER, list(self._rows.values()), now_ms, max_crashes=max_crashes)
+        running = [t for t in self._rows.values() if t.state is State.PROCESSING]
+        done = self._all(life.RECOVER, running, now_ms, max_crashes=max_crashes)
         fates = Counter(t.state for t in done)
         return Recovery(fates[State.QUEUED], fates[State.BLOCKED], fates[State.CANCELLED])
 
@@ -267,9 +268,11 @@ class MemoryStore:
 
     async def promote(self, now_ms: int, limit: int = 500) -> Promoted:
         self._check_open()
-        by_deadline = sorted(self._waiting(), key=lambda t: t.deadline_ms or 0)
+        timed = [t for t in self._waiting() if _reached(t.deadline_ms, now_ms)]
+        by_deadline = sorted(timed, key=lambda t: t.deadline_ms or 0)
         late = self._first(life.EXPIRE, by_deadline, now_ms, limit)
-        by_time = sorted(self._waiting(), key=lambda t: (t.due_ms or 0, t.seq))
+        timed = [t for t in self._waiting() if _reached(t.due_ms, now_ms)]
+        by_time = sorted(timed, key=lambda t: (t.due_ms or 0, t.seq))
         queued = self._first(life.BECOME_DUE, by_time, now_ms, limit)
         waiting = self._waiting()
         times = [t for w in waiting for t in (w.due_ms, w.deadline_ms) if t is not None]
@@ -325,8 +328,8 @@ class MemoryStore:
 
     async def prune(self, now_ms: int, limit: int = 500) -> int:
         self._check_open()
-        by_expiry = [self._rows[i] for _, i in sorted((t, i) for i, t in self._expiry.items())]
-        gone = self._first(life.PRUNE, by_expiry, now_ms, limit)
+        over = sorted((t, i) for i, t in self._expiry.items() if _reached(t, now_ms))
+        gone = self._first(life.PRUNE, [self._rows[i] for _, i in over], now_ms, limit)
         for task in gone:
             self._forget(task)
         old = sorted(key for key in self._minutes if key[0] < now_ms - KEPT_MS)[:limit]
@@ -384,6 +387,11 @@ class MemoryStore:
 def _place(task: Task) -> tuple[int, int, int]:
     """Where it stands among tasks that wait."""
     return (task.priority, task.rank, task.seq)
+
+
+def _reached(time_ms: int | None, now_ms: int) -> bool:
+    """Where a look at the verb's table is worth its while: what an index is in SQL."""
+    return time_ms is not None and time_ms <= now_ms
 
 
 def _fits(task: Task, which: Filter) -> bool:

@@ -30,35 +30,10 @@ from ygg.model import (
 )
 from ygg.model import lifecycle as life
 from ygg.model.cases import Given, Refusal, Verb, decide, row_of
+from ygg.stores.sqlite import statements
 from ygg.stores.sqlite.ledger import Ledger
 from ygg.stores.sqlite.rows import LANE, STATES, Row, dumps, fetch, result_values, to_head, to_task
-from ygg.stores.sqlite.statements import (
-    BECOME_DUE,
-    CANCEL,
-    CLAIM,
-    DUE,
-    END,
-    EXPIRE,
-    HEADS,
-    HELD,
-    INSERT,
-    NEXT_DEADLINE,
-    NEXT_DUE,
-    ORPHANS,
-    OVERDUE,
-    PRIORITIZE,
-    PRUNABLE,
-    PRUNE,
-    RECOVER,
-    RESULT,
-    RETRY,
-    SEQS_BY_IDS,
-    TASK,
-    TOUCH_READ,
-    WAS_BY_ID,
-    WAS_BY_SEQS,
-    Was,
-)
+from ygg.stores.sqlite.statements import Was
 from ygg.stores.sqlite.translating import translate
 
 
@@ -71,7 +46,7 @@ class Verbs:
         self.retention_s = retention_s
 
     def _get(self, task_id: str) -> Task:
-        row = self._db.execute(TASK, (task_id,)).fetchone()
+        row = self._db.execute(statements.TASK, (task_id,)).fetchone()
         if row is None:
             raise NotFound(f"no task {task_id}", hint="ygg list")
         return self._task(row)
@@ -86,7 +61,7 @@ class Verbs:
 
     def _was(self, task_id: str) -> Was:
         """The row as it is before a verb. Raises NotFound."""
-        row = self._db.execute(WAS_BY_ID, (task_id,)).fetchone()
+        row = self._db.execute(statements.WAS_BY_ID, (task_id,)).fetchone()
         if row is None:
             raise NotFound(f"no task {task_id}", hint="ygg list")
         return Was(*row)
@@ -117,7 +92,9 @@ class Verbs:
         if not seqs:
             return []
         given["seqs"] = dumps(seqs)
-        were = {row[0]: Was(*row) for row in fetch(self._db, WAS_BY_SEQS, (given["seqs"],))}
+        were = {
+            row[0]: Was(*row) for row in fetch(self._db, statements.WAS_BY_SEQS, (given["seqs"],))
+        }
         rows = {row[1]: row for row in fetch(self._db, sql, given)}
         for seq, row in rows.items():
             self._record(row, were[seq], given["now"])
@@ -161,7 +138,7 @@ class Verbs:
             task.idempotency_key, task.body_hash, task.batch, task.content_type, int(task.attached),
             task.source, task.source_ref, task.source_version, task.rank,
         )  # fmt: skip
-        row = fetch(self._db, INSERT, values)[0]
+        row = fetch(self._db, statements.INSERT, values)[0]
         state = STATES[row[4]]
         self._ledger.entered((lane, task.priority, state), task.batch)
         self._ledger.log(row[1], now_ms, 0, (None, state), row[8])
@@ -189,13 +166,15 @@ class Verbs:
         return [(self._ledger.lane(lane), Priority(p), n) for lane, p, n in fetch(self._db, sql)]
 
     def heads(self, lane: Lane, priority: Priority, limit: int) -> list[Head]:
-        rows = self._db.execute(HEADS, (self._ledger.lane_id(lane), priority, limit)).fetchall()
+        rows = self._db.execute(
+            statements.HEADS, (self._ledger.lane_id(lane), priority, limit)
+        ).fetchall()
         return [to_head(row, lane, priority) for row in rows]
 
     def held(self) -> list[Held]:
         return [
             Held(row[0], row[1], row[2], Priority(row[3]), bool(row[4]))
-            for row in fetch(self._db, HELD, (self.epoch,))
+            for row in fetch(self._db, statements.HELD, (self.epoch,))
         ]
 
     def claim(self, claims: Sequence[Claim], now_ms: int) -> list[Task | None]:
@@ -208,7 +187,7 @@ class Verbs:
             "host": where.host, "endpoint": where.endpoint, "model": where.model,
             "call": claim.call or None,
         }  # fmt: skip
-        for row in fetch(self._db, CLAIM, given):
+        for row in fetch(self._db, statements.CLAIM, given):
             was = Was(row[1], State.QUEUED, row[LANE], row[3])  # as the guard says
             self._record(row, was, now_ms, _short(claim.why))
             return self._task(row)
@@ -220,7 +199,7 @@ class Verbs:
         return [self._finish(e, now_ms) for e in ends]
 
     def _finish(self, end: End, now_ms: int) -> Task | None:
-        row = self._db.execute(WAS_BY_ID, (end.task_id,)).fetchone()
+        row = self._db.execute(statements.WAS_BY_ID, (end.task_id,)).fetchone()
         return None if row is None else self._end(end, Was(*row), now_ms)
 
     def _end(self, end: End, was: Was, now_ms: int) -> Task | None:
@@ -230,9 +209,9 @@ class Verbs:
             detail=detail, lane=None if end.lane is None else self._ledger.lane_id(end.lane),
             due_ms=end.due_ms, add_errors=end.add_errors, add_deferrals=end.add_deferrals,
         )  # fmt: skip
-        for row in fetch(self._db, END, given):
+        for row in fetch(self._db, statements.END, given):
             if end.result is not None:
-                self._db.execute(RESULT, (row[1], *result_values(end.result)))
+                self._db.execute(statements.RESULT, (row[1], *result_values(end.result)))
             self._record(row, was, now_ms, detail)
             task = self._task(row)
             if task.host is not None:
@@ -245,16 +224,18 @@ class Verbs:
     def cancel(self, task_id: str, now_ms: int, running: bool) -> Task:
         was = self._was(task_id)
         given = self._given(now_ms, seq=was.seq, running=running)
-        for row in fetch(self._db, CANCEL, given):
+        for row in fetch(self._db, statements.CANCEL, given):
             wish = "cancel requested" if row[4] == was.state else None
             self._record(row, was, now_ms, wish, life.CANCEL.note)
             return self._task(row)
         return self._unchanged(life.CANCEL, task_id, given)
 
     def retry(self, task_ids: Sequence[str], now_ms: int) -> list[Task | YggError]:
-        seqs = self._seqs(SEQS_BY_IDS, dumps(list(task_ids)))
+        seqs = self._seqs(statements.SEQS_BY_IDS, dumps(list(task_ids)))
         given = self._given(now_ms)
-        done: dict[str, Task] = {row[0]: self._task(row) for row in self._set(RETRY, seqs, given)}
+        done: dict[str, Task] = {
+            row[0]: self._task(row) for row in self._set(statements.RETRY, seqs, given)
+        }
         return [done.pop(i) if i in done else self._not_retried(i, given) for i in task_ids]
 
     def _not_retried(self, task_id: str, given: Given) -> Task | YggError:
@@ -266,22 +247,26 @@ class Verbs:
     def prioritize(self, task_id: str, priority: Priority, now_ms: int) -> Task:
         was = self._was(task_id)
         given = self._given(now_ms, seq=was.seq, priority=int(priority))
-        for row in fetch(self._db, PRIORITIZE, given):
+        for row in fetch(self._db, statements.PRIORITIZE, given):
             detail = f"priority {was.priority} -> {int(priority)}"
             self._record(row, was, now_ms, detail, life.PRIORITIZE.note)
             return self._task(row)
         return self._unchanged(life.PRIORITIZE, task_id, given)
 
     def touch_read(self, task_id: str, now_ms: int, keep_s: float) -> None:
-        fetch(self._db, TOUCH_READ, {"id": task_id, "now": now_ms, "read_keep_s": keep_s})
+        fetch(
+            self._db, statements.TOUCH_READ, {"id": task_id, "now": now_ms, "read_keep_s": keep_s}
+        )
 
     # --- sets ----------------------------------------------------------------------------------
 
     def promote(self, now_ms: int, limit: int) -> Promoted:
         given = self._given(now_ms)
-        late = self._set(EXPIRE, self._seqs(OVERDUE, now_ms, limit), given)
-        due = self._set(BECOME_DUE, self._seqs(DUE, now_ms, limit), given)
-        times = [self._db.execute(sql).get for sql in (NEXT_DUE, NEXT_DEADLINE)]
+        late = self._set(statements.EXPIRE, self._seqs(statements.OVERDUE, now_ms, limit), given)
+        due = self._set(statements.BECOME_DUE, self._seqs(statements.DUE, now_ms, limit), given)
+        times = [
+            self._db.execute(sql).get for sql in (statements.NEXT_DUE, statements.NEXT_DEADLINE)
+        ]
         return Promoted(
             queued=tuple(self._due_head(row) for row in due),
             expired=tuple(row[0] for row in late),
@@ -295,14 +280,18 @@ class Verbs:
     def recover(self, now_ms: int, max_crashes: int) -> Recovery:
         """Of `SET_ROWS` rows; fewer say that there are no more."""
         given = self._given(now_ms, max_crashes=max_crashes)
-        rows = self._set(RECOVER, self._seqs(ORPHANS, self.epoch, life.SET_ROWS), given)
+        rows = self._set(
+            statements.RECOVER, self._seqs(statements.ORPHANS, self.epoch, life.SET_ROWS), given
+        )
         fates = [row[4] for row in rows]
         counted = [fates.count(s) for s in (State.QUEUED, State.BLOCKED, State.CANCELLED)]
         return Recovery(*counted)
 
     def prune(self, now_ms: int, limit: int) -> int:
-        seqs = self._seqs(PRUNABLE, now_ms, limit)
-        gone = fetch(self._db, PRUNE, {"seqs": dumps(seqs), "now": now_ms}) if seqs else []
+        seqs = self._seqs(statements.PRUNABLE, now_ms, limit)
+        gone = (
+            fetch(self._db, statements.PRUNE, {"seqs": dumps(seqs), "now": now_ms}) if seqs else []
+        )
         for lane, priority, state, batch in gone:
             self._ledger.left((lane, priority, State(state)), batch)
         return len(gone)
