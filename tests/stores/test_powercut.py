@@ -271,7 +271,7 @@ async def test_an_end_that_waits_beside_a_claim_is_synced(no_folding: None) -> N
     rig.close()
 
 
-async def test_an_answer_that_got_lost_in_a_commit_is_told_as_unknown() -> None:
+async def test_an_answer_that_got_lost_in_a_commit_is_told_as_unknown(no_folding: None) -> None:
     """Its record is in the log, only the sync failed: who comes next finds it done."""
     disk = Disk()
     rig = Rig(disk, "FULL")
