@@ -128,11 +128,13 @@ END = Verb(
     ),
     cases=(
         Case(
+            "over",
+            (OneOf(In("state"), (State.COMPLETED, State.CANCELLED, State.EXPIRED)),),
+            _over(In("state"), In("reason")) | _COUNTED,
+        ),
+        Case(
             "a wish to cancel came before",
-            (
-                Is(Old("cancel_requested"), True),
-                OneOf(In("state"), (State.QUEUED, State.SCHEDULED, State.BLOCKED, State.FAILED)),
-            ),
+            (Is(Old("cancel_requested"), True),),
             _over(State.CANCELLED, ReasonCode.CANCELLED) | _COUNTED,
         ),
         Case("again at once", (Is(In("state"), State.QUEUED),), _queued(In("reason")) | _COUNTED),
@@ -148,10 +150,7 @@ END = Verb(
             (Is(In("state"), State.BLOCKED),),
             _COUNTED | _to(state=State.BLOCKED, reason=In("reason")),
         ),
-        Case(
-            "dead letter", (Is(In("state"), State.FAILED),), _dead_letter(In("reason")) | _COUNTED
-        ),
-        Case("over", (), _over(In("state"), In("reason")) | _COUNTED),
+        Case("dead letter", (), _dead_letter(In("reason")) | _COUNTED),
     ),
 )
 

@@ -91,7 +91,7 @@ def _condition(condition: Condition) -> str:
         case Is(left, right):
             return f"{_value(left)} IS {_value(right)}"
         case OneOf(what, among):
-            return f"{_value(what)} IN ({', '.join(_value(a) for a in among)})"
+            return f"({' OR '.join(f'{_value(what)} IS {_value(a)}' for a in among)})"
         case AtMost(what, bound):
             return f"coalesce({_value(what)} <= {_value(bound)}, 0)"
         case Not(inner):
