@@ -74,12 +74,15 @@ async def test_the_tasks_of_an_old_database_go_on(tmp_path: Path) -> None:
     (claimed,) = await store.claim([claim_of(heads[0])], NOW + 4)
     assert claimed is not None
     assert claimed.attempt == 2
-    assert [h.id for h in (await store.promote(NOW + 5000)).queued] == [
-        "scheduled-1",
-        "scheduled-2",
+    due = (await store.promote(NOW + 5000)).queued
+    assert [(h.id, h.lane) for h in due] == [
+        ("scheduled-1", Lane("general")),
+        ("scheduled-2", Lane("general", model="Größe", refused=("a/b/c",))),
     ]
     again = await store.retry(["failed-1", "blocked-1", "cancelled-1", "expired-1"], NOW + 6)
     assert [a.lane for a in again if isinstance(a, Task)] == [Lane("general")] * 4
+    keys = [key for (key,) in store._db.execute("SELECT key FROM lanes")]
+    assert [Lane.parse(key).key for key in keys] == keys
     await store.close()
     audit(path)
 
