@@ -19,9 +19,10 @@ from typing import Any
 import apsw
 
 from ygg.model import Lane
-from ygg.stores.sqlite import open_store, verbs
+from ygg.stores.sqlite import open_store, statements
 
 LIVE, DEAD = Lane("live"), Lane("dead")
+PLACE = {"epoch": 1, "host": "h", "endpoint": "e", "model": "m", "call": None}
 PASSES, SAMPLES = 10, 200  #: rolled back after each pass
 
 
@@ -64,9 +65,9 @@ def _one_pass(db: apsw.Connection) -> list[float]:
     db.execute("BEGIN IMMEDIATE")
     for n in range(SAMPLES):
         began = time.perf_counter_ns()
-        ((task_id, _, version, _, _),) = db.execute(verbs.HEADS, (1, n % 5, 1)).fetchall()
-        values = (1, "h", "e", "m", 1, "chosen", task_id, version, 1)
-        db.execute(verbs.CLAIM, values).fetchall()
+        ((task_id, _, version, *_),) = db.execute(statements.HEADS, (1, n % 5, 1)).fetchall()
+        claim = PLACE | {"id": task_id, "version": version, "now": 1}
+        db.execute(statements.CLAIM, claim).fetchall()
         times.append((time.perf_counter_ns() - began) / 1000)
     db.execute("ROLLBACK")
     return times

@@ -100,6 +100,17 @@ class StoreError(Unavailable):
     code = "store_error"
 
 
+class OutcomeUnknown(StoreError):
+    """The store's answer was lost: what was asked for may or may not have happened. Ask the store; do not
+    guess, and do not take it for undone.
+
+    SQLite: only where COMMIT itself ends in an I/O error. Its record may have reached the log before a
+    sync failed; this run sees the write undone, the next one may find it done.
+    """
+
+    code = "outcome_unknown"
+
+
 class StoreLocked(StoreError):
     """Another process owns the database."""
 

@@ -21,6 +21,7 @@ from ygg.model import (
     Grant,
     Head,
     Health,
+    Held,
     Holds,
     Lane,
     LogRow,
@@ -44,9 +45,13 @@ from ygg.model import (
 class Queue(Protocol):
     """The durable queue: every verb is one atomic, durable write, acknowledged after COMMIT.
 
-    Calls may overlap; they take effect in the order they were made. A store failure raises a
-    `StoreError` and leaves nothing half done. Each transition appends a row to the task's event log in
-    the same transaction and is checked against `model.TRANSITIONS`.
+    Calls may overlap; they take effect in the order they were made, but for claims, which may go before
+    what is not answered yet. A claim is durable 200 ms after its answer: until then a power cut can undo
+    it, as if the task had never been started; so an attempt's number fences its row, and is not unique
+    in the world. A store failure raises a `StoreError` and leaves nothing half done; an `OutcomeUnknown`
+    says that it cannot be told whether anything was done. What a verb makes of a row is said in `model.lifecycle`;
+    each transition appends a row to the task's event log in the same transaction and is checked against
+    `model.TRANSITIONS`.
     """
 
     @property
@@ -55,7 +60,8 @@ class Queue(Protocol):
         ...
 
     def recover(self, now_ms: int, max_crashes: int) -> Awaitable[Recovery]:
-        """Give back what a dead owner left `processing` (epoch other than ours).
+        """Give back what a dead owner left `processing` (epoch other than ours), in as many writes as it
+        takes: what was not given back yet stays for the next owner.
 
         crashes + 1 and `queued` (reason recovered); at `max_crashes` `blocked` (reason poison); with
         `cancel_requested` set `cancelled`. Only the dispatcher calls this, before its first claim.
@@ -86,21 +92,26 @@ class Queue(Protocol):
         ...
 
     def heads(self, lane: Lane, priority: Priority, limit: int) -> Awaitable[list[Head]]:
-        """The first `limit` queued tasks of a lane at a priority, by `seq`. One index probe.
+        """The first `limit` queued tasks of a lane at a priority, by (`rank`, `seq`). One index probe.
 
         Sees every write made before it."""
         ...
 
+    def held(self) -> Awaitable[list[Held]]:
+        """What is `processing` under this store's own epoch, in no order. Sees every write made before
+        it: what a dispatcher believes to be running can be compared with it after an answer was lost."""
+        ...
+
     def claim(self, claims: Sequence[Claim], now_ms: int) -> Awaitable[list[Task | None]]:
-        """Compare-and-set queued -> processing: attempt + 1, epoch, host, endpoint, model, started_ms; `why`
-        is the detail of the log row.
+        """Compare-and-set queued -> processing: attempt + 1, epoch, host, endpoint, model, call, started_ms;
+        `why` is the detail of the log row.
 
         None in the places where the row is gone, not queued, at another version, or past its deadline.
         """
         ...
 
     def finish(self, ends: Sequence[End], now_ms: int) -> Awaitable[list[Task | None]]:
-        """End attempts, guarded by `attempt = ? and state = 'processing'`; the row after it (still
+        """End attempts, guarded by attempt, epoch and `state = 'processing'`; the row after it (still
         naming where the attempt ran), or None for a stale end, which changes nothing.
 
         A result is stored in the same transaction. A row with `cancel_requested` becomes `cancelled`
@@ -163,7 +174,8 @@ class Queue(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which tasks a listing shows; None means any. Newest first unless `queue_order`."""
+    """Which tasks a listing shows; None means any. Newest first, or with `queue_order` by (priority,
+    rank, seq)."""
 
     states: tuple[State, ...] = ()
     type: str | None = None
@@ -200,7 +212,8 @@ class Archive(Protocol):
         ...
 
     def ahead(self, task: Task, lanes: Sequence[Lane], limit: int) -> Awaitable[int]:
-        """How many queued tasks of `lanes` rank before `task` by (priority, seq), counted to `limit`."""
+        """How many queued tasks of `lanes` come before `task` by (priority, rank, seq), counted to
+        `limit`."""
         ...
 
     def minutes(self, host: str | None, since_ms: int) -> Awaitable[list[MinuteRow]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
@@ -19,10 +20,12 @@ from ygg.errors import (
     StoreError,
     YggError,
 )
-from ygg.model import GpuNeed, Holds, Lane, Priority, ReasonCode, State, Submitted, Task
+from ygg.model import GpuNeed, Held, Holds, Lane, Priority, ReasonCode, State, Submitted, Task
+from ygg.model.lifecycle import SET_ROWS
 from ygg.ports import Filter
 
 NOW = 1_800_000_000_000
+Reopen = Callable[[Store], Awaitable[Store]]
 GENERAL = Lane("general")
 
 
@@ -147,6 +150,20 @@ async def test_heads_are_the_first_of_their_lane_and_priority_in_order(store: St
     assert heads[0] == mine[0].head
 
 
+async def test_rank_comes_before_age_among_heads_in_listings_and_in_what_is_ahead(
+    store: Store,
+) -> None:
+    late, never, soon = [await put(store, rank=rank) for rank in (500, 10**15, -7)]
+    first = await put(store)
+    wanted = [soon, first, late, never]
+    heads = await store.heads(GENERAL, Priority.NORMAL, 9)
+    assert heads == [t.head for t in wanted]
+    assert [h.rank for h in heads] == [-7, 0, 500, 10**15]
+    assert await store.heads(GENERAL, Priority.NORMAL, 1) == heads[:1]
+    assert await store.find(Filter(queue_order=True)) == wanted
+    assert [await store.ahead(t, [GENERAL], 9) for t in wanted] == [0, 1, 2, 3]
+
+
 async def test_lanes_are_counted_by_priority_with_every_write_before(store: Store) -> None:
     first, *_, last = [await put(store) for _ in range(5)]
     await put(store, priority=Priority.HIGH)
@@ -175,6 +192,20 @@ async def test_why_a_claim_was_made_is_in_the_event_log(store: Store) -> None:
     await store.claim([replace(claim_of(task), why="surtr m (GPU): first choice")], NOW + 7)
     row = (await store.log(task.id))[-1]
     assert (row.reason, row.host, row.detail) == ("chosen", "surtr", "surtr m (GPU): first choice")
+
+
+async def test_a_claim_names_its_call_and_the_row_keeps_it(store: Store) -> None:
+    task = await put(store)
+    assert task.call is None
+    (claimed,) = await store.claim([replace(claim_of(task), call="call-1")], NOW + 7)
+    assert claimed is not None
+    assert claimed.call == "call-1"
+    assert await store.get(task.id) == claimed
+    back = end_of(claimed, State.QUEUED, reason=ReasonCode.WITHDRAWN)
+    await store.finish([back], NOW + 8)
+    (again,) = await store.claim([claim_of(await store.get(task.id))], NOW + 9)
+    assert again is not None
+    assert again.call is None
 
 
 async def test_a_claim_counts_the_attempt_and_names_the_place(store: Store) -> None:
@@ -264,6 +295,33 @@ async def test_a_task_that_goes_back_keeps_its_place(store: Store) -> None:
     assert [h.id for h in heads] == [first.id, second.id]
 
 
+async def test_held_are_the_running_tasks_of_this_owner_as_the_last_write_left_them(
+    store: Store, reopen: Reopen
+) -> None:
+    orphan = await run(store)
+    fresh = await reopen(store)
+    assert await fresh.held() == []
+    mine, wished, over, first, _ = [await put(fresh) for _ in range(5)]
+    await fresh.claim([replace(claim_of(t), call=f"c-{t.id}") for t in (mine, wished, over)], NOW)
+    (ended, *_), asked, raised, held = await asyncio.gather(
+        fresh.finish([end_of(replace(over, attempt=1))], NOW),
+        fresh.cancel(wished.id, NOW),
+        fresh.prioritize(mine.id, Priority.HIGH, NOW),
+        fresh.held(),
+    )
+    assert ended is not None
+    assert asked.cancel_requested
+    assert raised.priority is Priority.HIGH
+    assert sorted(held, key=lambda h: h.id) == [
+        Held(mine.id, 1, f"c-{mine.id}", Priority.HIGH, False),
+        Held(wished.id, 1, f"c-{wished.id}", Priority.NORMAL, True),
+    ]
+    await fresh.claim([claim_of(first)], NOW)
+    assert Held(first.id, 1, None, Priority.NORMAL, False) in await fresh.held()
+    assert orphan.id not in {h.id for h in await fresh.held()}
+    await fresh.close()
+
+
 # --- cancel, retry, prioritize --------------------------------------------------------------------
 
 
@@ -285,6 +343,25 @@ async def test_a_running_task_notes_the_wish_and_its_end_becomes_cancelled(store
     (ended,) = await store.finish([end], NOW)
     assert ended is not None
     assert (ended.state, ended.reason, ended.due_ms) == (State.CANCELLED, "cancelled", None)
+
+
+@pytest.mark.parametrize(
+    "wanted", [State.QUEUED, State.SCHEDULED, State.BLOCKED, State.FAILED], ids=str
+)
+async def test_a_cancel_that_came_before_the_write_of_an_end_wins(
+    store: Store, wanted: State
+) -> None:
+    claimed = await run(store)
+    due = NOW + 5 if wanted is State.SCHEDULED else None
+    decided = end_of(claimed, wanted, reason=ReasonCode.DEFERRED, due_ms=due)
+    # both are under way; the cancel was asked for first
+    wished, (ended,) = await asyncio.gather(
+        store.cancel(claimed.id, NOW), store.finish([decided], NOW)
+    )
+    assert (wished.state, wished.cancel_requested) == (State.PROCESSING, True)
+    assert ended == await store.get(claimed.id)
+    assert ended is not None
+    assert (ended.state, ended.reason) == (State.CANCELLED, "cancelled")
 
 
 async def test_a_whole_answer_survives_the_wish_to_cancel(store: Store) -> None:
@@ -406,8 +483,6 @@ async def test_pruning_goes_in_small_steps(store: Store) -> None:
 
 # --- recovery -------------------------------------------------------------------------------------
 
-Reopen = Callable[[Store], Awaitable[Store]]
-
 
 async def test_a_new_owner_gives_back_what_the_dead_one_had(store: Store, reopen: Reopen) -> None:
     running, cancelled, waiting = await run(store), await run(store), await put(store)
@@ -427,6 +502,40 @@ async def test_a_new_owner_gives_back_what_the_dead_one_had(store: Store, reopen
     assert (await fresh.get(waiting.id)).version == waiting.version
     assert await fresh.finish([end_of(running)], NOW) == [None]
     assert (await fresh.recover(NOW, 5)).requeued == 0
+    await fresh.close()
+
+
+async def test_all_that_a_dead_owner_had_is_given_back_however_much_it_was(
+    store: Store, reopen: Reopen
+) -> None:
+    many = 2 * SET_ROWS + 1
+    answers = await store.submit([new_task() for _ in range(many)], NOW)
+    tasks = [a.task for a in answers if isinstance(a, Submitted)]
+    await store.claim([claim_of(t) for t in tasks], NOW)
+    fresh = await reopen(store)
+    assert (await fresh.recover(NOW, 5)).requeued == many
+    assert await fresh.lanes() == [(GENERAL, Priority.NORMAL, many)]
+    assert {t.crashes for t in await fresh.find(Filter(limit=many))} == {1}
+    await fresh.close()
+
+
+async def test_retry_of_many_answers_each_in_its_place(store: Store) -> None:
+    many = SET_ROWS + 2
+    answers = await store.submit([new_task() for _ in range(many)], NOW)
+    ids = [a.task.id for a in answers if isinstance(a, Submitted)]
+    for task_id in ids[1:]:
+        await store.cancel(task_id, NOW)
+    asked = [*ids, "nobody", ids[-1]]
+    told = await store.retry(asked, NOW + 1)
+    assert [type(a) for a in told] == [Conflict, *[Task] * (many - 1), NotFound, Conflict]
+    assert [a.id for a in told if isinstance(a, Task)] == ids[1:]
+
+
+async def test_an_end_of_a_run_that_is_dead_is_stale(store: Store, reopen: Reopen) -> None:
+    running = await run(store)
+    fresh = await reopen(store)
+    assert await fresh.finish([end_of(running)], NOW) == [None]
+    assert (await fresh.get(running.id)).state is State.PROCESSING
     await fresh.close()
 
 

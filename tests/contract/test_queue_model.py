@@ -70,15 +70,22 @@ class TwoStores(RuleBasedStateMachine):
         due=TIMES,
         deadline=TIMES,
         key=st.none() | st.integers(0, 3),
+        rank=st.integers(-1, 1),
     )
     def submit(
-        self, lane: Lane, priority: Priority, due: int | None, deadline: int | None, key: int | None
+        self,
+        lane: Lane,
+        priority: Priority,
+        due: int | None,
+        deadline: int | None,
+        key: int | None,
+        rank: int,
     ) -> None:
         task = new_task(
             lane=lane, priority=priority, id=f"task-{next(self.names):04d}",
             not_before_ms=None if due is None else self.now + due,
             deadline_ms=None if deadline is None else self.now + deadline,
-            idempotency_key=None if key is None else str(key), batch=lane.type,
+            idempotency_key=None if key is None else str(key), batch=lane.type, rank=rank,
         )  # fmt: skip
         self.both("submit", [task], self.now, capacity=30)
         if key is None:
@@ -148,6 +155,8 @@ class TwoStores(RuleBasedStateMachine):
             self.both("heads", lane, priority, 5)
 
     def teardown(self) -> None:
+        for task_id in self.ids:
+            self.both("log", task_id)
         self.loop.run_until_complete(self.sqlite.close())
         audit(self.path)
         self.loop.close()

@@ -127,8 +127,8 @@ MUTANTS = [
     Mutant(
         "a database is migrated without a copy",
         "ygg/stores/sqlite/opening.py",
-        "        if not fresh and version > 0:",
-        "        if False:",
+        "    if newer and not fresh and version > 0:",
+        "    if False:",
         (MIGRATION,),
     ),
     Mutant(

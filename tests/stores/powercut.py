@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import itertools
 import random
+import threading
 
 import apsw
 
@@ -29,6 +30,9 @@ class Disk(apsw.VFS):
         self.writes_left: int | None = None  # the power fails at this many writes and syncs
         self.cuts = 0
         self.frozen = False  # while the connections of the dead process are put away
+        self.deaf = False  # syncs fail, as on a drive that drops off its bus
+        self.syncs = 0
+        self.synced = threading.Event()  # set by each sync
         super().__init__(self.name, "")
 
     def tick(self) -> None:
@@ -47,6 +51,11 @@ class Disk(apsw.VFS):
             self.dirty[name] = set()
         self.live = {n: i for n, i in self.live.items() if not n.endswith("-shm")}
         self.writes_left = None
+        self.cuts += 1
+
+    def kill(self) -> None:
+        """End the process that has the files open. The machine goes on: nothing written is lost."""
+        self.live = {n: i for n, i in self.live.items() if not n.endswith("-shm")}
         self.cuts += 1
 
     def _maybe_keep(self, image: bytearray, kept: bytearray, sector: int) -> None:
@@ -120,6 +129,10 @@ class DiskFile:
         if self._dead():
             return
         self.disk.tick()
+        if self.disk.deaf:
+            raise apsw.IOError("no such device")
+        self.disk.syncs += 1
+        self.disk.synced.set()
         self.disk.durable[self.path] = bytearray(self.disk.live[self.path])
         self.disk.dirty[self.path] = set()
 

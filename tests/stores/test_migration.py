@@ -7,37 +7,29 @@ from pathlib import Path
 import apsw
 import pytest
 
-from tests.builders import ANSWER, claim_of, end_of, new_task
+from tests.builders import ANSWER, claim_of, new_task
 from tests.stores.audit import audit
 from ygg.errors import StoreError
-from ygg.model import MinuteRow, State, Submitted, Task
+from ygg.model import Lane, MinuteRow, Priority, State, Task
 from ygg.ports import Filter
 from ygg.stores.sqlite import open_archive, open_store, opening
 
 NOW = 1_800_000_000_000
 ROW = MinuteRow("surtr", NOW, 12, 2, 2, 1.0, 0)
 ALL = list(opening._schema_files())
+DUMP = Path(__file__).with_name("schema2.sql")
+OLD = "SELECT * FROM tasks ORDER BY seq"
 
 
-def knowing(patch: pytest.MonkeyPatch, files: list[tuple[int, str]]) -> None:
-    """From now on these are the schemas that ygg knows."""
-    patch.setattr(opening, "_schema_files", lambda: iter(files))
-
-
-async def old_database(path: Path, patch: pytest.MonkeyPatch) -> list[Task]:
-    """A database of schema 1: a waiting task, a running one, an ended one with its result."""
-    with patch.context() as before:
-        knowing(before, ALL[:1])
-        store = open_store(path)
-        answers = await store.submit([new_task(title=f"old {n}") for n in range(3)], NOW)
-        tasks = [a.task for a in answers if isinstance(a, Submitted)]
-        claims = [claim_of(t) for t in tasks[1:]]
-        ended = (await store.claim(claims, NOW + 1))[1]
-        assert ended is not None
-        await store.finish([end_of(ended)], NOW + 2)
-        await store.hold("surtr", True)
-        await store.close()
-    return tasks
+def old_database(path: Path, schema: int = 2) -> list[tuple[object, ...]]:
+    """A database as an older ygg wrote it, with tasks in every state; its rows of tasks."""
+    db = apsw.Connection(str(path))
+    db.execute(DUMP.read_text(encoding="utf-8"))
+    if schema == 1:
+        db.execute("DROP TABLE minutes; PRAGMA user_version = 1")
+    rows = db.execute(OLD).fetchall()
+    db.close()
+    return rows
 
 
 def version(path: Path) -> int:
@@ -47,50 +39,86 @@ def version(path: Path) -> int:
     return found
 
 
-async def test_a_database_of_schema_1_keeps_its_tasks_and_gets_its_minutes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def all_tasks(path: Path) -> list[Task]:
+    archive = open_archive(path)
+    found = await archive.find(Filter(limit=100))
+    await archive.close()
+    return found
+
+
+@pytest.mark.parametrize("schema", [1, 2])
+async def test_every_task_is_as_it_was(tmp_path: Path, schema: int) -> None:
     path = tmp_path / "ygg.db"
-    waiting, running, ended = await old_database(path, monkeypatch)
-    assert version(path) == 1
+    old_database(path, schema)
+    before = await all_tasks(path)
+    assert {t.state for t in before} == set(State)
     store = open_store(path)
     assert version(path) == len(ALL) == opening.newest_schema()
-    assert await store.get(waiting.id) == waiting
-    assert (await store.get(running.id)).state is State.PROCESSING
-    assert await store.result(ended.id) == ANSWER
-    assert len(await store.log(ended.id)) == 3
+    assert await store.find(Filter(limit=100)) == before
+    assert {(t.rank, t.call) for t in before} == {(0, None)}
+    assert await store.result("completed-1") == ANSWER
+    assert [len(await store.log(t.id)) for t in before] == [2, 2, 3, 3, 3, 3, 2, 3, 1, 1, 1]
     assert (await store.holds()).drained == {"surtr"}
-    assert (await store.recover(NOW + 3, 5)).requeued == 1
-    await store.record_minutes([ROW])
-    assert await store.minutes(None, 0) == [ROW]
     await store.close()
     audit(path)
 
 
-async def test_the_copy_made_before_is_whole_and_an_older_ygg_can_use_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+async def test_the_tasks_of_an_old_database_go_on(tmp_path: Path) -> None:
+    path = tmp_path / "ygg.db"
+    old_database(path)
+    store = open_store(path)
+    found = await store.recover(NOW + 3, 5)
+    assert (found.requeued, found.cancelled) == (1, 1)
+    heads = await store.heads(Lane("general"), Priority.NORMAL, 9)
+    assert [(h.id, h.rank) for h in heads] == [("processing-1", 0)]
+    (claimed,) = await store.claim([claim_of(heads[0])], NOW + 4)
+    assert claimed is not None
+    assert claimed.attempt == 2
+    due = (await store.promote(NOW + 5000)).queued
+    assert [(h.id, h.lane) for h in due] == [
+        ("scheduled-1", Lane("general")),
+        ("scheduled-2", Lane("general", model="Größe", refused=("a/b/c",))),
+    ]
+    again = await store.retry(["failed-1", "blocked-1", "cancelled-1", "expired-1"], NOW + 6)
+    assert [a.lane for a in again if isinstance(a, Task)] == [Lane("general")] * 4
+    keys = [key for (key,) in store._db.execute("SELECT key FROM lanes")]
+    assert [Lane.parse(key).key for key in keys] == keys
+    await store.close()
+    audit(path)
+
+
+async def test_a_database_of_schema_1_gets_its_minutes(tmp_path: Path) -> None:
+    path = tmp_path / "ygg.db"
+    old_database(path, 1)
+    store = open_store(path)
+    await store.record_minutes([ROW])
+    assert await store.minutes(None, 0) == [ROW]
+    await store.close()
+
+
+@pytest.mark.parametrize("schema", [1, 2])
+async def test_the_copy_made_before_is_whole_and_as_old_as_it_was(
+    tmp_path: Path, schema: int
 ) -> None:
     path = tmp_path / "ygg.db"
-    tasks = await old_database(path, monkeypatch)
+    rows = old_database(path, schema)
     store = open_store(path)
     await store.submit([new_task()], NOW + 5)
     await store.close()
-    copy = tmp_path / "ygg.db.schema1.bak"
-    assert version(copy) == 1
+    (copy,) = tmp_path.glob("*.bak")
+    assert copy.name == f"ygg.db.schema{schema}.bak"
+    assert version(copy) == schema
     audit(copy)
-    knowing(monkeypatch, ALL[:1])
-    old = open_store(copy)
-    assert {t.id for t in await old.find(Filter())} == {t.id for t in tasks}
-    await old.close()
+    db = apsw.Connection(str(copy))
+    assert db.execute(OLD).fetchall() == rows
+    db.close()
 
 
-async def test_one_that_is_up_to_date_is_copied_no_more(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_one_that_is_up_to_date_is_copied_no_more(tmp_path: Path) -> None:
     path = tmp_path / "ygg.db"
-    await old_database(path, monkeypatch)
+    old_database(path)
     await open_store(path).close()
-    copy = tmp_path / "ygg.db.schema1.bak"
+    copy = tmp_path / "ygg.db.schema2.bak"
     copy.unlink()
     await open_store(path).close()
     await open_store(tmp_path / "fresh.db").close()
@@ -101,28 +129,33 @@ async def test_a_migration_that_fails_leaves_the_database_as_it_was(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "ygg.db"
-    tasks = await old_database(path, monkeypatch)
+    rows = old_database(path, 1)
     with monkeypatch.context() as broken:
-        knowing(broken, [ALL[0], (2, "CREATE TABLE minutes (x); CREATE nonsense")])
+        files = [ALL[0], (2, "CREATE TABLE minutes (x); CREATE nonsense")]
+        broken.setattr(opening, "_schema_files", lambda: iter(files))
         with pytest.raises(StoreError):
             open_store(path)
     assert version(path) == 1
     store = open_store(path)
-    assert len(await store.find(Filter())) == len(tasks)
+    assert len(await store.find(Filter())) == len(rows)
     await store.record_minutes([ROW])
     await store.close()
 
 
-async def test_a_reader_of_a_database_that_is_still_old_finds_no_minutes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize("schema", [1, 2])
+async def test_a_database_that_is_still_old_can_be_read(tmp_path: Path, schema: int) -> None:
     path = tmp_path / "ygg.db"
-    tasks = await old_database(path, monkeypatch)
+    rows = old_database(path, schema)
     archive = open_archive(path)
-    assert await archive.minutes(None, 0) == []
-    assert len(await archive.find(Filter())) == len(tasks)
+    assert await archive.minutes(None, 0) == [ROW][: schema - 1]
+    assert len(await archive.find(Filter(queue_order=True))) == len(rows)
+    task = await archive.get("queued-1")
+    assert task == await archive.get("ued-1")
+    waiting = await archive.get("queued-2")
+    assert await archive.ahead(waiting, [Lane("general")], 9) == 1
+    assert await archive.ahead(task, [Lane("general")], 9) == 0
     await archive.close()
-    assert version(path) == 1
+    assert version(path) == schema
 
 
 def test_schemas_are_numbered_without_a_gap() -> None:

@@ -10,19 +10,34 @@ import pytest
 
 from tests.builders import new_task
 from ygg.model import Priority
-from ygg.stores.sqlite import minutes, open_store, verbs
+from ygg.stores.sqlite import minutes, open_store, statements
 from ygg.stores.sqlite.reader import AHEAD
 
 NOW = 1_800_000_000_000
 PLANS = {
-    "heads": (verbs.HEADS, "USING INDEX claim (lane=? AND priority=?)"),
-    "claim": (verbs.CLAIM, "USING INDEX sqlite_autoindex_tasks_1 (id=?)"),
-    "due": (verbs.DUE, "USING COVERING INDEX due (due_ms<?)"),
-    "overdue": (verbs.OVERDUE, "USING INDEX deadline (deadline_ms>? AND deadline_ms<?)"),
-    "next due": (verbs.NEXT_DUE, "USING COVERING INDEX due"),
-    "next deadline": (verbs.NEXT_DEADLINE, "USING INDEX deadline (deadline_ms>?)"),
-    "orphans": (verbs.ORPHANS, "USING COVERING INDEX processing"),
-    "prunable": (verbs.PRUNABLE, "USING INDEX expiry (expires_ms>? AND expires_ms<?)"),
+    "heads": (statements.HEADS, "USING INDEX claim (lane=? AND priority=?)"),
+    "claim": (statements.CLAIM, "USING INDEX sqlite_autoindex_tasks_1 (id=?)"),
+    "held": (statements.HELD, "USING INDEX processing (epoch=?)"),
+    "end": (statements.END, "USING INTEGER PRIMARY KEY (rowid=?)"),
+    "ids of a set": (
+        statements.SEQS_BY_IDS,
+        "USING COVERING INDEX sqlite_autoindex_tasks_1 (id=?)",
+    ),
+    "a set before a verb": (statements.WAS_BY_SEQS, "USING INTEGER PRIMARY KEY (rowid=?)"),
+    "retry of a set": (statements.RETRY, "USING INTEGER PRIMARY KEY (rowid=?)"),
+    "recovery of a set": (statements.RECOVER, "USING INTEGER PRIMARY KEY (rowid=?)"),
+    "a set becomes due": (statements.BECOME_DUE, "USING INTEGER PRIMARY KEY (rowid=?)"),
+    "a set expires": (statements.EXPIRE, "USING INTEGER PRIMARY KEY (rowid=?)"),
+    "pruning of a set": (statements.PRUNE, "USING INTEGER PRIMARY KEY (rowid=?)"),
+    "due": (statements.DUE, "USING COVERING INDEX due (due_ms<?)"),
+    "overdue": (statements.OVERDUE, "USING INDEX deadline (deadline_ms>? AND deadline_ms<?)"),
+    "next due": (statements.NEXT_DUE, "USING COVERING INDEX due"),
+    "next deadline": (statements.NEXT_DEADLINE, "USING INDEX deadline (deadline_ms>?)"),
+    "orphans": (statements.ORPHANS, "USING COVERING INDEX processing"),
+    "prunable": (
+        statements.PRUNABLE,
+        "USING COVERING INDEX expiry (expires_ms>? AND expires_ms<?)",
+    ),
     "minutes": (minutes.SINCE, "SEARCH minutes USING PRIMARY KEY (minute_ms>?)"),
     "old minutes": (minutes.OLD, "SEARCH minutes USING PRIMARY KEY (minute_ms<?)"),
     "ahead": (AHEAD, "USING COVERING INDEX claim (lane=? AND priority<?)"),
@@ -38,6 +53,13 @@ async def database(tmp_path: Path) -> apsw.Connection:
     return apsw.Connection(str(tmp_path / "ygg.db"))
 
 
+def values_for(sql: str) -> dict[str, int] | list[int]:
+    """Something to bind to each parameter."""
+    named = dict.fromkeys(re.findall(r":(\w+)", sql), 1)
+    numbered = {int(n) for n in re.findall(r"\?(\d)", sql)}
+    return named or [1] * max(numbered, default=sql.count("?"))
+
+
 @pytest.mark.parametrize("name", PLANS)
 @pytest.mark.parametrize("analyzed", [False, True])
 async def test_the_plan_uses_its_index(
@@ -46,9 +68,7 @@ async def test_the_plan_uses_its_index(
     if analyzed:
         database.execute("ANALYZE")
     sql, expected = PLANS[name]
-    numbered = {int(n) for n in re.findall(r"\?(\d)", sql)}
-    values = [1] * max(numbered, default=sql.count("?"))
-    rows = database.execute(f"EXPLAIN QUERY PLAN {sql}", values)
+    rows = database.execute(f"EXPLAIN QUERY PLAN {sql}", values_for(sql))
     steps = [row[3] for row in rows]
     assert any(expected in step for step in steps), steps
     tasks = [s for s in steps if "tasks" in s]

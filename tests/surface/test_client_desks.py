@@ -20,6 +20,7 @@ from ygg.errors import ConfigError, Conflict, InvalidInput, NotFound, StoreLocke
 from ygg.model import Candidate, Endpoint, Health, HostHealth, State
 from ygg.stores import sqlite
 from ygg.stores.memory import MemoryStore
+from ygg.stores.sqlite import locking
 
 LATER = {"prompt": "hello", "not_before": "1h"}
 HOSTS = """\
@@ -215,7 +216,10 @@ def test_a_waiting_task_waits_for_a_daemon(tmp_path: Path) -> None:
         list(desk.follow(task["id"]))
 
 
-def test_writing_needs_the_lock_and_reading_does_not(tmp_path: Path) -> None:
+def test_writing_needs_the_lock_and_reading_does_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(locking, "WAIT_S", 0.1)
     _offline(tmp_path).submit([LATER])
     database = tmp_path / "state" / "ygg.db"
     held = sqlite.open_store(database, dispatcher=False)

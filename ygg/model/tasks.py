@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ygg.model.places import Candidate
 from ygg.model.words import GpuNeed, JsonDict, Operation, OutcomeKind, Priority, ReasonCode, State
@@ -46,6 +46,16 @@ class Lane:
         kind, host, model, gpu, caller, refused, avoid = json.loads(key)
         return cls(kind, host, model, GpuNeed(gpu), caller, tuple(refused), tuple(avoid))
 
+    @property
+    def unavoided(self) -> Lane:
+        """The same needs with nothing to avoid."""
+        return replace(self, avoid=())
+
+    @property
+    def unmarked(self) -> Lane:
+        """The needs alone: nothing avoided, nothing refused."""
+        return replace(self, refused=(), avoid=())
+
 
 @dataclass(frozen=True, slots=True)
 class NewTask:
@@ -74,6 +84,7 @@ class NewTask:
     source: str | None = None
     source_ref: str | None = None
     source_version: str | None = None
+    rank: int = 0  #: before its number within lane and priority; smaller first
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +141,8 @@ class Task:
     queued_ms: int | None = None
     started_ms: int | None = None
     finished_ms: int | None = None
+    rank: int = 0  #: before `seq` within lane and priority; smaller first
+    call: str | None = None  #: id of the call that runs, or last ran, the attempt
 
     @property
     def waiting_ms(self) -> int:
@@ -146,6 +159,7 @@ class Task:
             self.priority,
             self.created_ms,
             self.deadline_ms,
+            self.rank,
         )
 
 
@@ -209,7 +223,7 @@ class Submitted:
 @dataclass(frozen=True, slots=True)
 class Claim:
     """Take `task_id` at `version` for `candidate`; refused when the row has changed since. `why` goes to
-    the task's event log, `call` is the call it is taken for."""
+    the task's event log, `call` (the id of the call that will run it) into the row."""
 
     task_id: str
     version: int
@@ -239,6 +253,17 @@ class End:
 
 
 @dataclass(frozen=True, slots=True)
+class Held:
+    """What the store holds for running under this dispatcher's epoch: a task and its attempt."""
+
+    id: str
+    attempt: int
+    call: str | None
+    priority: Priority
+    cancel_requested: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Promoted:
     """What a pass over due times changed, and when to look next (None: nothing is due ever)."""
 
@@ -254,3 +279,14 @@ class Recovery:
     requeued: int
     poisoned: int
     cancelled: int = 0
+
+    def __add__(self, other: Recovery) -> Recovery:
+        return Recovery(
+            self.requeued + other.requeued,
+            self.poisoned + other.poisoned,
+            self.cancelled + other.cancelled,
+        )
+
+    @property
+    def total(self) -> int:
+        return self.requeued + self.poisoned + self.cancelled

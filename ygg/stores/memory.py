@@ -1,4 +1,5 @@
-"""The store in plain Python, for tests and simulations: same contract, no disk, no threads.
+"""The store in plain Python, for tests and simulations: same contract, no disk, no threads. It reads the
+tables of `model.lifecycle` where SQL stores compile them.
 
 Every verb takes effect when it is called and returns a finished coroutine, so it works under a virtual
 clock. `reopened` is a crash and restart: the rows stay, the epoch goes on.
@@ -9,10 +10,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from ygg.errors import (
     Conflict,
-    IllegalTransition,
     InvalidInput,
     LeftOut,
     NotFound,
@@ -21,12 +22,11 @@ from ygg.errors import (
     YggError,
 )
 from ygg.model import (
-    FINAL,
-    TRANSITIONS,
     Claim,
     Counts,
     End,
     Head,
+    Held,
     Holds,
     Lane,
     LogRow,
@@ -34,17 +34,17 @@ from ygg.model import (
     NewTask,
     Priority,
     Promoted,
-    ReasonCode,
     Recovery,
     Result,
     State,
     Submitted,
     Task,
 )
+from ygg.model import lifecycle as life
+from ygg.model.cases import Case, Refusal, Verb, changes, decide, row_of
 from ygg.model.history import KEPT_MS
 from ygg.ports import Filter
 
-_OVERRIDDEN = (State.QUEUED, State.SCHEDULED, State.BLOCKED, State.FAILED)
 _WAITING = (State.QUEUED, State.SCHEDULED)
 
 
@@ -58,7 +58,7 @@ class MemoryStore:
         self._results: dict[str, Result] = {}
         self._keys: dict[tuple[str, str], tuple[str, str]] = {}
         self._expiry: dict[str, int] = {}
-        self._read: set[str] = set()
+        self._read: dict[str, int] = {}
         self._next_seq = 1
         self._held: set[str | None] = set()
         self._minutes: dict[tuple[int, str], MinuteRow] = {}
@@ -97,60 +97,59 @@ class MemoryStore:
             raise NotFound(f"no task {task_id}", hint="ygg list")
         return self._rows[task_id]
 
-    def _log(
-        self,
-        task: Task,
-        at_ms: int,
-        before: State | None,
-        reason: str,
-        detail: str | None = None,
-        *,
-        note: bool = False,
-    ) -> None:
-        if not note and (before, task.state) not in TRANSITIONS:
-            raise IllegalTransition(f"task {task.id}: {before} -> {task.state} is no legal change")
-        row = LogRow(at_ms, task.attempt, before, task.state, reason, task.host, detail)
+    def _apply(
+        self, verb: Verb, task: Task, now_ms: int, text: str | None = None, /, **inputs: Any
+    ) -> Task | None:
+        """The task as the verb leaves it; None where nothing fits. `text` goes to its event log. Raises
+        what the verb refuses."""
+        given = {"now": now_ms, "epoch": self._epoch, "keep_s": self._retention_s, **inputs}
+        row = row_of(task, self._expiry.get(task.id), self._read.get(task.id))
+        case = decide(verb, row, given)
+        if isinstance(case, Refusal):
+            raise case.error(task.id, task.state)
+        if isinstance(case, Case):
+            changed = changes(verb, case, row, given)
+            return self._write(verb, task, changed, now_ms, text)
+        return None if case is None else task
+
+    def _write(
+        self, verb: Verb, old: Task, changed: dict[str, Any], now_ms: int, detail: str | None
+    ) -> Task:
+        for column, kept in (("expires_ms", self._expiry), ("read_ms", self._read)):
+            if column in changed:
+                kept.pop(old.id, None)
+                if changed[column] is not None:
+                    kept[old.id] = changed[column]
+        task = replace(
+            old, **{k: v for k, v in changed.items() if k not in ("expires_ms", "read_ms")}
+        )
+        if not verb.quiet:
+            self._log(old, task, verb, now_ms, detail)
+        self._rows[old.id] = task
+        return task
+
+    def _log(self, old: Task, task: Task, verb: Verb, now_ms: int, detail: str | None) -> None:
+        if old.state is not task.state:
+            life.legal(task.id, old.state, task.state)
+        why = verb.note if old.state is task.state else task.reason
+        ran = old.host if old.state is State.PROCESSING else None
+        host = task.host if task.state is State.PROCESSING else ran
+        row = LogRow(now_ms, task.attempt, old.state, task.state, why or "", host, detail)
         self._logs.setdefault(task.id, []).append(row)
-
-    def _expires(self, task: Task, now_ms: int) -> None:
-        self._expiry.pop(task.id, None)
-        if task.state in FINAL and (task.state is not State.FAILED or task.retention_s is not None):
-            keep = self._retention_s if task.retention_s is None else task.retention_s
-            self._expiry[task.id] = now_ms + round(keep * 1000)
-
-    def _move(self, task: Task, after: State, reason: ReasonCode, now_ms: int, lane: Lane) -> Task:
-        again = after is State.QUEUED
-        moved = replace(
-            task, state=after, lane=lane, version=task.version + 1, reason=reason, due_ms=None,
-            epoch=None, queued_ms=now_ms if again else task.queued_ms,
-            finished_ms=now_ms if after in FINAL else None,
-            host=None if again else task.host, endpoint=None if again else task.endpoint,
-            model=None if again else task.model,
-        )  # fmt: skip
-        self._log(moved, now_ms, task.state, reason)
-        self._rows[task.id] = moved
-        self._expires(moved, now_ms)
-        return moved
 
     # --- Queue ---------------------------------------------------------------------------------
 
     async def recover(self, now_ms: int, max_crashes: int) -> Recovery:
         self._check_open()
-        fates: Counter[State] = Counter()
-        for task in list(self._rows.values()):
-            if task.state is State.PROCESSING and task.epoch != self._epoch:
-                fates[self._recover(task, now_ms, max_crashes)] += 1
+        running = [t for t in self._rows.values() if t.state is State.PROCESSING]
+        done = self._all(life.RECOVER, running, now_ms, max_crashes=max_crashes)
+        fates = Counter(t.state for t in done)
         return Recovery(fates[State.QUEUED], fates[State.BLOCKED], fates[State.CANCELLED])
 
-    def _recover(self, task: Task, now_ms: int, max_crashes: int) -> State:
-        task = replace(task, crashes=task.crashes + 1)
-        if task.cancel_requested:
-            fate = (State.CANCELLED, ReasonCode.CANCELLED)
-        elif task.crashes >= max_crashes:
-            fate = (State.BLOCKED, ReasonCode.POISON)
-        else:
-            fate = (State.QUEUED, ReasonCode.RECOVERED)
-        return self._move(task, *fate, now_ms, task.lane).state
+    def _all(self, verb: Verb, tasks: Sequence[Task], now_ms: int, **inputs: Any) -> list[Task]:
+        """Those of the tasks that the verb changes, after it."""
+        done = [self._apply(verb, task, now_ms, **inputs) for task in tasks]
+        return [task for task in done if task is not None]
 
     async def submit(
         self,
@@ -188,22 +187,24 @@ class MemoryStore:
         task = self._new_row(new, now_ms)
         self._next_seq += 1
         self._rows[task.id] = task
-        self._log(task, now_ms, None, ReasonCode.SUBMITTED)
+        row = LogRow(now_ms, 0, None, task.state, task.reason or "")
+        self._logs[task.id] = [row]
         if key is not None:
             self._keys[key] = (new.id, new.body_hash)
         return Submitted(task)
 
     def _new_row(self, new: NewTask, now_ms: int) -> Task:
-        later = new.not_before_ms is not None and new.not_before_ms > now_ms
+        given = {"now": now_ms, "not_before_ms": new.not_before_ms}
+        case = decide(life.SUBMIT, {}, given)
+        assert isinstance(case, Case)
         return Task(
-            id=new.id, seq=self._next_seq, version=1, lane=new.lane, priority=new.priority,
-            state=State.SCHEDULED if later else State.QUEUED, operation=new.operation,
-            request=new.request, title=new.title, labels=new.labels, timeout_s=new.timeout_s,
-            due_ms=new.not_before_ms if later else None, deadline_ms=new.deadline_ms,
-            retention_s=new.retention_s, idempotency_key=new.idempotency_key, batch=new.batch,
-            content_type=new.content_type, attached=new.attached, source=new.source,
-            source_ref=new.source_ref, source_version=new.source_version,
-            reason=ReasonCode.SUBMITTED, created_ms=now_ms, queued_ms=None if later else now_ms,
+            id=new.id, seq=self._next_seq, lane=new.lane, priority=new.priority,
+            operation=new.operation, request=new.request, title=new.title, labels=new.labels,
+            timeout_s=new.timeout_s, deadline_ms=new.deadline_ms, retention_s=new.retention_s,
+            idempotency_key=new.idempotency_key, batch=new.batch, content_type=new.content_type,
+            attached=new.attached, source=new.source, source_ref=new.source_ref,
+            source_version=new.source_version, rank=new.rank, created_ms=now_ms,
+            **changes(life.SUBMIT, case, {}, given),
         )  # fmt: skip
 
     def _queued(self) -> list[Task]:
@@ -217,93 +218,79 @@ class MemoryStore:
     async def heads(self, lane: Lane, priority: Priority, limit: int) -> list[Head]:
         self._check_open()
         mine = [t for t in self._queued() if t.lane == lane and t.priority == priority]
-        return [t.head for t in sorted(mine, key=lambda t: t.seq)[:limit]]
+        return [t.head for t in sorted(mine, key=_place)[:limit]]
+
+    async def held(self) -> list[Held]:
+        self._check_open()
+        return [
+            Held(t.id, t.attempt, t.call, t.priority, t.cancel_requested)
+            for t in self._rows.values()
+            if t.state is State.PROCESSING and t.epoch == self._epoch
+        ]
 
     async def claim(self, claims: Sequence[Claim], now_ms: int) -> list[Task | None]:
         self._check_open()
         return [self._claim(c, now_ms) for c in claims]
 
     def _claim(self, claim: Claim, now_ms: int) -> Task | None:
-        task = self._rows.get(claim.task_id)
-        if task is None or task.state is not State.QUEUED or task.version != claim.version:
+        task, where = self._rows.get(claim.task_id), claim.candidate
+        if task is None:
             return None
-        if task.deadline_ms is not None and task.deadline_ms <= now_ms:
-            return None
-        host, endpoint, model = claim.candidate
-        task = replace(
-            task, state=State.PROCESSING, version=task.version + 1, attempt=task.attempt + 1,
-            epoch=self._epoch, host=host, endpoint=endpoint, model=model, started_ms=now_ms,
-            reason=ReasonCode.CHOSEN,
+        return self._apply(
+            life.CLAIM, task, now_ms, claim.why, version=claim.version, host=where.host,
+            endpoint=where.endpoint, model=where.model, call=claim.call or None,
         )  # fmt: skip
-        self._log(task, now_ms, State.QUEUED, ReasonCode.CHOSEN, claim.why)
-        self._rows[task.id] = task
-        return task
 
     async def finish(self, ends: Sequence[End], now_ms: int) -> list[Task | None]:
         self._check_open()
+        for end in ends:
+            life.legal(end.task_id, State.PROCESSING, end.state)
         return [self._finish(e, now_ms) for e in ends]
 
     def _finish(self, end: End, now_ms: int) -> Task | None:
-        task = self._rows.get(end.task_id)
-        if task is None or task.state is not State.PROCESSING or task.attempt != end.attempt:
-            return None
-        if task.cancel_requested and end.state in _OVERRIDDEN:
-            end = replace(end, state=State.CANCELLED, reason=ReasonCode.CANCELLED, due_ms=None)
-        ended = replace(
-            task, state=end.state, version=task.version + 1, reason=end.reason, error=end.detail,
-            lane=end.lane or task.lane, due_ms=end.due_ms, errors=task.errors + end.add_errors,
-            deferrals=task.deferrals + end.add_deferrals,
-            queued_ms=now_ms if end.state is State.QUEUED else task.queued_ms,
-            finished_ms=now_ms if end.state in FINAL else None,
+        old = self._rows.get(end.task_id)
+        ended = None if old is None else self._apply(
+            life.END, old, now_ms, end.detail, attempt=end.attempt, state=end.state,
+            reason=end.reason, detail=end.detail, lane=end.lane, due_ms=end.due_ms,
+            add_errors=end.add_errors, add_deferrals=end.add_deferrals,
         )  # fmt: skip
-        self._log(ended, now_ms, State.PROCESSING, end.reason, end.detail)
+        if old is None or ended is None:
+            return None
         if end.result is not None:
-            self._results[task.id] = end.result
-        self._expires(ended, now_ms)
-        again = end.state in _WAITING
-        cleared = replace(ended, host=None, endpoint=None, model=None, epoch=None)
-        self._rows[task.id] = cleared if again else ended
-        return ended
+            self._results[end.task_id] = end.result
+        return replace(ended, host=old.host, endpoint=old.endpoint, model=old.model)
 
     async def cancel(self, task_id: str, now_ms: int, *, running: bool = True) -> Task:
         self._check_open()
-        task = self._get(task_id)
-        if task.state is State.CANCELLED:
-            return task
-        if task.state in FINAL:
-            raise Conflict(f"task {task_id} has already ended: {task.state}")
-        if task.state is not State.PROCESSING:
-            return self._move(task, State.CANCELLED, ReasonCode.CANCELLED, now_ms, task.lane)
-        if not running:
-            raise Conflict(f"task {task_id} is processing", hint="cancel it without running=false")
-        task = replace(task, cancel_requested=True, version=task.version + 1)
-        self._log(
-            task, now_ms, State.PROCESSING, ReasonCode.CANCELLED, "cancel requested", note=True
-        )
-        self._rows[task_id] = task
-        return task
+        old = self._get(task_id)
+        wish = "cancel requested" if old.state is State.PROCESSING else None
+        return self._apply(life.CANCEL, old, now_ms, wish, running=running) or old
 
     async def promote(self, now_ms: int, limit: int = 500) -> Promoted:
         self._check_open()
-        late = [
-            t for t in self._rows.values() if t.state in _WAITING and _past(t.deadline_ms, now_ms)
-        ]
-        late = sorted(late, key=lambda t: t.deadline_ms or 0)[:limit]
-        for task in late:
-            self._move(task, State.EXPIRED, ReasonCode.DEADLINE, now_ms, task.lane)
-        due = [
-            t for t in self._rows.values() if t.state is State.SCHEDULED and _past(t.due_ms, now_ms)
-        ]
-        due = sorted(due, key=lambda t: (t.due_ms or 0, t.seq))[:limit]
-        queued = [
-            self._move(t, State.QUEUED, ReasonCode.DUE, now_ms, replace(t.lane, avoid=()))
-            for t in due
-        ]
-        waiting = [t for t in self._rows.values() if t.state in _WAITING]
+        timed = [t for t in self._waiting() if _reached(t.deadline_ms, now_ms)]
+        by_deadline = sorted(timed, key=lambda t: t.deadline_ms or 0)
+        late = self._first(life.EXPIRE, by_deadline, now_ms, limit)
+        timed = [t for t in self._waiting() if _reached(t.due_ms, now_ms)]
+        by_time = sorted(timed, key=lambda t: (t.due_ms or 0, t.seq))
+        queued = self._first(life.BECOME_DUE, by_time, now_ms, limit)
+        waiting = self._waiting()
         times = [t for w in waiting for t in (w.due_ms, w.deadline_ms) if t is not None]
         return Promoted(
             tuple(t.head for t in queued), tuple(t.id for t in late), min(times, default=None)
         )
+
+    def _waiting(self) -> list[Task]:
+        return [t for t in self._rows.values() if t.state in _WAITING]
+
+    def _first(self, verb: Verb, tasks: Sequence[Task], now_ms: int, limit: int) -> list[Task]:
+        """What the verb makes of the first tasks that it changes, at most `limit`."""
+        done: list[Task] = []
+        for task in tasks:
+            if len(done) == limit:
+                break
+            done += self._all(verb, [task], now_ms)
+        return done
 
     async def hold(self, host: str | None, held: bool) -> None:
         self._check_open()
@@ -326,49 +313,35 @@ class MemoryStore:
         return answers
 
     def _retry(self, task: Task, now_ms: int) -> Task:
-        if task.state in (State.QUEUED, State.PROCESSING, State.COMPLETED):
-            raise Conflict(f"task {task.id} is {task.state}: there is nothing to retry")
-        deadline = None if _past(task.deadline_ms, now_ms) else task.deadline_ms
-        task = replace(
-            task, errors=0, deferrals=0, crashes=0, cancel_requested=False, deadline_ms=deadline
-        )
-        lane = replace(task.lane, refused=(), avoid=())
-        return self._move(task, State.QUEUED, ReasonCode.RETRIED, now_ms, lane)
+        return self._apply(life.RETRY, task, now_ms) or task
 
     async def prioritize(self, task_id: str, priority: Priority, now_ms: int) -> Task:
         self._check_open()
-        task = self._get(task_id)
-        if task.state in FINAL:
-            raise Conflict(f"task {task_id} has already ended: {task.state}")
-        detail = f"priority {int(task.priority)} -> {int(priority)}"
-        task = replace(task, priority=priority, version=task.version + 1)
-        self._log(task, now_ms, task.state, ReasonCode.PRIORITIZED, detail, note=True)
-        self._rows[task_id] = task
-        return task
+        old = self._get(task_id)
+        detail = f"priority {int(old.priority)} -> {int(priority)}"
+        return self._apply(life.PRIORITIZE, old, now_ms, detail, priority=priority) or old
 
     async def touch_read(self, task_id: str, now_ms: int, keep_s: float) -> None:
         self._check_open()
-        if task_id in self._expiry and task_id not in self._read:
-            if self._rows[task_id].state is State.FAILED:
-                return
-            self._read.add(task_id)
-            keep = now_ms + round(keep_s * 1000)
-            self._expiry[task_id] = min(self._expiry[task_id], keep)
+        if task_id in self._rows:
+            self._apply(life.TOUCH_READ, self._rows[task_id], now_ms, read_keep_s=keep_s)
 
     async def prune(self, now_ms: int, limit: int = 500) -> int:
         self._check_open()
-        gone = sorted((t, i) for i, t in self._expiry.items() if t <= now_ms)[:limit]
-        for _, task_id in gone:
-            task = self._rows.pop(task_id)
-            if task.idempotency_key is not None:
-                self._keys.pop((task.lane.caller, task.idempotency_key), None)
-            self._logs.pop(task_id, None)
-            self._results.pop(task_id, None)
-            del self._expiry[task_id]
+        over = sorted((t, i) for i, t in self._expiry.items() if _reached(t, now_ms))
+        gone = self._first(life.PRUNE, [self._rows[i] for _, i in over], now_ms, limit)
+        for task in gone:
+            self._forget(task)
         old = sorted(key for key in self._minutes if key[0] < now_ms - KEPT_MS)[:limit]
         for key in old:
             del self._minutes[key]
         return len(gone) + len(old)
+
+    def _forget(self, task: Task) -> None:
+        if task.idempotency_key is not None:
+            self._keys.pop((task.lane.caller, task.idempotency_key), None)
+        for kept in (self._rows, self._logs, self._results, self._expiry, self._read):
+            kept.pop(task.id, None)
 
     async def record_minutes(self, rows: Sequence[MinuteRow]) -> None:
         self._check_open()
@@ -389,7 +362,7 @@ class MemoryStore:
 
     async def find(self, which: Filter) -> list[Task]:
         found = [t for t in self._rows.values() if _fits(t, which)]
-        found.sort(key=lambda t: (t.priority, t.seq) if which.queue_order else (-t.seq, 0))
+        found.sort(key=_place if which.queue_order else lambda t: (-t.seq, 0, 0))
         return found[: which.limit]
 
     async def log(self, task_id: str) -> list[LogRow]:
@@ -402,8 +375,8 @@ class MemoryStore:
         return Counts(Counter((t.priority, t.state) for t in self._rows.values()))
 
     async def ahead(self, task: Task, lanes: Sequence[Lane], limit: int) -> int:
-        mine, wanted = (task.priority, task.seq), set(lanes)
-        better = [t for t in self._queued() if t.lane in wanted and (t.priority, t.seq) < mine]
+        mine, wanted = _place(task), set(lanes)
+        better = [t for t in self._queued() if t.lane in wanted and _place(t) < mine]
         return min(limit, len(better))
 
     async def minutes(self, host: str | None, since_ms: int) -> list[MinuteRow]:
@@ -411,8 +384,14 @@ class MemoryStore:
         return [row for row in found if host in (None, row.host)]
 
 
-def _past(at_ms: int | None, now_ms: int) -> bool:
-    return at_ms is not None and at_ms <= now_ms
+def _place(task: Task) -> tuple[int, int, int]:
+    """Where it stands among tasks that wait."""
+    return (task.priority, task.rank, task.seq)
+
+
+def _reached(time_ms: int | None, now_ms: int) -> bool:
+    """Where a look at the verb's table is worth its while: what an index is in SQL."""
+    return time_ms is not None and time_ms <= now_ms
 
 
 def _fits(task: Task, which: Filter) -> bool:

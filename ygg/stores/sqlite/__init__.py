@@ -21,6 +21,7 @@ from ygg.model import (
     Counts,
     End,
     Head,
+    Held,
     Holds,
     Lane,
     LogRow,
@@ -33,10 +34,11 @@ from ygg.model import (
     Submitted,
     Task,
 )
+from ygg.model.lifecycle import SET_ROWS
 from ygg.ports import Filter
 from ygg.stores.sqlite import holds as holding
+from ygg.stores.sqlite import locking, opening
 from ygg.stores.sqlite import minutes as history
-from ygg.stores.sqlite import opening
 from ygg.stores.sqlite.ledger import Ledger
 from ygg.stores.sqlite.reader import Reader
 from ygg.stores.sqlite.verbs import Refused, Verbs
@@ -56,7 +58,8 @@ def open_store(
     retention_s: float = WEEK_S,
 ) -> SqliteStore:
     """Open the database for writing: takes its lock, checks and migrates it, and with `dispatcher`
-    begins a new epoch. Raises StoreLocked, StoreNewer, StoreCorrupt or another StoreError."""
+    begins a new epoch. A dispatcher waits up to `locking.WAIT_S` for a command, a command for anybody.
+    Raises StoreLocked, StoreNewer, StoreCorrupt or another StoreError."""
     return SqliteStore(path, dispatcher=dispatcher, on_fatal=on_fatal, retention_s=retention_s)
 
 
@@ -80,7 +83,7 @@ class SqliteStore:
         vfs: str | None = None,
         synchronous: str = "FULL",
     ) -> None:
-        self._lock = opening.lock(path)
+        self._lock = locking.lock(path, dispatcher=dispatcher)
         try:
             self._db = opening.connect(path, vfs=vfs, synchronous=synchronous)
             step = opening.next_epoch if dispatcher else opening.current_epoch
@@ -100,8 +103,8 @@ class SqliteStore:
         self._reader = Reader(path, vfs=vfs)
         self._writer.start()
 
-    def _post(self, work: Callable[[], T]) -> asyncio.Future[T]:
-        return self._writer.post(self._ledger.operation(work))
+    def _post(self, work: Callable[[], T], *, hasty: bool = False) -> asyncio.Future[T]:
+        return self._writer.post(self._ledger.operation(work), hasty=hasty)
 
     # --- Queue ---------------------------------------------------------------------------------
 
@@ -118,8 +121,13 @@ class SqliteStore:
     def holds(self) -> Awaitable[Holds]:
         return self._post(lambda: holding.holds(self._db))
 
-    def recover(self, now_ms: int, max_crashes: int) -> Awaitable[Recovery]:
-        return self._post(lambda: self._verbs.recover(now_ms, max_crashes))
+    async def recover(self, now_ms: int, max_crashes: int) -> Recovery:
+        found = Recovery(0, 0)
+        while True:
+            part = await self._post(lambda: self._verbs.recover(now_ms, max_crashes))
+            found += part
+            if part.total < SET_ROWS:
+                return found
 
     async def submit(
         self,
@@ -140,8 +148,11 @@ class SqliteStore:
     def heads(self, lane: Lane, priority: Priority, limit: int) -> Awaitable[list[Head]]:
         return self._post(lambda: self._verbs.heads(lane, priority, limit))
 
+    def held(self) -> Awaitable[list[Held]]:
+        return self._post(self._verbs.held)
+
     def claim(self, claims: Sequence[Claim], now_ms: int) -> Awaitable[list[Task | None]]:
-        return self._post(lambda: self._verbs.claim(claims, now_ms))
+        return self._post(lambda: self._verbs.claim(claims, now_ms), hasty=True)
 
     def finish(self, ends: Sequence[End], now_ms: int) -> Awaitable[list[Task | None]]:
         return self._post(lambda: self._verbs.finish(ends, now_ms))
@@ -152,8 +163,12 @@ class SqliteStore:
     def promote(self, now_ms: int, limit: int = 500) -> Awaitable[Promoted]:
         return self._post(lambda: self._verbs.promote(now_ms, limit))
 
-    def retry(self, task_ids: Sequence[str], now_ms: int) -> Awaitable[list[Task | YggError]]:
-        return self._post(lambda: self._verbs.retry(task_ids, now_ms))
+    async def retry(self, task_ids: Sequence[str], now_ms: int) -> list[Task | YggError]:
+        answers: list[Task | YggError] = []
+        for start in range(0, len(task_ids), SET_ROWS):
+            part = task_ids[start : start + SET_ROWS]
+            answers += await self._post(lambda part=part: self._verbs.retry(part, now_ms))  # type: ignore[misc]
+        return answers
 
     def prioritize(self, task_id: str, priority: Priority, now_ms: int) -> Awaitable[Task]:
         return self._post(lambda: self._verbs.prioritize(task_id, priority, now_ms))

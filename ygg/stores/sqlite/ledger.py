@@ -12,11 +12,12 @@ from typing import TypeVar
 
 import apsw
 
-from ygg.errors import IllegalTransition
-from ygg.model import TRANSITIONS, Lane, State
+from ygg.model import Lane, State
+from ygg.model.lifecycle import legal
 from ygg.stores.sqlite.rows import parse_lane
 
 T = TypeVar("T")
+Place = tuple[int, int, State]  #: lane, priority and state: what tasks are counted by
 
 _WAITING = (State.QUEUED, State.SCHEDULED)
 
@@ -28,10 +29,10 @@ class Ledger:
         self._db = connection
         self._ids: dict[Lane, int] = {}
         self._lanes: dict[int, Lane] = {}
-        self._counts: Counter[tuple[int, int, str]] = Counter()
-        self._batches: Counter[tuple[str, str]] = Counter()
-        self._op_counts: Counter[tuple[int, int, str]] = Counter()
-        self._op_batches: Counter[tuple[str, str]] = Counter()
+        self._counts: Counter[Place] = Counter()
+        self._batches: Counter[tuple[str, State]] = Counter()
+        self._op_counts: Counter[Place] = Counter()
+        self._op_batches: Counter[tuple[str, State]] = Counter()
         sql = "SELECT coalesce(sum(n), 0) FROM counters WHERE state IN ('queued', 'scheduled')"
         self._waiting: int = self._db.execute(sql).get
 
@@ -97,9 +98,11 @@ class Ledger:
     def lane_id(self, lane: Lane) -> int:
         found = self._ids.get(lane)
         if found is None:
-            key = lane.key
-            self._db.execute("INSERT INTO lanes (key) VALUES (?) ON CONFLICT DO NOTHING", (key,))
-            found = self._db.execute("SELECT id FROM lanes WHERE key = ?", (key,)).get
+            forms = [
+                None if f == lane else self.lane_id(f) for f in (lane.unavoided, lane.unmarked)
+            ]
+            self._db.execute(_LANE, (lane.key, *forms))
+            found = self._db.execute("SELECT id FROM lanes WHERE key = ?", (lane.key,)).get
             self._ids[lane] = found
             self._lanes[found] = lane
         return found
@@ -113,15 +116,15 @@ class Ledger:
 
     # --- transitions ---------------------------------------------------------------------------
 
-    def entered(self, lane: int, priority: int, state: State, batch: str | None) -> None:
-        self._op_counts[lane, priority, state] += 1
+    def entered(self, place: Place, batch: str | None) -> None:
+        self._op_counts[place] += 1
         if batch is not None:
-            self._op_batches[batch, state] += 1
+            self._op_batches[batch, place[2]] += 1
 
-    def left(self, lane: int, priority: int, state: State, batch: str | None) -> None:
-        self._op_counts[lane, priority, state] -= 1
+    def left(self, place: Place, batch: str | None) -> None:
+        self._op_counts[place] -= 1
         if batch is not None:
-            self._op_batches[batch, state] -= 1
+            self._op_batches[batch, place[2]] -= 1
 
     def log(
         self,
@@ -129,20 +132,18 @@ class Ledger:
         at_ms: int,
         attempt: int,
         change: tuple[State | None, State],
-        reason: str,
+        reason: str | None,
         host: str | None = None,
         detail: str | None = None,
-        *,
-        note: bool = False,
     ) -> None:
-        """One row of the event log. Unless it is a note, which changes no state, the change is legal
-        or an IllegalTransition."""
+        """One row of the event log. A change of state is legal or an IllegalTransition."""
         before, after = change
-        if not note and change not in TRANSITIONS:
-            raise IllegalTransition(f"task {task}: {before} -> {after} is no legal change")
+        if before is not after:
+            legal(task, before, after)
         self._db.execute(_LOG, (task, at_ms, attempt, before, after, reason, host, detail))
 
 
+_LANE = "INSERT INTO lanes (key, unavoided, unmarked) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
 _COUNT = (
     "INSERT INTO counters (lane, priority, state, n) VALUES (?, ?, ?, ?)"
     " ON CONFLICT (lane, priority, state) DO UPDATE SET n = n + ?"

@@ -1,61 +1,29 @@
-"""Open a database file safely: lock, checks, migrations, a new epoch.
+"""Open a database file safely, once its lock is held: checks, migrations, a new epoch.
 
-`flock` on `<db>.lock` is held for the process's life: whoever has it knows that the last owner is dead.
 Schema files are numbered; each runs in one transaction with its `user_version`, after a `VACUUM INTO`
 copy of an existing database. A file that is newer, foreign or damaged is refused and left as it is.
 """
 
 from __future__ import annotations
 
-import fcntl
-import os
 from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
 
 import apsw
 
-from ygg.errors import StoreCorrupt, StoreError, StoreLocked, StoreNewer
+from ygg.errors import StoreCorrupt, StoreNewer
 from ygg.stores.sqlite.rows import fetch
-from ygg.stores.sqlite.writer import translate
+from ygg.stores.sqlite.translating import translate
 
 APPLICATION_ID = 0x79676731  # "ygg1": tells our files from other SQLite databases
-
-
-def lock(path: Path) -> int:
-    """Take `<path>.lock`; the open file descriptor. StoreLocked names the owner's process."""
-    lock_path = path.with_name(path.name + ".lock")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        handle = os.open(lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise StoreError(
-            f"{path.parent} cannot be written: {error.strerror}",
-            hint="check its owner and permissions, or set YGG_STATE to another directory",
-        ) from error
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        owner = os.read(handle, 32).decode("ascii", "replace").strip()
-        os.close(handle)
-        raise StoreLocked(
-            f"{path} is in use by another ygg{f' (process {owner})' if owner else ''}",
-            hint="stop it first (systemctl stop ygg, or Ctrl-C where it runs), or talk to it: ygg status",
-        ) from error
-    os.ftruncate(handle, 0)
-    os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
-    return handle
 
 
 def connect(path: Path, *, vfs: str | None = None, synchronous: str = "FULL") -> apsw.Connection:
     """The writing connection, checked and migrated. Raises a StoreError."""
     fresh = not path.exists() or path.stat().st_size == 0
     try:
-        old = os.umask(0o077)
-        try:
-            db = apsw.Connection(str(path), vfs=vfs)
-        finally:
-            os.umask(old)
+        db = apsw.Connection(str(path), vfs=vfs)
     except (apsw.Error, OSError) as error:
         raise translate(error, str(path)) from error
     try:
@@ -133,13 +101,12 @@ def _schema_files() -> Iterator[tuple[int, str]]:
 
 
 def migrate(db: apsw.Connection, path: Path, fresh: bool) -> None:
-    """Run the schema files above `user_version`, each in one transaction."""
+    """Run the schema files above `user_version`, each in one transaction, after a copy of what there is."""
     version = db.execute("PRAGMA user_version").get
-    for number, sql in _schema_files():
-        if number <= version:
-            continue
-        if not fresh and version > 0:
-            _backup(db, path, version)
+    newer = [(number, sql) for number, sql in _schema_files() if number > version]
+    if newer and not fresh and version > 0:
+        _backup(db, path, version)
+    for number, sql in newer:
         db.execute("BEGIN IMMEDIATE")
         try:
             db.execute(sql)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,11 +18,12 @@ from ygg.ports import Filter
 from ygg.stores.sqlite import holds as holding
 from ygg.stores.sqlite import minutes as history
 from ygg.stores.sqlite.rows import TASK_COLUMNS, fetch, parse_lane, to_log, to_result, to_task
-from ygg.stores.sqlite.writer import translate
+from ygg.stores.sqlite.translating import translate
 
 T = TypeVar("T")
 READERS = 2
 MIN_SUFFIX = 4
+RANKED = 3  #: the schema that brought `rank` and `call`
 
 _TASKS = f"SELECT {TASK_COLUMNS.replace('id,', 'tasks.id,', 1)}, lanes.key FROM tasks"
 _JOIN = " JOIN lanes ON lanes.id = tasks.lane"
@@ -96,8 +98,16 @@ class Reader:
         return await self._read(lambda db: history.minutes(db, host, since_ms))
 
 
+def _known(db: apsw.Connection, sql: str) -> str:
+    """The statement, without the columns that a database has not yet that no daemon has brought up to
+    date."""
+    if db.execute("PRAGMA user_version").get >= RANKED:
+        return sql
+    return re.sub(r"\bcall\b", "NULL", re.sub(r"\brank\b", "(0 + 0)", sql))
+
+
 def _get(db: apsw.Connection, task_id: str) -> Task:
-    row = db.execute(f"{_TASKS}{_JOIN} WHERE tasks.id = ?", (task_id,)).fetchone()
+    row = db.execute(_known(db, f"{_TASKS}{_JOIN} WHERE tasks.id = ?"), (task_id,)).fetchone()
     if row is None and len(task_id) >= MIN_SUFFIX:
         row = _by_suffix(db, task_id)
     if row is None:
@@ -107,7 +117,7 @@ def _get(db: apsw.Connection, task_id: str) -> Task:
 
 def _by_suffix(db: apsw.Connection, suffix: str) -> Sequence[object] | None:
     sql = f"{_TASKS}{_JOIN} WHERE substr(tasks.id, -?1) = ?2 LIMIT 3"
-    rows = db.execute(sql, (len(suffix), suffix)).fetchall()
+    rows = db.execute(_known(db, sql), (len(suffix), suffix)).fetchall()
     if len(rows) > 1:
         ids = ", ".join(str(r[0]) for r in rows)
         raise InvalidInput(f"{suffix} fits several tasks: {ids}", hint="give more of the id")
@@ -115,7 +125,7 @@ def _by_suffix(db: apsw.Connection, suffix: str) -> Sequence[object] | None:
 
 
 def _task(row: Sequence[object]) -> Task:
-    return to_task(row, parse_lane(str(row[36])))
+    return to_task(row, parse_lane(str(row[-1])))
 
 
 def _find(db: apsw.Connection, which: Filter) -> list[Task]:
@@ -125,12 +135,12 @@ def _find(db: apsw.Connection, which: Filter) -> list[Task]:
     for state in states:
         where, values = _conditions(which, state)
         index = " INDEXED BY by_state" if state is not None else ""
-        order = "priority, seq" if which.queue_order else "seq DESC"
+        order = "priority, rank, seq" if which.queue_order else "seq DESC"
         sql = f"{_TASKS}{index}{_JOIN} WHERE {where} ORDER BY {order} LIMIT ?"
-        rows += db.execute(sql, (*values, which.limit)).fetchall()
+        rows += db.execute(_known(db, sql), (*values, which.limit)).fetchall()
     tasks = [_task(r) for r in rows]
     if which.queue_order:
-        tasks.sort(key=lambda t: (t.priority, t.seq))
+        tasks.sort(key=lambda t: (t.priority, t.rank, t.seq))
     else:
         tasks.sort(key=lambda t: -t.seq)
     return tasks[: which.limit]
@@ -162,7 +172,8 @@ def _ahead(db: apsw.Connection, task: Task, lanes: Sequence[Lane], limit: int) -
         row = db.execute("SELECT id FROM lanes WHERE key = ?", (lane.key,)).fetchone()
         if row is None:
             continue
-        total += db.execute(AHEAD, (row[0], task.priority, task.seq, limit)).get
+        values = (row[0], task.priority, task.rank, task.seq, limit)
+        total += db.execute(_known(db, AHEAD), values).get
         if total >= limit:
             return limit
     return total
@@ -171,10 +182,10 @@ def _ahead(db: apsw.Connection, task: Task, lanes: Sequence[Lane], limit: int) -
 AHEAD = (
     "SELECT count(*) FROM ("
     " SELECT 1 FROM (SELECT 1 FROM tasks INDEXED BY claim"
-    "  WHERE state = 'queued' AND lane = ?1 AND priority < ?2 LIMIT ?4)"
+    "  WHERE state = 'queued' AND lane = ?1 AND priority < ?2 LIMIT ?5)"
     " UNION ALL"
     " SELECT 1 FROM (SELECT 1 FROM tasks INDEXED BY claim"
-    "  WHERE state = 'queued' AND lane = ?1 AND priority = ?2 AND seq < ?3 LIMIT ?4)"
+    "  WHERE state = 'queued' AND lane = ?1 AND priority = ?2 AND (rank, seq) < (?3, ?4) LIMIT ?5)"
     ")"
 )
 _LOG = (

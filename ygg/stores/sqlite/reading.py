@@ -13,7 +13,7 @@ import apsw
 
 from ygg.errors import NotFound, StoreCorrupt, StoreError, YggError
 from ygg.stores.sqlite.opening import APPLICATION_ID, newest_schema
-from ygg.stores.sqlite.writer import translate
+from ygg.stores.sqlite.translating import translate
 
 PAGES = 1000  #: pages of one step of a copy, about 4 MB
 STEPS = 50_000  #: virtual machine steps between two looks at the clock and at signals

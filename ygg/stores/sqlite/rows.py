@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from functools import lru_cache
 from typing import Any
@@ -14,20 +14,28 @@ from ygg.model import Head, Lane, LogRow, Operation, Priority, Result, State, Ta
 
 Row = Sequence[Any]
 
-#: Columns of a Task in the order `to_task` reads them; `lanes.key` comes last, by a join or by hand.
+#: What a write is logged and counted by; never the request.
+LIGHT_COLUMNS = "id, seq, version, priority, state, batch, attempt, host, reason, lane"
+LANE = 9  #: where `lane` stands among them
+#: Columns of a Task in the order `to_task` reads them.
 TASK_COLUMNS = (
-    "id, seq, version, priority, state, operation, request, title, labels, timeout_s, due_ms, "
-    "deadline_ms, retention_s, idempotency_key, batch, content_type, attached, source, source_ref, "
-    "source_version, attempt, errors, deferrals, crashes, epoch, host, endpoint, model, "
-    "cancel_requested, reason, error, created_ms, queued_ms, started_ms, finished_ms, lane"
+    f"{LIGHT_COLUMNS}, operation, request, title, labels, timeout_s, due_ms, deadline_ms, retention_s, "
+    "idempotency_key, content_type, attached, source, source_ref, source_version, errors, deferrals, "
+    "crashes, epoch, endpoint, model, cancel_requested, error, created_ms, queued_ms, started_ms, "
+    "finished_ms, rank, call"
 )
-HEAD_COLUMNS = "id, seq, version, created_ms, deadline_ms"
+HEAD_COLUMNS = "id, seq, version, created_ms, deadline_ms, rank"
 
 
+#: By their value; looking them up so is several times faster than calling the enum.
+STATES = {s.value: s for s in State}
+_PRIORITIES, _OPERATIONS = {int(p): p for p in Priority}, {o.value: o for o in Operation}
 _USAGE = tuple(f.name for f in fields(Usage))
 
 
-def fetch(db: apsw.Connection, sql: str, values: Sequence[Any] = ()) -> list[Row]:
+def fetch(
+    db: apsw.Connection, sql: str, values: Sequence[Any] | Mapping[str, Any] = ()
+) -> list[Row]:
     """All rows of a statement. Only a statement read to its end has taken effect."""
     return [*db.execute(sql, values)]
 
@@ -43,20 +51,21 @@ def dumps(value: object) -> str:
 def to_task(row: Row, lane: Lane) -> Task:
     """A row of TASK_COLUMNS as a Task."""
     return Task(
-        id=row[0], seq=row[1], version=row[2], lane=lane, priority=Priority(row[3]),
-        state=State(row[4]), operation=Operation(row[5]), request=json.loads(row[6]), title=row[7],
-        labels=() if row[8] == "[]" else tuple(json.loads(row[8])), timeout_s=row[9], due_ms=row[10],
-        deadline_ms=row[11], retention_s=row[12], idempotency_key=row[13], batch=row[14],
-        content_type=row[15], attached=bool(row[16]), source=row[17], source_ref=row[18],
-        source_version=row[19], attempt=row[20], errors=row[21], deferrals=row[22], crashes=row[23],
-        epoch=row[24], host=row[25], endpoint=row[26], model=row[27], cancel_requested=bool(row[28]),
-        reason=row[29], error=row[30], created_ms=row[31], queued_ms=row[32], started_ms=row[33],
-        finished_ms=row[34],
+        id=row[0], seq=row[1], version=row[2], lane=lane, priority=_PRIORITIES[row[3]],
+        state=STATES[row[4]], batch=row[5], attempt=row[6], host=row[7], reason=row[8],
+        operation=_OPERATIONS[row[10]], request=json.loads(row[11]), title=row[12],
+        labels=() if row[13] == "[]" else tuple(json.loads(row[13])), timeout_s=row[14],
+        due_ms=row[15], deadline_ms=row[16], retention_s=row[17], idempotency_key=row[18],
+        content_type=row[19], attached=bool(row[20]), source=row[21], source_ref=row[22],
+        source_version=row[23], errors=row[24], deferrals=row[25], crashes=row[26], epoch=row[27],
+        endpoint=row[28], model=row[29], cancel_requested=bool(row[30]), error=row[31],
+        created_ms=row[32], queued_ms=row[33], started_ms=row[34], finished_ms=row[35],
+        rank=row[36], call=row[37],
     )  # fmt: skip
 
 
 def to_head(row: Row, lane: Lane, priority: Priority) -> Head:
-    return Head(row[0], row[1], row[2], lane, priority, row[3], row[4])
+    return Head(row[0], row[1], row[2], lane, priority, row[3], row[4], row[5])
 
 
 def to_log(row: Row) -> LogRow:

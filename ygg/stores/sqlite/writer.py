@@ -6,6 +6,13 @@ no linger: while one group is in its fsync the next one gathers. An operation th
 back to its savepoint and fails alone. When the group itself fails (disk full, I/O error), each of
 its operations is tried once more in a transaction of its own, so that those that still fit are done.
 
+Operations that were posted as *hasty* (claims, and nothing else) do not wait for the disk: those that wait
+are a group of their own, which goes first and is not synced. A claim that a power cut undoes is a task
+that was never started. They overtake what was posted before them and is not answered yet, which nobody
+can have relied on: a claim names the version of its row, so it is refused where an answered write has
+changed it. The log is one file and a sync of it makes all before it durable: the next group that is
+synced does that, or the thread itself once the oldest hasty group is `HASTE_S` old.
+
 The log is folded here and not by SQLite inside COMMIT: the waiters have their answer first, and an
 error of folding can never be taken for one of the commit.
 """
@@ -16,6 +23,7 @@ import asyncio
 import contextlib
 import logging
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
@@ -23,21 +31,22 @@ from typing import Any, TypeVar
 
 import apsw
 
-from ygg.errors import (
-    InvalidInput,
-    StoreCorrupt,
-    StoreError,
-    StoreFull,
-    StoreLocked,
-    YggError,
-)
+from ygg.errors import OutcomeUnknown, StoreError, YggError
+from ygg.stores.sqlite.translating import translate
 
 log = logging.getLogger("ygg.store")
 
 T = TypeVar("T")
 GROUP = 256
 FOLD_PAGES = 1000  #: pages of log after which it is folded into the database, SQLite's own default
+HASTE_S = 0.1  #: a claim is durable 0.2 s after its answer; the rest of that is for the sync
 IDLE_CHECKPOINT_S = 5.0  #: with nothing to write for this long it is folded and truncated
+
+NORMAL = 1  #: of PRAGMA synchronous: commits are written to the log, and not synced
+_MARK = (
+    "INSERT INTO meta (key, value) VALUES ('synced', 1)"
+    " ON CONFLICT (key) DO UPDATE SET value = value + 1"
+)
 
 Operation = Callable[[], Any]
 Outcome = tuple[Any, BaseException | None]
@@ -48,38 +57,9 @@ class _Job:
     operation: Operation
     loop: asyncio.AbstractEventLoop
     future: asyncio.Future[Any]
+    hasty: bool
     result: Any = None
     error: BaseException | None = field(default=None)
-
-
-def translate(error: BaseException, path: str) -> BaseException:
-    """An exception of SQLite or of binding values, in ygg's words. Others pass through."""
-    match error:
-        case apsw.FullError():
-            return StoreFull(
-                f"{path}: the disk is full", hint="free some space; nothing was stored"
-            )
-        case apsw.CorruptError() | apsw.NotADBError():
-            return StoreCorrupt(
-                f"{path} is not a healthy ygg database: {error}",
-                hint="move it away and restore a backup; ygg never overwrites it",
-            )
-        case apsw.ReadOnlyError() | apsw.CantOpenError() | apsw.PermissionsError():
-            return StoreError(
-                f"{path} cannot be written: {error}", hint="check owner and permissions"
-            )
-        case apsw.BusyError() | apsw.LockedError():
-            return StoreLocked(
-                f"{path} is in use by another program", hint="close it and try again"
-            )
-        case UnicodeEncodeError():
-            return InvalidInput("the text holds lone surrogates, which are no valid Unicode")
-        case OverflowError():
-            return InvalidInput("a number is outside the range of 64 bits")
-        case apsw.Error():
-            return StoreError(f"{path}: {error}")
-        case _:
-            return error
 
 
 class Writer(threading.Thread):
@@ -102,12 +82,15 @@ class Writer(threading.Thread):
         self._closing = False
         self._dead: BaseException | None = None
         self._unfolded, self._wal_pages = False, 0  # since the last checkpoint
+        self._full = self._level = connection.execute("PRAGMA synchronous").get
+        self._unsynced: float | None = None  # since when the log holds what no sync has reached
         connection.set_wal_hook(self._noted)
 
     # --- callers' side -------------------------------------------------------------------------
 
-    def post(self, operation: Callable[[], T]) -> asyncio.Future[T]:
-        """Run `operation` in the writer's next group; the future resolves after COMMIT."""
+    def post(self, operation: Callable[[], T], *, hasty: bool = False) -> asyncio.Future[T]:
+        """Run `operation` in the writer's next group; the future resolves after COMMIT, and unless it is
+        hasty after its sync."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
         if self._closing or self._dead is not None:
@@ -115,7 +98,7 @@ class Writer(threading.Thread):
                 StoreError(f"{self._path} is closed", hint="is ygg shutting down?")
             )
         else:
-            self._queue.put(_Job(operation, loop, future))
+            self._queue.put(_Job(operation, loop, future, hasty))
         return future
 
     def close(self) -> None:
@@ -130,21 +113,27 @@ class Writer(threading.Thread):
         group: list[_Job] | None = []
         try:
             while (group := self._next_group()) is not None:
-                if group:
-                    self._run_group(group)
-                    self._resolve(group)
+                for part in _parts(group):
+                    self._run_group(part)
+                    self._resolve(part)
+                if self._overdue():
+                    self._sync()
                 if self._wal_pages >= FOLD_PAGES:
                     self._checkpoint(apsw.SQLITE_CHECKPOINT_PASSIVE)
+            if self._unsynced is not None:
+                self._sync()
         except BaseException as error:  # noqa: BLE001 - the last line: tell the owner and the waiters
             self._die(error, group or [])
 
     def _next_group(self) -> list[_Job] | None:
-        """Everything that waits; an empty list after an idle checkpoint; None when closed."""
+        """Everything that waits; an empty list when it is time to sync or after an idle checkpoint; None
+        when closed."""
         try:
-            first = self._queue.get(timeout=IDLE_CHECKPOINT_S if self._unfolded else None)
+            first = self._queue.get(timeout=self._patience())
         except Empty:
-            self._unfolded = False
-            self._checkpoint(apsw.SQLITE_CHECKPOINT_TRUNCATE)
+            if self._unsynced is None:
+                self._unfolded = False
+                self._checkpoint(apsw.SQLITE_CHECKPOINT_TRUNCATE)
             return []
         if first is None:
             return None
@@ -160,6 +149,15 @@ class Writer(threading.Thread):
             group.append(job)
         return group
 
+    def _patience(self) -> float | None:
+        """How long to wait for work before there is something else to do."""
+        if self._unsynced is not None:
+            return max(0.0, self._unsynced + HASTE_S - time.monotonic())
+        return IDLE_CHECKPOINT_S if self._unfolded else None
+
+    def _overdue(self) -> bool:
+        return self._unsynced is not None and time.monotonic() >= self._unsynced + HASTE_S
+
     def _run_group(self, group: list[_Job]) -> None:
         error = self._transaction(group)
         if error is None:
@@ -171,17 +169,28 @@ class Writer(threading.Thread):
             job.result = job.error = None
             alone = self._transaction([job])
             if alone is not None:
-                job.error = translate(alone, self._path)
+                worse = error if isinstance(error, OutcomeUnknown) else alone
+                job.error = translate(worse, self._path)
 
     def _transaction(self, group: list[_Job]) -> BaseException | None:
-        """One BEGIN … COMMIT around the group; the error when the transaction as a whole failed."""
-        connection = self._connection
-        try:
-            connection.execute("BEGIN IMMEDIATE")
+        """The group, which is hasty as a whole or not at all, in one transaction; see `_committed`."""
+
+        def work() -> None:
             for job in group:
                 self._savepoint(job)
+
+        return self._committed(work, hasty=group[0].hasty)
+
+    def _committed(self, work: Callable[[], object], *, hasty: bool) -> BaseException | None:
+        """One BEGIN … COMMIT around `work`, synced unless hasty; the error when the transaction as a
+        whole failed."""
+        connection = self._connection
+        try:
+            self._set_level(hasty=hasty)
+            connection.execute("BEGIN IMMEDIATE")
+            work()
             self._before_commit()
-            connection.execute("COMMIT")
+            self._commit()
         except (apsw.Error, StoreError) as error:
             with contextlib.suppress(apsw.Error):
                 if connection.in_transaction:
@@ -190,6 +199,27 @@ class Writer(threading.Thread):
             return error
         self._after(True)
         return None
+
+    def _set_level(self, *, hasty: bool) -> None:
+        """Whether commits sync from now on. SQLite takes it between transactions only."""
+        level = min(self._full, NORMAL) if hasty else self._full
+        if level != self._level:
+            self._connection.execute(f"PRAGMA synchronous = {level}")
+            self._level = level
+
+    def _commit(self) -> None:
+        try:
+            self._connection.execute("COMMIT")
+        except apsw.IOError as error:
+            raise OutcomeUnknown(
+                f"{self._path}: {error}; what was asked for may be done or not",
+                hint="see what the queue holds, and whether the disk is well",
+            ) from error
+
+    def _sync(self) -> None:
+        """Make durable what hasty groups have written: a sync comes with a write only, so write a little."""
+        if self._committed(lambda: self._connection.execute(_MARK), hasty=False) is not None:
+            self._unsynced = time.monotonic()  # the disk is in trouble: not again at once
 
     def _savepoint(self, job: _Job) -> None:
         connection = self._connection
@@ -216,7 +246,12 @@ class Writer(threading.Thread):
                 loop.call_soon_threadsafe(_tell, jobs)
 
     def _noted(self, _: apsw.Connection, __: str, pages: int) -> int:
+        """Something was written and committed."""
         self._unfolded, self._wal_pages = True, pages
+        if self._level == self._full:
+            self._unsynced = None
+        elif self._unsynced is None:
+            self._unsynced = time.monotonic()
         return apsw.SQLITE_OK
 
     def _checkpoint(self, mode: int) -> None:
@@ -237,6 +272,12 @@ class Writer(threading.Thread):
         log.critical("the writer thread died", exc_info=error)
         if self._on_fatal is not None:
             self._on_fatal(error)
+
+
+def _parts(group: list[_Job]) -> list[list[_Job]]:
+    """The hasty ones, then the others."""
+    parts = [[job for job in group if job.hasty], [job for job in group if not job.hasty]]
+    return [part for part in parts if part]
 
 
 def _tell(jobs: list[_Job]) -> None:

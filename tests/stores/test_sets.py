@@ -1,0 +1,55 @@
+"""A verb over many rows is cut into operations, so that nobody waits behind all of it, and it can resume."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from tests.builders import claim_of, new_task
+from tests.stores.audit import audit
+from ygg.model import Submitted, Task
+from ygg.model.lifecycle import SET_ROWS
+from ygg.ports import Filter
+from ygg.stores.sqlite import open_store
+
+NOW = 1_800_000_000_000
+MANY = 2 * SET_ROWS + 1
+
+
+async def orphans(path: Path, count: int = MANY) -> list[Task]:
+    """A database whose owner died while it ran so many tasks."""
+    store = open_store(path)
+    answers = await store.submit([new_task() for _ in range(count)], NOW)
+    tasks = [a.task for a in answers if isinstance(a, Submitted)]
+    await store.claim([claim_of(t) for t in tasks], NOW)
+    await store.close()
+    return tasks
+
+
+async def test_other_writes_go_on_while_many_are_recovered(tmp_path: Path) -> None:
+    path = tmp_path / "ygg.db"
+    await orphans(path)
+    store = open_store(path)
+    (answer,) = await store.submit([new_task()], NOW)
+    assert isinstance(answer, Submitted)
+    recovering = asyncio.ensure_future(store.recover(NOW, 5))
+    (claimed,) = await store.claim([claim_of(answer.task)], NOW)
+    assert claimed is not None
+    assert not recovering.done()
+    assert (await recovering).requeued == MANY
+    await store.close()
+    audit(path)
+
+
+async def test_a_recovery_that_was_cut_off_goes_on_with_the_rest(tmp_path: Path) -> None:
+    path = tmp_path / "ygg.db"
+    await orphans(path)
+    store = open_store(path)
+    first = await store._post(lambda: store._verbs.recover(NOW, 5))
+    assert first.requeued == SET_ROWS
+    await store.close()  # and is never seen again
+    store = open_store(path)
+    assert (await store.recover(NOW, 5)).requeued == MANY - SET_ROWS
+    assert {t.crashes for t in await store.find(Filter(limit=MANY))} == {1}
+    await store.close()
+    audit(path)

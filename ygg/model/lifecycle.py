@@ -1,0 +1,271 @@
+"""What each verb of the queue makes of a task.
+
+Every table below is a `Verb`: its guard says which rows it may touch at all, its cases say in order what
+becomes of one. The end of an attempt is the union of two sayings: what the dispatcher wants (`core` decides
+about retries) is an input; what the row makes of it is said here, on the row as it is at the moment of the
+write. So a cancel that was acknowledged before cannot be overtaken by a retry that was decided before it.
+
+Inputs that several verbs share: `now` (wall-clock milliseconds), `keep_s` (how long ended tasks are kept
+that say nothing themselves), `epoch` (of the run that writes).
+"""
+
+from __future__ import annotations
+
+from ygg.errors import IllegalTransition
+from ygg.model.cases import (
+    Ahead,
+    AtMost,
+    Case,
+    Either,
+    Gone,
+    In,
+    Is,
+    Least,
+    Ms,
+    Not,
+    Old,
+    OneOf,
+    Plus,
+    Refusal,
+    Stay,
+    Unmarked,
+    Value,
+    Verb,
+)
+from ygg.model.words import FINAL, TRANSITIONS, ReasonCode, State
+
+SET_ROWS = 500  #: a verb over a set of rows is cut into operations of this many
+
+_STATE, _NOW = Old("state"), In("now")
+_ENDED = tuple(sorted(FINAL))
+_CRASHED = Plus(Old("crashes"), 1)
+
+
+def legal(task_id: str | int, before: State | None, after: State) -> None:
+    """Raises IllegalTransition for a change of state that is not in the table of them."""
+    if (before, after) not in TRANSITIONS:
+        raise IllegalTransition(f"task {task_id}: {before} -> {after} is no legal change")
+
+
+def _to(**change: Value) -> dict[str, Value]:
+    return change
+
+
+_NOWHERE = _to(host=None, endpoint=None, model=None, epoch=None)
+
+
+def _over(state: Value, reason: Value) -> dict[str, Value]:
+    """It has ended; kept for as long as it asks for, else as all are."""
+    kept = Plus(_NOW, Ms(Either(Old("retention_s"), In("keep_s"))))
+    return _to(state=state, reason=reason, due_ms=None, finished_ms=_NOW, expires_ms=kept)
+
+
+def _dead_letter(reason: Value) -> dict[str, Value]:
+    """It has failed: kept until a person acts, unless it says for how long."""
+    return _over(State.FAILED, reason) | _to(expires_ms=Plus(_NOW, Ms(Old("retention_s"))))
+
+
+def _queued(reason: Value) -> dict[str, Value]:
+    """It waits for a slot from now on, and is nowhere."""
+    return _NOWHERE | _to(
+        state=State.QUEUED, reason=reason, due_ms=None, queued_ms=_NOW, finished_ms=None,
+        expires_ms=None,
+    )  # fmt: skip
+
+
+_SUBMITTED = _to(reason=ReasonCode.SUBMITTED)
+
+#: Inputs: not_before_ms. There is no row yet.
+SUBMIT = Verb(
+    "submit",
+    guard=(),
+    cases=(
+        Case(
+            "later",
+            (Not(Is(In("not_before_ms"), None)), Not(AtMost(In("not_before_ms"), _NOW))),
+            _SUBMITTED | _to(state=State.SCHEDULED, due_ms=In("not_before_ms"), queued_ms=None),
+        ),
+        Case("now", (), _SUBMITTED | _to(state=State.QUEUED, due_ms=None, queued_ms=_NOW)),
+    ),
+)
+
+#: Inputs: version (as the scheduler saw the row), host, endpoint, model, call.
+CLAIM = Verb(
+    "claim",
+    guard=(
+        Is(_STATE, State.QUEUED),
+        Is(Old("version"), In("version")),
+        Not(AtMost(Old("deadline_ms"), _NOW)),
+    ),
+    cases=(
+        Case(
+            "chosen",
+            (),
+            _to(
+                state=State.PROCESSING, reason=ReasonCode.CHOSEN, attempt=Plus(Old("attempt"), 1),
+                epoch=In("epoch"), host=In("host"), endpoint=In("endpoint"), model=In("model"),
+                call=In("call"), started_ms=_NOW,
+            ),
+        ),
+    ),
+)  # fmt: skip
+
+_COUNTED = _to(
+    error=In("detail"),
+    lane=Either(In("lane"), Old("lane")),
+    errors=Plus(Old("errors"), In("add_errors")),
+    deferrals=Plus(Old("deferrals"), In("add_deferrals")),
+)
+
+#: Inputs: attempt, and what is wanted: state (one that `legal` lets follow processing), reason, detail,
+#: lane, due_ms, add_errors, add_deferrals.
+END = Verb(
+    "end",
+    guard=(
+        Is(_STATE, State.PROCESSING),
+        Is(Old("attempt"), In("attempt")),
+        Is(Old("epoch"), In("epoch")),
+    ),
+    cases=(
+        Case(
+            "over",
+            (OneOf(In("state"), (State.COMPLETED, State.CANCELLED, State.EXPIRED)),),
+            _over(In("state"), In("reason")) | _COUNTED,
+        ),
+        Case(
+            "a wish to cancel came before",
+            (Is(Old("cancel_requested"), True),),
+            _over(State.CANCELLED, ReasonCode.CANCELLED) | _COUNTED,
+        ),
+        Case("again at once", (Is(In("state"), State.QUEUED),), _queued(In("reason")) | _COUNTED),
+        Case(
+            "again later",
+            (Is(In("state"), State.SCHEDULED),),
+            _NOWHERE
+            | _COUNTED
+            | _to(state=State.SCHEDULED, reason=In("reason"), due_ms=In("due_ms")),
+        ),
+        Case(
+            "a person is needed",
+            (Is(In("state"), State.BLOCKED),),
+            _COUNTED | _to(state=State.BLOCKED, reason=In("reason")),
+        ),
+        Case("dead letter", (), _dead_letter(In("reason")) | _COUNTED),
+    ),
+)
+
+_HAS_ENDED = Refusal(
+    "it has ended", (OneOf(_STATE, _ENDED),), "task {id} has already ended: {state}"
+)
+
+#: Inputs: running (whether a running one may be cancelled).
+CANCEL = Verb(
+    "cancel",
+    guard=(),
+    cases=(
+        Stay("it is cancelled", (Is(_STATE, State.CANCELLED),)),
+        _HAS_ENDED,
+        Refusal(
+            "it runs and must not be touched",
+            (Is(_STATE, State.PROCESSING), Is(In("running"), False)),
+            "task {id} is processing",
+            "cancel it without running=false",
+        ),
+        Case("a wish", (Is(_STATE, State.PROCESSING),), _to(cancel_requested=True)),
+        Case("it waits", (), _over(State.CANCELLED, ReasonCode.CANCELLED) | _to(epoch=None)),
+    ),
+    note=ReasonCode.CANCELLED,
+)
+
+RETRY = Verb(
+    "retry",
+    guard=(),
+    cases=(
+        Refusal(
+            "nothing to retry",
+            (OneOf(_STATE, (State.QUEUED, State.PROCESSING, State.COMPLETED)),),
+            "task {id} is {state}: there is nothing to retry",
+        ),
+        Case(
+            "from the start",
+            (),
+            _queued(ReasonCode.RETRIED)
+            | _to(
+                errors=0, deferrals=0, crashes=0, cancel_requested=False, read_ms=None,
+                lane=Unmarked(refused=True), deadline_ms=Ahead(Old("deadline_ms"), _NOW),
+            ),
+        ),
+    ),
+)  # fmt: skip
+
+#: Inputs: priority.
+PRIORITIZE = Verb(
+    "prioritize",
+    guard=(),
+    cases=(_HAS_ENDED, Case("it has not ended", (), _to(priority=In("priority")))),
+    note=ReasonCode.PRIORITIZED,
+)
+
+#: Inputs: max_crashes.
+RECOVER = Verb(
+    "recover",
+    guard=(Is(_STATE, State.PROCESSING), Not(Is(Old("epoch"), In("epoch")))),
+    cases=(
+        Case(
+            "a wish to cancel came before",
+            (Is(Old("cancel_requested"), True),),
+            _over(State.CANCELLED, ReasonCode.CANCELLED) | _to(crashes=_CRASHED, epoch=None),
+        ),
+        Case(
+            "poison",
+            (AtMost(In("max_crashes"), _CRASHED),),
+            _to(state=State.BLOCKED, reason=ReasonCode.POISON, crashes=_CRASHED, epoch=None),
+        ),
+        Case("again", (), _queued(ReasonCode.RECOVERED) | _to(crashes=_CRASHED)),
+    ),
+)
+
+BECOME_DUE = Verb(
+    "become due",
+    guard=(Is(_STATE, State.SCHEDULED), AtMost(Old("due_ms"), _NOW)),
+    cases=(Case("due", (), _queued(ReasonCode.DUE) | _to(lane=Unmarked(refused=False))),),
+)
+
+EXPIRE = Verb(
+    "expire",
+    guard=(
+        OneOf(_STATE, (State.QUEUED, State.SCHEDULED)),
+        AtMost(Old("deadline_ms"), _NOW),
+    ),
+    cases=(Case("too late", (), _over(State.EXPIRED, ReasonCode.DEADLINE) | _to(epoch=None)),),
+)
+
+#: Inputs: read_keep_s (how long it is kept from its first reading).
+TOUCH_READ = Verb(
+    "touch read",
+    guard=(
+        Is(Old("read_ms"), None),
+        OneOf(_STATE, (State.COMPLETED, State.CANCELLED, State.EXPIRED)),
+    ),
+    cases=(
+        Case(
+            "first reading",
+            (),
+            _to(
+                read_ms=_NOW,
+                expires_ms=Least(Old("expires_ms"), Plus(_NOW, Ms(In("read_keep_s")))),
+            ),
+        ),
+    ),
+    quiet=True,
+)
+
+PRUNE = Verb(
+    "prune",
+    guard=(AtMost(Old("expires_ms"), _NOW),),
+    cases=(Gone("kept long enough", ()),),
+)
+
+VERBS = (
+    SUBMIT, CLAIM, END, CANCEL, RETRY, PRIORITIZE, RECOVER, BECOME_DUE, EXPIRE, TOUCH_READ, PRUNE,
+)  # fmt: skip

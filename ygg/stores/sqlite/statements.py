@@ -1,0 +1,87 @@
+"""The statements of the queue: verbs compiled from `model.lifecycle`, and reads that find their rows.
+
+Each hot one goes through the index that was made for it; `tests/stores/test_plans.py` looks.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from ygg.model import lifecycle as life
+from ygg.stores.sqlite.compiling import BY_ID, BY_SEQ, SET, delete, new, update
+from ygg.stores.sqlite.rows import HEAD_COLUMNS, LIGHT_COLUMNS, TASK_COLUMNS
+
+
+class Was(NamedTuple):
+    """What a statement replaces."""
+
+    seq: int
+    state: str
+    lane: int
+    priority: int
+    host: str | None = None
+    endpoint: str | None = None
+    model: str | None = None
+
+
+CLAIM = update(life.CLAIM, BY_ID, TASK_COLUMNS)
+END = update(life.END, BY_SEQ, TASK_COLUMNS)
+CANCEL = update(life.CANCEL, BY_SEQ, TASK_COLUMNS)
+PRIORITIZE = update(life.PRIORITIZE, BY_SEQ, TASK_COLUMNS)
+TOUCH_READ = update(life.TOUCH_READ, BY_ID, "seq")
+RETRY = update(life.RETRY, SET, TASK_COLUMNS)
+RECOVER = update(life.RECOVER, SET, LIGHT_COLUMNS)
+EXPIRE = update(life.EXPIRE, SET, LIGHT_COLUMNS)
+BECOME_DUE = update(life.BECOME_DUE, SET, f"{LIGHT_COLUMNS}, created_ms, deadline_ms, rank")
+PRUNE = delete(life.PRUNE, SET, "lane, priority, state, batch")
+
+_WAS = f"SELECT {', '.join(Was._fields)} FROM tasks"
+WAS_BY_ID = f"{_WAS} WHERE id = ?"
+WAS_BY_SEQS = f"{_WAS} NOT INDEXED WHERE seq IN (SELECT value FROM json_each(?))"
+SEQS_BY_IDS = "SELECT seq FROM tasks WHERE id IN (SELECT value FROM json_each(?))"
+
+HEADS = (
+    f"SELECT {HEAD_COLUMNS} FROM tasks INDEXED BY claim"
+    " WHERE state = 'queued' AND lane = ? AND priority = ? ORDER BY rank, seq LIMIT ?"
+)
+HELD = (
+    "SELECT id, attempt, call, priority, cancel_requested FROM tasks INDEXED BY processing"
+    " WHERE state = 'processing' AND epoch = ?"
+)
+OVERDUE = (
+    "SELECT seq FROM tasks INDEXED BY deadline WHERE deadline_ms IS NOT NULL"
+    " AND state IN ('queued', 'scheduled') AND deadline_ms <= ? ORDER BY deadline_ms LIMIT ?"
+)
+DUE = (
+    "SELECT seq FROM tasks INDEXED BY due WHERE state = 'scheduled' AND due_ms <= ?"
+    " ORDER BY due_ms, seq LIMIT ?"
+)
+NEXT_DUE = "SELECT min(due_ms) FROM tasks INDEXED BY due WHERE state = 'scheduled'"
+NEXT_DEADLINE = (
+    "SELECT min(deadline_ms) FROM tasks INDEXED BY deadline WHERE deadline_ms IS NOT NULL"
+    " AND state IN ('queued', 'scheduled')"
+)
+ORPHANS = (
+    "SELECT seq FROM tasks INDEXED BY processing WHERE state = 'processing' AND epoch <> ? LIMIT ?"
+)
+PRUNABLE = (
+    "SELECT seq FROM tasks INDEXED BY expiry"
+    " WHERE expires_ms IS NOT NULL AND expires_ms <= ? ORDER BY expires_ms LIMIT ?"
+)
+TASK = f"SELECT {TASK_COLUMNS} FROM tasks WHERE id = ?"
+_BORN = ("state", "due_ms", "queued_ms", "reason")
+_GIVEN = (
+    "id, lane, caller, type, priority, operation, request, title, labels, timeout_s, deadline_ms,"
+    " retention_s, idempotency_key, body_hash, batch, content_type, attached, source, source_ref,"
+    " source_version, rank"
+)
+_BEING = ", ".join(new(life.SUBMIT, name) for name in _BORN)
+INSERT = (
+    f"INSERT INTO tasks (created_ms, {', '.join(_BORN)}, {_GIVEN})"
+    f" SELECT ?1, {_BEING.replace(':not_before_ms', '?2').replace(':now', '?1')}"
+    f"{', ?' * len(_GIVEN.split(','))} RETURNING {TASK_COLUMNS}"
+)
+RESULT = (
+    "INSERT INTO results (task, content, thinking, stop_reason, model, backend, usage)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?)"
+)

@@ -1,0 +1,37 @@
+"""Exceptions of SQLite, and of binding values, in ygg's words."""
+
+from __future__ import annotations
+
+import apsw
+
+from ygg.errors import InvalidInput, StoreCorrupt, StoreError, StoreFull, StoreLocked
+
+
+def translate(error: BaseException, path: str) -> BaseException:
+    """An exception of SQLite or of binding values, in ygg's words. Others pass through."""
+    match error:
+        case apsw.FullError():
+            return StoreFull(
+                f"{path}: the disk is full", hint="free some space; nothing was stored"
+            )
+        case apsw.CorruptError() | apsw.NotADBError():
+            return StoreCorrupt(
+                f"{path} is not a healthy ygg database: {error}",
+                hint="move it away and restore a backup; ygg never overwrites it",
+            )
+        case apsw.ReadOnlyError() | apsw.CantOpenError() | apsw.PermissionsError():
+            return StoreError(
+                f"{path} cannot be written: {error}", hint="check owner and permissions"
+            )
+        case apsw.BusyError() | apsw.LockedError():
+            return StoreLocked(
+                f"{path} is in use by another program", hint="close it and try again"
+            )
+        case UnicodeEncodeError():
+            return InvalidInput("the text holds lone surrogates, which are no valid Unicode")
+        case OverflowError():
+            return InvalidInput("a number is outside the range of 64 bits")
+        case apsw.Error():
+            return StoreError(f"{path}: {error}")
+        case _:
+            return error
