@@ -173,3 +173,94 @@ def test_a_stale_end_has_its_waiters_look_at_the_row() -> None:
     world.feed(world.ended(call))
     assert world.told == [task]
     assert world.board.stale_ends == 1
+
+
+# --- what the store holds, and what the board believes --------------------------------------------------
+
+
+def test_a_claim_whose_answer_was_lost_is_given_back_uncharged_and_runs() -> None:
+    world = one(1)
+    task = world.submit("general", state=S.PROCESSING, attempt=1)  # claimed; the reply never came
+    assert world.started == []
+    world.pass_time(3)
+    assert [(e.task_id, e.reason) for e in world.ends] == [(task, ReasonCode.STRAY)]
+    assert world.started == [task]
+    assert (world.rows[task].errors, world.rows[task].attempt) == (0, 2)
+
+
+def test_a_claim_of_which_nothing_is_known_frees_its_slot_and_is_found_by_the_next_poll() -> None:
+    world = one(1)
+    world.feed(ev.DispatchPaused(True))
+    task = world.submit("general")
+    world.feed(ev.DispatchPaused(False), settle=False)
+    (claims,) = [e.claims for e in world.todo if isinstance(e, fx.ClaimTasks)]
+    world.todo.clear()
+    world._claim(claims[0])  # it was committed, and the connection died before the answer
+    world.feed(ev.StoreFailed(claims=claims, unknown=True, message="connection lost"))
+    assert world.board.hosts["a"].busy == 0
+    assert world.started == [], "it may run already: it is not claimed again by guess"
+    world.pass_time(5)
+    assert world.started == [task]
+
+
+def test_a_claim_that_certainly_failed_is_tried_again_from_its_place() -> None:
+    world = one(1)
+    world.feed(ev.DispatchPaused(True))
+    task = world.submit("general")
+    world.feed(ev.DispatchPaused(False), settle=False)
+    (claims,) = [e.claims for e in world.todo if isinstance(e, fx.ClaimTasks)]
+    world.todo.clear()
+    world.feed(ev.StoreFailed(claims=claims, message="disk full"))
+    assert task in world.board.where
+    world.pass_time(2)
+    assert world.started == [task]
+
+
+def test_a_call_whose_task_was_ended_by_another_is_stopped() -> None:
+    world = one(1)
+    task = world.submit("general")
+    sent = world.calls[task]
+    world.rows[task] = replace(world.rows[task], state=S.FAILED)
+    world.pass_time(3)
+    assert world.cancels == [fx.Cancel(sent.id, AttemptId(task, 1))]
+    world.fail(task, K.CANCELLED)
+    assert world.told == [task]
+
+
+def test_wishes_that_were_only_written_down_are_taken_over() -> None:
+    world = one(2)
+    stopped, raised = world.submit("general"), world.submit("general")
+    world.rows[stopped] = replace(world.rows[stopped], cancel_requested=True)
+    world.rows[raised] = replace(world.rows[raised], priority=Priority.CRITICAL)
+    world.pass_time(5)
+    assert [c.attempt for c in world.cancels] == [AttemptId(stopped, 1)], "asked once"
+    call = world.board.calls[world.board.call_of[raised]]
+    assert call.tries[raised].task is not None
+    assert call.tries[raised].task.priority is Priority.CRITICAL
+
+
+def test_what_started_or_ended_while_the_store_was_asked_is_left_alone() -> None:
+    world = one(2)
+    early = world.submit("general")
+    world.mono += 3
+    world.feed(ev.Ticked(), settle=False)
+    assert any(isinstance(e, fx.ListHeld) for e in world.todo)
+    asked = ev.HeldSeen(tuple(world._held()))
+    world.todo = type(world.todo)(e for e in world.todo if not isinstance(e, fx.ListHeld))
+    late = world.submit("general")  # starts after the store has counted
+    world.feed(world.ended(world.calls.pop(early)), settle=False)  # its end is on the way
+    world.feed(asked)
+    assert world.cancels == []
+    assert [e.reason for e in world.ends] == [ReasonCode.COMPLETED]
+    assert world.rows[late].state is S.PROCESSING
+
+
+def test_a_store_that_cannot_say_what_it_holds_is_asked_again() -> None:
+    world = one(1)
+    world.mono += 3
+    world.feed(ev.Ticked(), settle=False)
+    world.todo.clear()
+    world.feed(ev.StoreFailed(held=True, message="disk full"))
+    world.mono += 5
+    world.feed(ev.Ticked(), settle=False)
+    assert any(isinstance(e, fx.ListHeld) for e in world.todo)

@@ -6,6 +6,7 @@ Effects wait in `todo` until the test lets them happen, so a test may reorder or
 from __future__ import annotations
 
 from collections import Counter, deque
+from collections.abc import Iterator
 from dataclasses import replace
 
 from ygg.core import effects as fx
@@ -22,6 +23,7 @@ from ygg.model import (
     Endpoint,
     Head,
     Health,
+    Held,
     Host,
     HostHealth,
     Lane,
@@ -190,6 +192,8 @@ class World:
                 counts = Counter((t.lane, t.priority) for t in self._queued())
                 lanes = tuple((*where, n) for where, n in sorted(counts.items(), key=str))
                 self.feed(ev.LanesSeen(lanes), settle=False)
+            case fx.ListHeld():
+                self.feed(ev.HeldSeen(tuple(self._held())), settle=False)
             case fx.Promote():
                 self.feed(self._promote(), settle=False)
             case fx.Acquire() | fx.Settle():
@@ -215,6 +219,11 @@ class World:
     def _heads(self, lane: Lane, priority: Priority) -> list[Head]:
         rows = [t for t in self._queued() if (t.lane, t.priority) == (lane, priority)]
         return [t.head for t in sorted(rows, key=lambda t: t.seq)]
+
+    def _held(self) -> Iterator[Held]:
+        for row in self.rows.values():
+            if row.state is S.PROCESSING:
+                yield Held(row.id, row.attempt, row.call, row.priority, row.cancel_requested)
 
     def _claim(self, claim: Claim) -> Task | None:
         row = self.rows[claim.task_id]

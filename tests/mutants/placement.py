@@ -176,4 +176,32 @@ MUTANTS: list[Mutant] = [
         "if False)",
         (LINKS,),
     ),
+    Mutant(
+        "a task that is held and runs nowhere stays so",
+        CORE + "calls.py",
+        "effects: list[Effect] = [_finish(board, ends)] if ends else []",
+        "effects: list[Effect] = []",
+        (CALLS,),
+    ),
+    Mutant(
+        "a call whose task was ended by another runs on",
+        CORE + "calls.py",
+        "if row is None or row.attempt != attempt.id.number:",
+        "if row is None:\n        return []\n    if row.attempt != attempt.id.number:",
+        (CALLS,),
+    ),
+    Mutant(
+        "what ends while the store is asked is taken for a stray",
+        CORE + "calls.py",
+        "board.call_of.keys() | board.finishing.keys()",
+        "board.call_of.keys()",
+        (CALLS,),
+    ),
+    Mutant(
+        "a claim of which nothing is known is claimed again by guess",
+        CORE + "calls.py",
+        "permits.settle(board, call) if event.unknown else",
+        "permits.give_back(board, call) if event.unknown else",
+        (CALLS,),
+    ),
 ]

@@ -173,6 +173,7 @@ class Board:
     calls: dict[str, CallState] = field(default_factory=dict)
     call_of: dict[str, str] = field(default_factory=dict)  #: by task id
     acquiring: dict[str, None] = field(default_factory=dict)  #: calls that wait for permits
+    compared: frozenset[str] | None = None  #: calls that ran when the store was asked what it holds
     finishing: dict[str, End] = field(default_factory=dict)  #: ends on their way to the store
     unwritten: dict[str, End] = field(default_factory=dict)  #: ends the store could not take yet
     # Where to look in the next round: a host that changed, a lane whose tasks changed.

@@ -7,11 +7,12 @@ place (`permits.settle`), whatever became of it.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from ygg.core import retrying
 from ygg.core.board import Board, CallState, Phase, Try
-from ygg.core.effects import Cancel, Effect, Finish, Note, Start, Tell
+from ygg.core.effects import Cancel, Effect, Finish, ListHeld, Note, Start, Tell
 from ygg.core.events import CallEnded, Claimed, EndRefused, Finished, StoreFailed
 from ygg.core.hosts import gates, models
 from ygg.core.placement import lanes, order, permits
@@ -24,6 +25,7 @@ from ygg.model import (
     Candidate,
     End,
     EndView,
+    Held,
     JsonDict,
     Now,
     Outcome,
@@ -238,18 +240,58 @@ def _end_note(board: Board, end: End, task: Task, now: Now) -> Note:
     return Note(reason, task.id, end.attempt, "INFO" if calm else "WARNING")
 
 
+def compare(board: Board) -> list[Effect]:
+    """Ask the store what it holds for running, to be compared with the calls that run now."""
+    if board.compared is not None:
+        return []
+    board.compared = frozenset(call.id for call in board.running)
+    return [ListHeld()]
+
+
+def held(board: Board, rows: Iterable[Held]) -> list[Effect]:
+    """What an answer that was lost has left behind is put right: a task that no call runs is given back, a
+    call whose task is not ours any more is stopped, and what was wished of it meanwhile is taken over."""
+    known = {row.id: row for row in rows}
+    ran, board.compared = board.compared or frozenset(), None
+    under_way = board.call_of.keys() | board.finishing.keys() | board.unwritten.keys()
+    strays = [row for row in known.values() if row.id not in under_way]
+    ends = [End(row.id, row.attempt, S.QUEUED, ReasonCode.STRAY) for row in strays]
+    effects: list[Effect] = [_finish(board, ends)] if ends else []
+    for call in (board.calls[call_id] for call_id in ran if call_id in board.calls):
+        for attempt in call.call.attempts if call.call else ():
+            effects += _compared(call, attempt, known.get(attempt.task.id))
+    return effects
+
+
+def _compared(call: CallState, attempt: Attempt, row: Held | None) -> list[Effect]:
+    """What the store says of an attempt that runs."""
+    carried = call.tries[attempt.task.id]
+    if row is None or row.attempt != attempt.id.number:
+        carried.cancelled = carried.cancelled or OutcomeKind.WITHDRAWN
+        return [Cancel(call.id, attempt.id)]
+    carried.task = replace(attempt.task, priority=row.priority)
+    if not row.cancel_requested or carried.cancelled is not None:
+        return []
+    carried.cancelled = OutcomeKind.CANCELLED
+    return [Cancel(call.id, attempt.id)]
+
+
 def store_failed(board: Board, event: StoreFailed, now: Now) -> list[Effect]:
-    """Nothing happened in the store: give slots back, and try again in a while."""
+    """Nothing happened in the store: give slots back, and try again in a while. Where that is not known, the
+    lane is looked at again, and what was claimed after all is found to be a stray."""
     board.store_retry_at, board.retime = now.mono + STORE_RETRY_S, True
     board.store_error = event.message
     effects: list[Effect] = []
     for call_id in dict.fromkeys(claim.call for claim in event.claims):
-        effects += permits.give_back(board, board.calls[call_id])
+        call = board.calls[call_id]
+        effects += permits.settle(board, call) if event.unknown else permits.give_back(board, call)
+        for attempt in call.tries.values() if event.unknown else ():
+            lanes.doubt(board, attempt.head.lane)
     board.unwritten.update((end.task_id, end) for end in event.ends)
     if event.peeked is not None:
         lanes.peek_failed(board, *event.peeked)
-    if event.promoting:
-        board.promoting = False
+    board.promoting = board.promoting and not event.promoting
+    board.compared = None if event.held else board.compared
     reason = because(ReasonCode.STORE_FAILED, message=event.message)
     return [*effects, Note(reason, level="ERROR")]
 

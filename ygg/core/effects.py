@@ -22,6 +22,11 @@ class ListLanes:
 
 
 @dataclass(frozen=True, slots=True)
+class ListHeld:
+    """Ask the store which tasks it holds for running here."""
+
+
+@dataclass(frozen=True, slots=True)
 class Promote:
     """Let the store move due tasks to queued and overdue ones to expired."""
 
@@ -122,11 +127,14 @@ class Note:
     level: str = "INFO"
 
 
-StoreEffect = Peek | ListLanes | Promote | ClaimTasks | Finish  #: what the store is asked for
+StoreEffect = (
+    Peek | ListLanes | ListHeld | Promote | ClaimTasks | Finish
+)  #: what the store is asked for
 
 Effect = (
     Peek
     | ListLanes
+    | ListHeld
     | Promote
     | Acquire
     | Settle

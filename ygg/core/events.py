@@ -12,6 +12,7 @@ from ygg.model import (
     Grant,
     Head,
     Health,
+    Held,
     Host,
     Lane,
     Outcome,
@@ -42,6 +43,13 @@ class LanesSeen:
     """Lanes and priorities that have queued tasks, and how many, as the store counts them."""
 
     lanes: tuple[tuple[Lane, Priority, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class HeldSeen:
+    """Answer to ListHeld: every task that is processing under this dispatcher's epoch."""
+
+    held: tuple[Held, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,12 +144,15 @@ class Finished:
 
 @dataclass(frozen=True, slots=True)
 class StoreFailed:
-    """A store verb failed: nothing it was asked happened. The same effect is due again later."""
+    """A store verb failed: nothing it was asked happened, or with `unknown` perhaps it did. The same effect
+    is due again later."""
 
     claims: tuple[Claim, ...] = ()
     ends: tuple[End, ...] = ()
     peeked: tuple[Lane, Priority] | None = None
     promoting: bool = False
+    held: bool = False
+    unknown: bool = False
     message: str = ""
 
 
@@ -230,6 +241,7 @@ class Ticked:
 Event = (
     HostsOwned
     | LanesSeen
+    | HeldSeen
     | HeadsSeen
     | TasksQueued
     | TaskLeft

@@ -28,6 +28,7 @@ from ygg.core.events import (
     Finished,
     Granted,
     HeadsSeen,
+    HeldSeen,
     HostChecked,
     HostDrained,
     HostsOwned,
@@ -70,6 +71,8 @@ def _handle(board: Board, event: Event, now: Now) -> list[Effect]:  # noqa: C901
             return owning.owned(board, event, now)
         case LanesSeen():
             return lanes.counted(board, event)
+        case HeldSeen(held):
+            return calls.held(board, held)
         case HeadsSeen():
             lanes.seen(board, event)
         case TasksQueued():

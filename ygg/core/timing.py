@@ -6,7 +6,7 @@ checks. `wake` asks for one Ticked at the earliest of them; an idle dispatcher w
 
 from __future__ import annotations
 
-from ygg.core import watching
+from ygg.core import calls, watching
 from ygg.core.board import Board
 from ygg.core.effects import CheckHost, Effect, Finish, ListLanes, Promote, WakeAt
 from ygg.core.hosts import gates, limits, readings
@@ -32,7 +32,7 @@ def due(board: Board, now: Now) -> list[Effect]:
         board.all_changed()  # the safety net: whatever was missed is looked at again
         lanes.forget_idle(board)
         residency.forget(board)
-        effects += [ListLanes(), *watching.rest(board, now)]
+        effects += [ListLanes(), *calls.compare(board), *watching.rest(board, now)]
     _passed(board, now)
     effects += readings.follow(board, now)
     effects += permits.overdue(board, now)

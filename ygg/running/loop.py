@@ -20,7 +20,7 @@ from ygg.core import events as ev
 from ygg.core.board import Board
 from ygg.core.checking import check
 from ygg.core.step import step
-from ygg.errors import IllegalTransition, StoreError
+from ygg.errors import IllegalTransition, OutcomeUnknown, StoreError
 from ygg.model import End, Now, Reason, Task
 from ygg.ports import Archive, Limiter, Queue
 from ygg.running.asking import Asks, log, told
@@ -143,7 +143,14 @@ class RunLoop:
 
     def _perform(self, effect: fx.Effect) -> None:
         match effect:
-            case fx.ClaimTasks() | fx.Finish() | fx.Peek() | fx.ListLanes() | fx.Promote():
+            case (
+                fx.ClaimTasks()
+                | fx.Finish()
+                | fx.Peek()
+                | fx.ListLanes()
+                | fx.ListHeld()
+                | fx.Promote()
+            ):
                 self._ask_store(effect)
             case fx.Start(call):
                 self.drivers.start(call)
@@ -176,7 +183,9 @@ class RunLoop:
                 ask(
                     queue.claim(claims, self.wall_ms()),
                     lambda tasks: ev.Claimed(claims, tuple(tasks)),
-                    lambda why: ev.StoreFailed(claims=claims, message=told(why)),
+                    lambda why: ev.StoreFailed(
+                        claims=claims, unknown=isinstance(why, OutcomeUnknown), message=told(why)
+                    ),
                 )
             case fx.Finish(ends):
                 ask(
@@ -196,6 +205,12 @@ class RunLoop:
                     queue.lanes(),
                     lambda lanes: ev.LanesSeen(tuple(lanes)),
                     lambda why: ev.StoreFailed(message=told(why)),
+                )
+            case fx.ListHeld():
+                ask(
+                    queue.held(),
+                    lambda held: ev.HeldSeen(tuple(held)),
+                    lambda why: ev.StoreFailed(held=True, message=told(why)),
                 )
             case fx.Promote():
                 ask(
