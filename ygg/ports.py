@@ -1,6 +1,6 @@
 """The ports: what the dispatcher asks of stores and backends, in domain verbs.
 
-Arguments and results come from `model.py` alone. Every `now_ms` is wall-clock milliseconds given by the
+Arguments and results come from `ygg.model` alone. Every `now_ms` is wall-clock milliseconds given by the
 caller; no port reads a clock to decide anything. The rules in these docstrings are the contract that
 `tests/contract/` runs over every implementation.
 """
