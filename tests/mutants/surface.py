@@ -1,4 +1,4 @@
-"""Planted bugs in the loop, the streams and the audit."""
+"""Planted bugs in the loop, the streams, the audit and the pages of docs."""
 
 from __future__ import annotations
 
@@ -77,5 +77,40 @@ MUTANTS: list[Mutant] = [
         "    if width(text) > columns:",
         "    if width(text) > columns + 1:",
         ("tests/surface/test_view.py",),
+    ),
+    Mutant(
+        "the page on the house names a module that has moved",
+        "docs/architecture.md",
+        "for the task `ygg/core/retrying.py`",
+        "for the task `ygg/core/outcomes.py`",
+        ("tests/test_docs.py::test_everything_that_the_page_on_the_house_names_is_there",),
+    ),
+    Mutant(
+        "the page on the house names a function that is gone",
+        "docs/architecture.md",
+        "(`permits.take`)",
+        "(`permits.hold`)",
+        ("tests/test_docs.py::test_everything_that_the_page_on_the_house_names_is_there",),
+    ),
+    Mutant(
+        "two rooms of the picture have changed places",
+        "docs/architecture.md",
+        "\nconfig | core ",
+        "\ncore | config ",
+        ("tests/test_docs.py::test_the_picture_shows_every_room_with_the_direction_of_imports",),
+    ),
+    Mutant(
+        "rooms of the picture may import each other, which may not",
+        "docs/architecture.md",
+        "stores | backends | probes ",
+        "stores : backends : probes ",
+        ("tests/test_docs.py::test_the_picture_shows_every_room_with_the_direction_of_imports",),
+    ),
+    Mutant(
+        "a page names a file that is not there",
+        "README.md",
+        "`ygg/running` performs",
+        "`ygg/loop.py` performs",
+        ("tests/test_docs.py::test_every_path_that_a_page_names_is_there",),
     ),
 ]

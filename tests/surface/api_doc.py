@@ -102,7 +102,8 @@ offline: its signature is what they give, its body what of that is sent as docum
 The routes (`ygg/api/app.py`), the requests of the client (`ygg/client.py`) and the calls of the offline desk
 (`ygg/api/offline.py`) are built from the table. So a new verb is a row and a handler, and its example here. A verb for HTTP alone is
 a bare row below the class, with the reason why desks do not have it. What a document may say is in `ygg/intake/schemas.py`, which
-task it becomes in `ygg/intake/tasks.py`, the shape of answers in `ygg/api/bodies.py`.
+task it becomes in `ygg/intake/tasks.py`, the shape of answers in `ygg/api/bodies.py`. What lies behind the handlers, and where to
+change it: [architecture.md](architecture.md).
 """
 
 
