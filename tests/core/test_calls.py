@@ -198,7 +198,8 @@ def test_a_claim_of_which_nothing_is_known_frees_its_slot_and_is_found_by_the_ne
     world._claim(claims[0])  # it was committed, and the connection died before the answer
     world.feed(ev.StoreFailed(claims=claims, unknown=True, message="connection lost"))
     assert world.board.hosts["a"].busy == 0
-    assert world.started == [], "it may run already: it is not claimed again by guess"
+    assert world.started == []
+    assert task not in world.board.where, "it may run already: it is not claimed again by guess"
     world.pass_time(5)
     assert world.started == [task]
 

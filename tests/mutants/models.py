@@ -55,8 +55,8 @@ MUTANTS = [
     Mutant(
         "models change for every task",
         "ygg/core/placement/residency.py",
-        "    if yields(turn, candidate):\n",
-        "    if False:\n",
+        "    return _warm_waits(turn, candidate)\n",
+        "    return False\n",
         (RESIDENCY,),
     ),
     Mutant(

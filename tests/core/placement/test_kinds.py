@@ -108,6 +108,16 @@ def test_a_gpu_comes_first_however_the_route_is_ranked() -> None:
     assert [world.rows[t].host for t in tasks] == ["gpu1", "cpu1", None]
 
 
+def test_what_does_not_profit_leaves_an_idle_gpu_alone_however_long_its_queue() -> None:
+    world = mixed(overflow_margin=1)
+    world.feed(ev.DispatchPaused(True))
+    urgent = submit(world, UNNEEDED, 2, priority=0)
+    waiting = submit(world, PREFERRED, 9)
+    world.feed(ev.DispatchPaused(False))
+    assert [world.rows[t].host for t in urgent] == ["cpu1", None]
+    assert world.running_on("gpu1") == waiting[:1]
+
+
 def test_within_one_kind_the_route_keeps_its_order() -> None:
     world = mixed(gpus=2, cpus=2)
     on = [world.rows[t].host for t in (*submit(world, UNNEEDED, 2), *submit(world, PREFERRED, 2))]
