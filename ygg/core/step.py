@@ -155,7 +155,8 @@ def _read(board: Board, event: ReadingTaken, now: Now) -> list[Effect]:
     for endpoint, models in event.reading.loaded or ():
         residency.told(board, host, endpoint, models, now)
     news = readings.taken(board, event, now)
-    return [*news, *remedies.relieve(board, host, now)] if host.gauge.watching else news
+    measures = host.gauge.watching and event.reading.devices
+    return [*news, *remedies.relieve(board, host, now)] if measures else news
 
 
 def _unloaded(board: Board, event: ModelUnloaded, now: Now) -> list[Effect]:
