@@ -23,9 +23,9 @@ FLOOR = 12  #: modules of the core that stand in no room
 #: Their modules without a test file of their own name, and the file that tests them.
 TESTED_IN = {
     "core/house": "core/hosts/test_gates",
-    "core/checking": "core/placement/test_dispatching",
     "core/owning": "core/hosts/test_gates",
     "core/watching": "core/hosts/test_readings",
+    "core/hosts/condition": "core/hosts/test_readings",
     "core/hosts/models": "core/placement/test_fitting",
     "core/placement/remedies": "core/placement/test_residency",
     "core/placement/rounds": "core/placement/test_links",

@@ -62,7 +62,7 @@ MUTANTS = [
     Mutant(
         "a task is passed over for ever",
         "ygg/core/placement/residency.py",
-        "if since is not None and turn.now.mono - since >= most:",
+        "if turn.now.mono >= patient_until(server, turn.board.policy):",
         "if False:",
         (RESIDENCY,),
     ),

@@ -53,8 +53,9 @@ def step(board: Board, event: Event, now: Now) -> list[Effect]:
         calls.started(board, event.call, now)
         return []
     handled = _handle(board, event, now)
-    effects = dispatch(board, now)  # first: a free slot costs the house, an end can wait
-    effects += handled
+    placed = dispatch(board, now)  # first: a free slot costs the house, an end can wait
+    asked = isinstance(event, Granted)  # but no call gives way before what it asks for is asked
+    effects = [*handled, *placed] if asked else [*placed, *handled]
     if board.resting:
         effects += watching.wake(board, now)
     if board.retime or board.wake_at is None or board.wake_at <= now.mono:
