@@ -305,7 +305,7 @@ def test_a_change_comes_when_the_model_has_stayed_and_not_at_the_next_poll() -> 
     world.end("t1")
     until = world.board.hosts["h"].servers["main"].held_until
     world.pass_time(until - world.mono - 0.1)
-    assert world.started == ["t1"]
+    assert (world.started, world.board.wake_at) == (["t1"], until)
     world.pass_time(0.2)
     assert world.started == ["t1", "t2"]
 
