@@ -28,6 +28,7 @@ TESTED_IN = {
     "core/hosts/condition": "core/hosts/test_readings",
     "core/hosts/models": "core/placement/test_fitting",
     "core/placement/remedies": "core/placement/test_residency",
+    "core/placement/requests": "core/test_calls",
     "core/placement/rounds": "core/placement/test_links",
     "core/board": "core/placement/test_dispatching",
     "core/step": "core/placement/test_dispatching",

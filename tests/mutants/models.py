@@ -103,7 +103,7 @@ MUTANTS = [
     ),
     Mutant(
         "a task's own options load its model anew",
-        "ygg/core/calls.py",
+        "ygg/core/placement/requests.py",
         "{k: v for k, v in wanted.items() if k not in LOAD_OPTIONS}",
         "dict(wanted)",
         (RESIDENCY, "tests/core/placement/test_dispatching.py"),
