@@ -24,11 +24,12 @@ FLOOR = 12  #: modules of the core that stand in no room
 TESTED_IN = {
     "core/hosts/condition": "core/hosts/test_readings",
     "core/house": "core/hosts/test_gates",
-    "core/checking": "core/placement/test_dispatching",
     "core/owning": "core/hosts/test_gates",
     "core/watching": "core/hosts/test_readings",
+    "core/hosts/condition": "core/hosts/test_readings",
     "core/hosts/models": "core/placement/test_fitting",
     "core/placement/remedies": "core/placement/test_residency",
+    "core/placement/requests": "core/test_calls",
     "core/placement/rounds": "core/placement/test_links",
     "core/board": "core/placement/test_dispatching",
     "core/step": "core/placement/test_dispatching",

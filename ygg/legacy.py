@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from ygg import paths, wire
 from ygg.core.board import Board
-from ygg.core.calls import build_call
+from ygg.core.placement.requests import build_call
 from ygg.daemon import tell_left_out
 from ygg.model import Claim, End, Head, Lane, OutcomeKind, Priority, ReasonCode, Task
 from ygg.model import State as TaskState

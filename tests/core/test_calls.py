@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tests.core.world import COMPLETED, World, host, kind
-from ygg.core import calls
 from ygg.core import effects as fx
 from ygg.core import events as ev
 from ygg.core.board import CallState, Try
-from ygg.core.placement import lanes, permits
+from ygg.core.placement import lanes, permits, requests
 from ygg.model import (
     Attempt,
     AttemptId,
@@ -107,6 +106,7 @@ def test_one_attempt_is_stopped_and_the_others_go_on() -> None:
 def test_a_call_takes_its_width_of_the_gate() -> None:
     world = one(4)
     bundle(world, 3, width=3)
+    assert world.calls["t1"].width == 3
     more = [world.submit("general") for _ in range(3)]
     assert [t for t in more if t in world.calls] == more[:1]
     world.feed(ev.CallEnded("bundle", {}, Usage()))
@@ -143,10 +143,10 @@ def test_a_call_is_as_patient_as_its_most_patient_attempt() -> None:
     world.types["general"] = TaskType("general", (HERE,), timeout_s=50)
     bundle(world, 2)
     tasks = [a.task for a in world.calls["t1"].attempts]
-    sent = calls.build_call(world.board, "c", HERE, [replace(tasks[0], timeout_s=5), tasks[1]])
+    sent = requests.build_call(world.board, "c", HERE, [replace(tasks[0], timeout_s=5), tasks[1]])
     assert sent.limits.total_s == 50
     assert sent.limits.deadline_ms is None
-    sent = calls.build_call(
+    sent = requests.build_call(
         world.board, "c", HERE, [replace(t, deadline_ms=n) for n, t in enumerate(tasks)]
     )
     assert sent.limits.deadline_ms == 1

@@ -33,14 +33,14 @@ MUTANTS = [
     Mutant(
         "a stale reading is trusted",
         CORE + "hosts/limits.py",
-        "return Trust.FRESH if age <= telemetry.fresh_s else Trust.STALE",
+        "return Trust.FRESH if now.mono - gauge.at <= telemetry.fresh_s else Trust.STALE",
         "return Trust.FRESH",
         (LIMITS,),
     ),
     Mutant(
         "an old reading is trusted for ever",
         CORE + "hosts/limits.py",
-        "if age > telemetry.stale_s:",
+        "if now.mono >= gauge.at + telemetry.stale_s:",
         "if False:",
         (LIMITS,),
     ),

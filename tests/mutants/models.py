@@ -62,7 +62,7 @@ MUTANTS = [
     Mutant(
         "a task is passed over for ever",
         "ygg/core/placement/residency.py",
-        "if since is not None and turn.now.mono - since >= most:",
+        "if turn.now.mono >= patient_until(server, turn.board.policy):",
         "if False:",
         (RESIDENCY,),
     ),
@@ -103,7 +103,7 @@ MUTANTS = [
     ),
     Mutant(
         "a task's own options load its model anew",
-        "ygg/core/calls.py",
+        "ygg/core/placement/requests.py",
         "{k: v for k, v in wanted.items() if k not in LOAD_OPTIONS}",
         "dict(wanted)",
         (RESIDENCY, "tests/core/placement/test_dispatching.py"),

@@ -11,7 +11,45 @@ PERMITS, LINKS = "tests/core/placement/test_permits.py", "tests/core/placement/t
 DISPATCHING = "tests/core/placement/test_dispatching.py"
 LIMITERS = "tests/shell/test_limiters.py"
 
+CHECKING = "tests/core/test_checking.py"
+KINDS, RESIDENCY = "tests/core/placement/test_kinds.py", "tests/core/placement/test_residency.py"
+
 MUTANTS: list[Mutant] = [
+    Mutant(
+        "a call that gives way settles before it asks",
+        CORE + "step.py",
+        "[*handled, *placed] if asked else [*placed, *handled]",
+        "[*placed, *handled]",
+        (PERMITS,),
+    ),
+    Mutant(
+        "a host that is gone goes on changing its models",
+        PLACEMENT + "permits.py",
+        "        board.forget_gone()\n",
+        "",
+        (RESIDENCY,),
+    ),
+    Mutant(
+        "nobody wakes when a reading is too late to wait for",
+        CORE + "hosts/limits.py",
+        "    late = now.mono >= gauge.asked",
+        "    late = now.mono > gauge.asked",
+        (CHECKING,),
+    ),
+    Mutant(
+        "nobody wakes for a model that has stayed long enough",
+        CORE + "timing.py",
+        "                times += [at for at in changes if at > now.mono]\n",
+        "",
+        (RESIDENCY,),
+    ),
+    Mutant(
+        "a task that expires leaves others uncounted",
+        PLACEMENT + "dispatching.py",
+        "        self.shifts |= kinds.waits_for(self.round, state) == kinds.CPU\n",
+        "",
+        (KINDS,),
+    ),
     Mutant(
         "a slot is given back twice",
         PLACEMENT + "permits.py",

@@ -203,6 +203,17 @@ class Board:
         """Something of this host is not as it was: the next round asks whoever may use it."""
         self.changed_hosts[host] = None
 
+    def forget_gone(self) -> None:
+        """Hosts or servers are gone: no index names them any more."""
+        self.resting &= self.hosts.keys()
+        self.open = {name: found for name, found in self.open.items() if name in self.hosts}
+        self.changing = {
+            (name, endpoint): None
+            for name, host in self.hosts.items()
+            for endpoint, server in host.servers.items()
+            if server.changing
+        }
+
     def all_changed(self) -> None:
         self.changed_hosts.update(dict.fromkeys(self.hosts))
         self.changed_lanes.update(dict.fromkeys(self.lanes))

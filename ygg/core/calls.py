@@ -8,21 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any
 
 from ygg.core import retrying
 from ygg.core.board import Board, CallState, Phase, Try
 from ygg.core.effects import Cancel, Effect, Finish, ListHeld, Note, Start, Tell
 from ygg.core.events import CallEnded, Claimed, EndRefused, Finished, StoreFailed
-from ygg.core.hosts import gates, models
-from ygg.core.placement import lanes, order, permits
-from ygg.core.placement.candidates import type_of
+from ygg.core.hosts import gates
+from ygg.core.placement import lanes, order, permits, requests
 from ygg.model import (
-    LOAD_OPTIONS,
     Attempt,
-    Call,
-    CallLimits,
-    Candidate,
     End,
     EndView,
     Held,
@@ -32,70 +26,11 @@ from ygg.model import (
     OutcomeKind,
     ReasonCode,
     Task,
-    TaskType,
     because,
 )
 from ygg.model import State as S
 
 STORE_RETRY_S = 1.0  #: pause after a store failure
-
-
-# --- what is sent -----------------------------------------------------------------------------------
-
-
-def build_call(board: Board, call_id: str, candidate: Candidate, tasks: Iterable[Task]) -> Call:
-    """The call for claimed tasks of one type: its limits are those of the most patient."""
-    attempts = tuple(Attempt(task, _request(board, task, candidate)) for task in tasks)
-    kind = type_of(board, attempts[0].task.lane.type)
-    return Call(call_id, candidate, attempts, _limits(board, attempts, kind))
-
-
-def _request(board: Board, task: Task, candidate: Candidate) -> JsonDict:
-    """A task's request over its type's system prompt and options."""
-    kind = type_of(board, task.lane.type)
-    request = dict(task.request)
-    wanted = {**(kind.options if kind else {}), **request.get("options", {})}
-    free = {k: v for k, v in wanted.items() if k not in LOAD_OPTIONS}
-    request["options"] = free | load_options(board, candidate)
-    if kind is not None and kind.system is not None:
-        request.setdefault("system", kind.system)
-    return request
-
-
-def load_options(board: Board, candidate: Candidate) -> dict[str, Any]:
-    """The one set of options the candidate's model is loaded with: what the types routed there say, which
-    may not differ, and over it what the server's own options say."""
-    found: dict[str, Any] = {}
-    for kind in board.types.values():
-        if kind.options and candidate in kind.route:
-            found |= kind.options
-    host = board.hosts.get(candidate.host)
-    endpoint = models.endpoint_of(host, candidate.endpoint) if host else None
-    found |= endpoint.options if endpoint else {}
-    return {k: v for k, v in found.items() if k in LOAD_OPTIONS}
-
-
-def _limits(board: Board, attempts: tuple[Attempt, ...], kind: TaskType | None) -> CallLimits:
-    policy = board.policy
-    usual = kind.timeout_s if kind else policy.timeout_s
-    total = max(attempt.task.timeout_s or usual for attempt in attempts)
-    deadlines = [attempt.task.deadline_ms for attempt in attempts]
-    last = None if None in deadlines else max(d for d in deadlines if d is not None)
-    return CallLimits(policy.connect_s, policy.first_token_s, policy.between_tokens_s, total, last)
-
-
-def _unused_options(call: Call) -> list[Effect]:
-    """Notes of options that a call does not carry, since they would load the model anew."""
-    notes: list[Effect] = []
-    for attempt in call.attempts:
-        mine, sent = attempt.task.request.get("options", {}), attempt.request["options"]
-        lost = sorted(k for k in mine if k in LOAD_OPTIONS and mine[k] != sent.get(k))
-        if lost:
-            host, model = call.candidate.host, call.candidate.model
-            code, options = ReasonCode.OPTIONS_UNUSED, ", ".join(lost)
-            reason = because(code, host, options=options, model=model)
-            notes.append(Note(reason, attempt.task.id, level="WARNING"))
-    return notes
 
 
 # --- from the claim to the end ----------------------------------------------------------------------
@@ -143,9 +78,9 @@ def _start(board: Board, state: CallState, now: Now) -> list[Effect]:
     if not state.tries:
         return permits.settle(board, state)
     tasks = [t.task for t in state.tries.values() if t.task is not None]
-    state.call = build_call(board, state.id, state.candidate, tasks)
+    state.call = requests.build_call(board, state.id, state.candidate, tasks, state.width)
     state.phase, state.started = Phase.RUNNING, now.mono
-    return [Start(state.call), *_unused_options(state.call)]
+    return [Start(state.call), *requests.unused_options(state.call)]
 
 
 def started(board: Board, call_id: str, now: Now) -> None:

@@ -78,8 +78,10 @@ def _check_hosts(board: Board) -> None:
         rests = host.gauge.probed and not host.gauge.watching and not host.removed
         assert rests == (name in board.resting), f"{name}: resting {rests}"
         for endpoint, server in host.servers.items():
-            changes = bool(server.swap_to) or server.kept_for is not None
-            assert changes == ((name, endpoint) in board.changing), f"{name}/{endpoint}: changing"
+            kept = (name, endpoint) in board.changing
+            assert server.changing == kept, f"{name}/{endpoint}: changing"
+    assert board.resting <= board.hosts.keys(), "a host that is gone rests"
+    assert {host for host, _ in board.changing} <= board.hosts.keys(), "one that is gone changes"
 
 
 def _check_idle(board: Board, now: Now) -> None:

@@ -99,6 +99,11 @@ class Server:
     together: set[frozenset[str]] = field(default_factory=set)  #: models seen in memory together
 
     @property
+    def changing(self) -> bool:
+        """Whether it prepares to change its models, or is kept from it for a while."""
+        return bool(self.swap_to) or self.kept_for is not None
+
+    @property
     def open(self) -> bool:
         return self.health in (HostHealth.DOWN, HostHealth.UNAUTHORIZED)
 

@@ -25,18 +25,12 @@ def owned(board: Board, event: HostsOwned, now: Now) -> list[Effect]:
             host.removed, host.limit = True, 0
             board.resting.discard(name)
             board.hosts[name] = host
-    board.resting &= board.hosts.keys()
-    board.open = {name: kept for name, kept in board.open.items() if name in board.hosts}
-    board.changing = {p: None for p in board.changing if _has_server(board, *p)}
+    board.forget_gone()
     lanes.reroute(board)
     board.all_changed()
     if not before:
         board.poll_at = now.mono
     return [*effects, *watching.watch_new(board, event.probed, now)]
-
-
-def _has_server(board: Board, host: str, endpoint: str) -> bool:
-    return host in board.hosts and endpoint in board.hosts[host].servers
 
 
 def _merge(old: HostState | None, host: Host, now: Now) -> HostState:

@@ -54,8 +54,9 @@ def step(board: Board, event: Event, now: Now) -> list[Effect]:
         calls.started(board, event.call, now)
         return []
     handled = _handle(board, event, now)
-    effects = dispatch(board, now)  # first: a free slot costs the house, an end can wait
-    effects += handled
+    placed = dispatch(board, now)  # first: a free slot costs the house, an end can wait
+    asked = isinstance(event, Granted)  # but no call gives way before what it asks for is asked
+    effects = [*handled, *placed] if asked else [*placed, *handled]
     if board.resting:
         effects += watching.wake(board, now)
     if board.retime or board.wake_at is None or board.wake_at <= now.mono:
@@ -158,7 +159,8 @@ def _read(board: Board, event: ReadingTaken, now: Now) -> list[Effect]:
     for endpoint, models in event.reading.loaded or ():
         residency.told(board, host, endpoint, models, now)
     news = readings.taken(board, event, now)
-    return [*news, *remedies.relieve(board, host, now)] if host.gauge.watching else news
+    measures = host.gauge.watching and event.reading.devices
+    return [*news, *remedies.relieve(board, host, now)] if measures else news
 
 
 def _unloaded(board: Board, event: ModelUnloaded, now: Now) -> list[Effect]:

@@ -112,8 +112,9 @@ def _hosts_change(board: Board, now: Now) -> float:
         for server in host.servers.values():
             if not server.checking:
                 times.append(server.check_at)
-            if server.swap_to and server.held_until > now.mono:
-                times.append(server.held_until)
+            if server.changing:
+                changes = (server.held_until, residency.patient_until(server, board.policy))
+                times += [at for at in changes if at > now.mono]
             if server.busy_until > now.mono:
                 times.append(server.busy_until)
             elif server.busy_times and (calm := gates.calm_at(server, board.policy)) > now.mono:

@@ -26,6 +26,7 @@ def watch_new(board: Board, probed: Mapping[str, bool], now: Now) -> list[Effect
         if kind != (host.gauge.probed, host.gauge.measured):
             host.gauge, host.condition = Gauge(*kind), NOTHING
             host.limit, host.limit_text = host.host.slots, ""
+            board.resting.discard(name)
     fresh = [h for h in board.hosts.values() if h.gauge.probed and not h.gauge.watching]
     return [_watch(board, host, now) for host in fresh if not host.removed]
 

@@ -687,3 +687,14 @@ def test_rank_holds_among_tasks_that_compete_for_a_kind_of_slot(
                 if KIND[row.host] == wants(world, r) or r.lane.gpu is row.lane.gpu
             ]  # fmt: skip
             assert all((row.priority, row.seq) < (r.priority, r.seq) for r in rivals)
+
+
+def test_a_cpu_host_helps_out_once_a_task_that_wanted_it_has_expired() -> None:
+    world = mixed(overflow_margin=0, poll_s=300)
+    submit(world, PREFERRED)
+    world.feed(ev.DispatchPaused(True))
+    (waits,) = submit(world, PREFERRED)
+    world.submit(lane=NEVER, priority=4, deadline_ms=START_MS + 1000)
+    world.mono += 2
+    world.feed(ev.DispatchPaused(False))
+    assert world.calls[waits].candidate.host == "cpu1"

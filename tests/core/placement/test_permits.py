@@ -232,3 +232,17 @@ def test_whatever_limiters_do_no_slot_is_lost_and_no_task_stands_still(data: st.
     assert all(h.busy == 0 and not h.grants for h in world.board.hosts.values())
     acquired = {e.grant for e in world.permits if isinstance(e, fx.Acquire)}
     assert settles(world) == Counter(acquired), "each Acquire ends in exactly one Settle"
+
+
+def test_a_call_that_gives_way_has_asked_before_it_settles() -> None:
+    """Its first permit is granted, which ends a denial for everybody: a better task takes its slot at once."""
+    world = guarded(RATE, CLAIM, hosts="ab")
+    better, worse = world.submit("general", 1), world.submit("general", 3)
+    first, second = asked(world)
+    world.feed(ev.Denied(first, "spent", 60.0))
+    world.feed(ev.HostDrained("a", True))
+    assert asked(world) == [second], "the better task waits for the limiter"
+    world.feed(ev.Granted(second))
+    assert world.board.call_of.keys() == {better}, worse
+    mine = [type(e) for e in world.permits if e.grant == Grant(second.call, CLAIM)]
+    assert mine == [fx.Acquire, fx.Settle]

@@ -27,6 +27,8 @@ from ygg.telling.explain import explain
 
 LOAD_S, RUN_S = 5.0, 1.0
 SIZES = {"a": 5000.0, "b": 5000.0, "c": 1000.0}
+OTHER = Endpoint("main", "ollama", "http://other:1", tuple(SIZES))
+ELSEWHERE = Host("h", 2, (OTHER,))
 
 
 @dataclass
@@ -284,3 +286,36 @@ def _no_better_waits(world: World, started: list[str]) -> None:
     for task in started:
         better = [p for p in waiting if p < Priority(world.rows[task].priority)]
         assert not better, f"{task} passed {better}"
+
+
+def two_models(**policy: object) -> World:
+    """Host `h` runs `a`, just loaded, and a task waits there for `b`."""
+    bench = Bench(2, Residency(30.0, 60.0))
+    world = bench.world
+    world.policy = Policy(residency=bench.residency, **policy)  # type: ignore[arg-type]
+    world.own()
+    world.submit("a")
+    world.submit("b")
+    assert world.board.hosts["h"].servers["main"].swap_to == "b"
+    return world
+
+
+def test_a_change_comes_when_the_model_has_stayed_and_not_at_the_next_poll() -> None:
+    world = two_models(poll_s=300, check_every_s=300)
+    world.end("t1")
+    until = world.board.hosts["h"].servers["main"].held_until
+    world.pass_time(until - world.mono - 0.1)
+    assert (world.started, world.board.wake_at) == (["t1"], until)
+    world.pass_time(0.2)
+    assert world.started == ["t1", "t2"]
+
+
+@pytest.mark.parametrize("hosts", [(), (ELSEWHERE,)])
+def test_a_server_that_is_gone_changes_no_models(hosts: tuple[Host, ...]) -> None:
+    world = two_models()
+    world.feed(ev.DispatchPaused(True))
+    world.hosts = hosts
+    world.own()
+    world.end("t1")
+    world.feed(ev.DispatchPaused(False))
+    assert world.board.changing == {}

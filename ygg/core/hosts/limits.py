@@ -32,7 +32,7 @@ def awaited(host: HostState, now: Now) -> bool:
     gauge = host.gauge
     if not gauge.measured or (gauge.watching and gauge.at >= gauge.asked):
         return False
-    late = now.mono > gauge.asked + host.host.telemetry.fresh_s
+    late = now.mono >= gauge.asked + host.host.telemetry.fresh_s
     return not gauge.watching or not (late or gauge.error)
 
 
@@ -43,10 +43,9 @@ def trust(host: HostState, now: Now) -> Trust:
         return Trust.STALE
     if gauge.at < gauge.asked:
         return Trust.STALE if awaited(host, now) else Trust.UNKNOWN
-    age = now.mono - gauge.at
-    if age > telemetry.stale_s:
+    if now.mono >= gauge.at + telemetry.stale_s:
         return Trust.UNKNOWN
-    return Trust.FRESH if age <= telemetry.fresh_s else Trust.STALE
+    return Trust.FRESH if now.mono - gauge.at <= telemetry.fresh_s else Trust.STALE
 
 
 def changes_at(host: HostState) -> float:

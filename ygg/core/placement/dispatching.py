@@ -23,7 +23,7 @@ from ygg.core.hosts import gates
 from ygg.core.house import HostState
 from ygg.core.placement import kinds, lanes, links, order, permits, remedies, residency
 from ygg.core.placement.rounds import FIRST, Round
-from ygg.model import Candidate, Claim, Now, Priority, Reason
+from ygg.model import Candidate, Claim, Head, Now, Priority, Reason
 
 
 def dispatch(board: Board, now: Now) -> list[Effect]:
@@ -61,7 +61,7 @@ class _Pass:
         self.notes: list[Effect] = []
         self.offers: list[tuple[Rank, int, LaneState, Offer]] = []
         self.order = 0
-        self.shifts = False  # a CPU host was taken, so that fewer tasks wait for one
+        self.shifts = False  # fewer tasks wait for a CPU host than before
         self.waits = False  # tasks wait that such a host may help out with then
 
     def run(self) -> list[Effect]:
@@ -111,9 +111,9 @@ class _Pass:
     def _place(self, state: LaneState, offer: Offer) -> None:
         head = offer.head
         if head.deadline_ms is not None and head.deadline_ms <= self.now.wall_ms:
-            lanes.remove(self.board, head.id)  # the store will expire it
-            self.board.next_due_ms, self.board.retime = self.now.wall_ms, True
+            self._leaves(state, head)  # the store will expire it
             self.round.forget()
+            self.board.next_due_ms, self.board.retime = self.now.wall_ms, True
             self._offer(state)
             return
         turn = self.round.of(head.priority, offer.rank)
@@ -124,7 +124,7 @@ class _Pass:
             self.waits |= bool(state.reach.second)
             return
         before = ranked[: ranked.index(choice)]
-        self._start(offer, choice, links.chosen(turn, state, choice, before))
+        self._start(state, offer, choice, links.chosen(turn, state, choice, before))
         self._offer(state)
 
     def _choose(
@@ -141,10 +141,15 @@ class _Pass:
             passed.append((candidate, reason))
         return None, passed
 
-    def _start(self, offer: Offer, choice: Candidate, why: Reason) -> None:
+    def _leaves(self, state: LaneState, head: Head) -> None:
+        """A task of the lane waits no longer."""
+        self.shifts |= kinds.waits_for(self.round, state) == kinds.CPU
+        lanes.remove(self.board, head.id)
+
+    def _start(self, state: LaneState, offer: Offer, choice: Candidate, why: Reason) -> None:
         board, head = self.board, offer.head
         host = board.hosts[choice.host]
-        lanes.remove(board, head.id)
+        self._leaves(state, head)
         self.effects += lanes.refill(board, head.lane, head.priority)
         board.serial += 1
         call_id = f"{board.run}-{board.serial}"
@@ -154,7 +159,6 @@ class _Pass:
         residency.started(board, choice, head.priority, self.now)
         self._ask(call)
         self.notes.append(Note(why, head.id))
-        self.shifts |= host.host.kind != kinds.GPU
         self.round.forget()
         self._reopen(host, choice.host)
 

@@ -49,6 +49,7 @@ def settle(board: Board, call: CallState, used: Usage | None = None) -> list[Eff
     board.changed(host.host.name)
     if host.removed and not host.grants:
         del board.hosts[host.host.name]
+        board.forget_gone()
         lanes.reroute(board)
     return [Settle(Grant(call.id, permit), used) for permit in call.needs[: call.asked]]
 

@@ -43,7 +43,8 @@ def decided(turn: Round) -> None:
         server.swap_to, server.kept_for = turn.swaps.get(place, ""), turn.kept.get(place)
         if server.kept_for is not None and server.passed_since is None:
             server.passed_since = turn.now.mono
-        if server.swap_to or server.kept_for is not None:
+        if server.changing:
+            turn.board.retime |= place not in turn.board.changing
             turn.board.changing[place] = None
         else:
             turn.board.changing.pop(place, None)

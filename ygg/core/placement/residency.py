@@ -21,7 +21,7 @@ from ygg.core.hosts import models
 from ygg.core.house import HostState, Server
 from ygg.core.placement import fitting, kinds
 from ygg.core.placement.rounds import Round
-from ygg.model import Candidate, Now, Priority, Reason, ReasonCode, because
+from ygg.model import Candidate, Now, Policy, Priority, Reason, ReasonCode, because
 
 
 def concerns(board: Board, candidate: Candidate) -> bool:
@@ -94,10 +94,15 @@ def _others_in_use(board: Board, candidate: Candidate) -> bool:
 def yields(turn: Round, candidate: Candidate) -> bool:
     """Whether a task that needs a change lets tasks of the same priority with a loaded model go first."""
     server = turn.board.hosts[candidate.host].servers[candidate.endpoint]
-    since, most = server.passed_since, turn.board.policy.residency.max_wait_s
-    if since is not None and turn.now.mono - since >= most:
+    if turn.now.mono >= patient_until(server, turn.board.policy):
         return False
     return _warm_waits(turn, candidate)
+
+
+def patient_until(server: Server, policy: Policy) -> float:
+    """Until when a task may be passed over there, on the monotonic clock."""
+    since = server.passed_since
+    return float("inf") if since is None else since + policy.residency.max_wait_s
 
 
 def _warm_waits(turn: Round, candidate: Candidate) -> bool:
