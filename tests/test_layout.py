@@ -22,7 +22,6 @@ FLOOR = 12  #: modules of the core that stand in no room
 
 #: Their modules without a test file of their own name, and the file that tests them.
 TESTED_IN = {
-    "core/hosts/condition": "core/hosts/test_readings",
     "core/house": "core/hosts/test_gates",
     "core/owning": "core/hosts/test_gates",
     "core/watching": "core/hosts/test_readings",
