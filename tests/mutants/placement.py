@@ -13,6 +13,20 @@ LIMITERS = "tests/shell/test_limiters.py"
 
 MUTANTS: list[Mutant] = [
     Mutant(
+        "lanes are asked that no open host is left for",
+        PLACEMENT + "dispatching.py",
+        "if state.best is offer and not board.open.keys().isdisjoint(state.reach.hosts):",
+        "if state.best is offer:",
+        (DISPATCHING,),
+    ),
+    Mutant(
+        "a type's own options of loading are forgotten",
+        CORE + "owning.py",
+        "    board.loading = loading(event.types)\n",
+        "",
+        (DISPATCHING,),
+    ),
+    Mutant(
         "a slot is given back twice",
         PLACEMENT + "permits.py",
         "    host.busy -= host.grants.pop(call.id)\n",
