@@ -24,7 +24,7 @@ MUTANTS: list[Mutant] = [
         CORE + "owning.py",
         "    board.loading = loading(event.types)\n",
         "",
-        (DISPATCHING,),
+        ("tests/core/placement/test_residency.py",),
     ),
     Mutant(
         "a slot is given back twice",
