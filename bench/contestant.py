@@ -40,17 +40,17 @@ async def ygg(urls: dict[str, str], tasks: int, folder: Path) -> float:
     began = time.perf_counter()
     async with wire.running(config, database) as scope:
         done = asyncio.get_running_loop().create_future()
-        dispatcher, left = scope.dispatcher, tasks
-        settle = dispatcher.settle
+        waiting, left = scope.dispatcher.loop.waiting, tasks
+        tell = waiting.tell
 
         def count(ended: Any) -> None:
             nonlocal left
-            settle(ended)
+            tell(ended)
             left -= sum(t.state is State.COMPLETED for t in ended)
             if left == 0 and not done.done():
                 done.set_result(time.perf_counter() - began)
 
-        dispatcher.settle = count  # type: ignore[method-assign]
+        waiting.tell = count  # type: ignore[method-assign]
         took: float = await done
     return took
 

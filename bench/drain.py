@@ -20,8 +20,11 @@ def run(tasks: int = 2000, rounds: int = 3) -> dict[str, Any]:
         for name, runs in found.items()
         for key in ("tasks_per_s", "cpu_ms_per_task", "rss_mb")
     }
-    ratio = medians["ygg_tasks_per_s"] / medians["bare_tasks_per_s"]
-    return {"tasks": tasks, **medians, "ratio": round(ratio, 2)}
+    ratio, cpu_ratio = (
+        round(medians[f"ygg_{key}"] / medians[f"bare_{key}"], 2)
+        for key in ("tasks_per_s", "cpu_ms_per_task")
+    )
+    return {"tasks": tasks, **medians, "ratio": ratio, "cpu_ratio": cpu_ratio}
 
 
 if __name__ == "__main__":

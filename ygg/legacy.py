@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from ygg import paths, wire
 from ygg.core.board import Board
+from ygg.core.owning import loading
 from ygg.core.placement.requests import build_call
 from ygg.daemon import tell_left_out
 from ygg.model import Claim, End, Head, Lane, OutcomeKind, Priority, ReasonCode, Task
@@ -94,7 +95,7 @@ class _Worker(threading.Thread):
             loop,
             stop,
         )
-        self.board = Board(policy=config.policy, types=config.types)
+        self.board = Board(policy=config.policy, types=config.types, loading=loading(config.types))
         self.known: Mapping[str, object] = config.types
 
     def run(self) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TextIO
 
 LOG_BYTES, LOG_FILES = 10_000_000, 5
+ASK_LINES = 64  #: a file may be longer than `LOG_BYTES` by so many
 #: C0 and C1 control characters but tab: log lines may quote servers and prompts.
 _CONTROLS = dict.fromkeys((*range(9), *range(10, 32), *range(127, 160)), "�")
 
@@ -64,12 +65,15 @@ def _clean(record: logging.LogRecord) -> str:
 
 
 class RotatingLog(logging.handlers.RotatingFileHandler):
-    """Rotates by size without formatting each line twice and asking the file system about it."""
+    """Rotates by size. The file is asked for it once in `ASK_LINES` lines: asking costs more than writing one."""
+
+    _unasked = 0
 
     def shouldRollover(self, record: logging.LogRecord) -> bool:
         if self.stream is None:
             self.stream = self._open()
-        return self.stream.tell() >= self.maxBytes
+        self._unasked = (self._unasked + 1) % ASK_LINES
+        return self._unasked == 1 and self.stream.tell() >= self.maxBytes
 
 
 def set_up_logging(state: Path, *, console: bool) -> Path:
@@ -80,6 +84,7 @@ def set_up_logging(state: Path, *, console: bool) -> Path:
     root = logging.getLogger("ygg")
     root.setLevel(logging.INFO)
     root.propagate = False
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False  # no line tells
     file = RotatingLog(
         path, maxBytes=LOG_BYTES, backupCount=LOG_FILES, encoding="utf-8", errors="replace"
     )

@@ -51,6 +51,20 @@ MUTANTS: list[Mutant] = [
         (KINDS,),
     ),
     Mutant(
+        "lanes are asked that no open host is left for",
+        PLACEMENT + "dispatching.py",
+        "if state.best is offer and not board.open.keys().isdisjoint(state.reach.hosts):",
+        "if state.best is offer:",
+        (DISPATCHING,),
+    ),
+    Mutant(
+        "a type's own options of loading are forgotten",
+        CORE + "owning.py",
+        "    board.loading = loading(event.types)\n",
+        "",
+        ("tests/core/placement/test_residency.py",),
+    ),
+    Mutant(
         "a slot is given back twice",
         PLACEMENT + "permits.py",
         "    host.busy -= host.grants.pop(call.id)\n",

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ygg.logs import CleanFormatter, JournalFormatter, journal_stream
+from ygg.logs import ASK_LINES, CleanFormatter, JournalFormatter, RotatingLog, journal_stream
 
 
 def record(level: int, text: str, error: BaseException | None = None) -> logging.LogRecord:
@@ -39,6 +39,19 @@ def test_foreign_text_starts_no_line_of_its_own(formatter: logging.Formatter) ->
     line = formatter.format(record(logging.INFO, "quoted \n<0>forged\x1b[31m"))
     assert len(line.splitlines()) == 1
     assert "\x1b" not in line
+
+
+def test_a_full_file_is_rotated_within_so_many_lines_and_loses_none(tmp_path: Path) -> None:
+    path = tmp_path / "ygg.log"
+    log = RotatingLog(path, maxBytes=100, backupCount=5, encoding="utf-8")
+    for n in range(3 * ASK_LINES):
+        log.emit(record(logging.INFO, f"line {n}"))
+    log.close()
+    files = [f.read_text().splitlines() for f in sorted(tmp_path.iterdir(), reverse=True)]
+    assert [len(lines) for lines in files] == [ASK_LINES] * 3
+    assert [line for lines in files for line in lines] == [
+        f"line {n}" for n in range(3 * ASK_LINES)
+    ]
 
 
 def test_the_journal_is_recognised_by_device_and_inode(

@@ -152,6 +152,7 @@ class Board:
     serial: int = 0  #: of the newest call
     policy: Policy = field(default_factory=Policy)
     types: Mapping[str, TaskType] = field(default_factory=dict)
+    loading: tuple[TaskType, ...] = ()  #: those that say how models are loaded
     hosts: dict[str, HostState] = field(default_factory=dict)
     needs: Mapping[Place, tuple[Permit, ...]] = field(default_factory=dict)
     denials: dict[Permit, Denial] = field(default_factory=dict)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 
 from ygg.core.board import Board, Phase
+from ygg.core.owning import loading
 from ygg.core.placement import candidates, links, order
 from ygg.core.placement.dispatching import open_servers
 from ygg.core.placement.ranking import rank
@@ -71,6 +72,7 @@ def _check_calls(board: Board) -> None:
 
 
 def _check_hosts(board: Board) -> None:
+    assert board.loading == loading(board.types), "types that say how models are loaded"
     for name, host in board.hosts.items():
         assert host.grants.keys() <= board.calls.keys(), f"{name}: a slot of no call"
         assert host.busy == sum(host.grants.values()), f"{name}: busy {host.busy}"

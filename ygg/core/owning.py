@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from ygg.core import watching
@@ -10,13 +11,14 @@ from ygg.core.effects import Effect, Note
 from ygg.core.events import HostDrained, HostsOwned
 from ygg.core.house import NOTHING, Gauge, HostState, Server
 from ygg.core.placement import lanes, permits
-from ygg.model import Host, Now, ReasonCode, because
+from ygg.model import LOAD_OPTIONS, Host, Now, ReasonCode, TaskType, because
 
 
 def owned(board: Board, event: HostsOwned, now: Now) -> list[Effect]:
     """Take over a configuration; hosts that stay keep their gate, health and running calls."""
     effects = permits.end_waits(board)
     board.policy, board.types, board.needs = event.policy, event.types, event.needs
+    board.loading = loading(event.types)
     board.retime = True
     before = board.hosts
     board.hosts = {h.name: _merge(before.get(h.name), h, now) for h in event.hosts}
@@ -31,6 +33,11 @@ def owned(board: Board, event: HostsOwned, now: Now) -> list[Effect]:
     if not before:
         board.poll_at = now.mono
     return [*effects, *watching.watch_new(board, event.probed, now)]
+
+
+def loading(types: Mapping[str, TaskType]) -> tuple[TaskType, ...]:
+    """The task types that say how models are loaded, in their order."""
+    return tuple(t for t in types.values() if t.options.keys() & LOAD_OPTIONS)
 
 
 def _merge(old: HostState | None, host: Host, now: Now) -> HostState:

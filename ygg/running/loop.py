@@ -32,6 +32,7 @@ from ygg.running.watching import Watches
 
 CANCEL_WAIT_S = 10.0  #: how long `cancel` waits for a running call to stop
 LOG_KEPT = 100  #: lines for the live view
+LEVELS = logging.getLevelNamesMapping()
 
 
 def wall_clock_ms() -> int:
@@ -228,7 +229,7 @@ class RunLoop:
                 self.asks.run(self.waiting.tell_of(task_id))
 
     def _log(self, level: str, reason: Reason, task_id: str | None, attempt: int | None) -> None:
-        number = logging.getLevelNamesMapping()[level]
+        number = LEVELS[level]
         if not log.isEnabledFor(number):
             return
         who = f"{task_id}.{attempt}" if attempt else task_id

@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 from tests.core.world import START_MS, World, host, kind
 from ygg.core import effects as fx
 from ygg.core import events as ev
-from ygg.core.board import WINDOW
+from ygg.core.board import WINDOW, Board, LaneState
+from ygg.core.placement import order
 from ygg.core.placement.ranking import rank
-from ygg.model import Claim, Head, HostHealth, Lane, Policy, Priority
+from ygg.core.step import step
+from ygg.model import Candidate, Claim, Head, HostHealth, Lane, Policy, Priority
 from ygg.model import OutcomeKind as K
 from ygg.model import State as S
 
@@ -303,3 +305,22 @@ def test_a_claim_carries_the_version_it_saw() -> None:
     (claim,) = [e.claims[0] for e in world.todo if isinstance(e, fx.ClaimTasks)]
     assert claim == Claim("h", 42, world.types["general"].route[0], claim.why, "run-1")
     assert claim.why == next(e.reason.text for e in world.todo if isinstance(e, fx.Note))
+
+
+def test_a_slot_that_is_taken_again_asks_no_further_lane(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many lanes reach it: most of a large house waits for slots that are taken."""
+    names = [f"k{n}" for n in range(5)]
+    types = {name: kind(name, "a", "b") for name in names} | {"other": kind("other", "c")}
+    world = World((host("a"), host("b"), host("c")), types)
+    for name in [*names, *names]:
+        world.submit(name)
+    asked: list[str] = []
+    ranked = order.best_first
+
+    def counted(board: Board, state: LaneState) -> tuple[Candidate, ...]:
+        asked.append(state.lane.type)
+        return ranked(board, state)
+
+    monkeypatch.setattr(order, "best_first", counted)
+    step(world.board, world.ended(world.calls["t1"]), world.now)
+    assert asked == ["k2"]

@@ -43,6 +43,8 @@ def dispatch(board: Board, now: Now) -> list[Effect]:
 def open_servers(turn: Round, host: HostState) -> set[str]:
     """Its endpoints that could take a call of this task, its models aside."""
     busy, name = turn.busy(host), host.host.name
+    if busy >= gates.limit(host):
+        return set()
     return {
         endpoint
         for endpoint in host.servers
@@ -68,14 +70,16 @@ class _Pass:
         board = self.board
         for host in board.changed_hosts:
             self._reopen(board.hosts.get(host), host)
-        for state in self._to_ask() if board.open else ():
-            self._offer(state)
         if board.open:
+            asked = enumerate(self._to_ask())
+            self.offers = [(s.best.rank, n, s, s.best) for n, s in asked if s.best is not None]
+            heapq.heapify(self.offers)
+            self.order = len(self.offers)
             for lane, priority in board.unseen:
                 self.effects += lanes.refill(board, lane, priority)
-        while self.offers:
+        while self.offers and board.open:
             _, _, state, offer = heapq.heappop(self.offers)
-            if state.best is offer:
+            if state.best is offer and not board.open.keys().isdisjoint(state.reach.hosts):
                 self._place(state, offer)
         remedies.decided(self.round)
         board.changed_hosts.clear()  # what this pass itself changed it has looked at

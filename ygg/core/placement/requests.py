@@ -52,8 +52,8 @@ def load_options(board: Board, candidate: Candidate) -> dict[str, Any]:
     """The one set of options the candidate's model is loaded with: what the types routed there say, which
     may not differ, and over it what the server's own options say."""
     found: dict[str, Any] = {}
-    for kind in board.types.values():
-        if kind.options and candidate in kind.route:
+    for kind in board.loading:
+        if candidate in kind.route:
             found |= kind.options
     host = board.hosts.get(candidate.host)
     endpoint = models.endpoint_of(host, candidate.endpoint) if host else None

@@ -1,0 +1,63 @@
+"""The benchmark runs the parts that are named, and the simulated house of `bench.growth` does what it counts."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+import bench.__main__ as program
+from bench import growth
+from bench.makespan import contest
+
+
+@pytest.fixture
+def ran(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Two parts that only tell that they ran."""
+    names: list[str] = []
+
+    def part(name: str) -> program.Part:
+        return lambda: names.append(name) or {"name": name}
+
+    monkeypatch.setattr(program, "PARTS", {name: part(name) for name in ("drain", "pickup")})
+    return names
+
+
+def test_named_parts_alone_run_and_print_a_line_each(
+    ran: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = program.PAGE.read_bytes()
+    assert program.main(["pickup"]) == 0
+    assert ran == ["pickup"]
+    name, _, figures = capsys.readouterr().out.strip().partition(" ")
+    assert (name, json.loads(figures)) == ("pickup", {"name": "pickup"})
+    assert program.PAGE.read_bytes() == page
+
+
+def test_an_unknown_part_runs_nothing_and_names_the_known_ones(
+    ran: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert program.main(["drain", "drian"]) == 2
+    assert ran == []
+    assert "drian; there are drain, pickup" in capsys.readouterr().err
+
+
+def test_every_goal_is_of_a_part_that_exists() -> None:
+    assert {section for _, section, *_ in program.GOALS} <= program.PARTS.keys()
+
+
+@pytest.mark.parametrize("name", ["bare", "ygg"])
+def test_a_contestant_runs_every_task_once(name: str) -> None:
+    found = contest(name, 12, 0.0, timeout_s=60)
+    assert (found["calls"], found["violations"]) == (12, 0)
+
+
+def test_each_decision_of_the_simulated_house_fills_the_slot_that_was_freed() -> None:
+    house = growth.full_house(hosts=3, types=2, depth=10)
+    queued = sum(map(len, house.queued.values()))
+    first, last = house.calls[0], house.calls[-1]
+    house.end()
+    assert house.calls[0].id != first.id
+    assert house.calls[-1].id != last.id
+    assert len(house.calls) == 3 * growth.SLOTS
+    assert (queued, sum(map(len, house.queued.values()))) == (10, 9)
