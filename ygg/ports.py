@@ -21,7 +21,6 @@ from ygg.model import (
     Grant,
     Head,
     Health,
-    Held,
     Holds,
     Lane,
     LogRow,
@@ -34,6 +33,7 @@ from ygg.model import (
     Reason,
     Recovery,
     Result,
+    RunningRow,
     Snapshot,
     State,
     Submitted,
@@ -97,7 +97,7 @@ class Queue(Protocol):
         Sees every write made before it."""
         ...
 
-    def held(self) -> Awaitable[list[Held]]:
+    def running(self) -> Awaitable[list[RunningRow]]:
         """What is `processing` under this store's own epoch, in no order. Sees every write made before
         it: what a dispatcher believes to be running can be compared with it after an answer was lost."""
         ...
@@ -341,7 +341,7 @@ class Probe(Protocol):
     `sample`, and heals itself: after a failure the next `sample` starts anew."""
 
     @property
-    def source(self) -> str:
+    def name(self) -> str:
         """`nvml`, `ssh`, `ollama_ps` or `static`."""
         ...
 

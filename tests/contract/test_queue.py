@@ -20,7 +20,7 @@ from ygg.errors import (
     StoreError,
     YggError,
 )
-from ygg.model import GpuNeed, Held, Holds, Lane, Priority, ReasonCode, State, Submitted, Task
+from ygg.model import GpuNeed, Holds, Lane, Priority, ReasonCode, RunningRow, State, Submitted, Task
 from ygg.model.lifecycle import SET_ROWS
 from ygg.ports import Filter
 
@@ -300,25 +300,25 @@ async def test_held_are_the_running_tasks_of_this_owner_as_the_last_write_left_t
 ) -> None:
     orphan = await run(store)
     fresh = await reopen(store)
-    assert await fresh.held() == []
+    assert await fresh.running() == []
     mine, wished, over, first, _ = [await put(fresh) for _ in range(5)]
     await fresh.claim([replace(claim_of(t), call=f"c-{t.id}") for t in (mine, wished, over)], NOW)
     (ended, *_), asked, raised, held = await asyncio.gather(
         fresh.finish([end_of(replace(over, attempt=1))], NOW),
         fresh.cancel(wished.id, NOW),
         fresh.prioritize(mine.id, Priority.HIGH, NOW),
-        fresh.held(),
+        fresh.running(),
     )
     assert ended is not None
     assert asked.cancel_requested
     assert raised.priority is Priority.HIGH
     assert sorted(held, key=lambda h: h.id) == [
-        Held(mine.id, 1, f"c-{mine.id}", Priority.HIGH, False),
-        Held(wished.id, 1, f"c-{wished.id}", Priority.NORMAL, True),
+        RunningRow(mine.id, 1, f"c-{mine.id}", Priority.HIGH, False),
+        RunningRow(wished.id, 1, f"c-{wished.id}", Priority.NORMAL, True),
     ]
     await fresh.claim([claim_of(first)], NOW)
-    assert Held(first.id, 1, None, Priority.NORMAL, False) in await fresh.held()
-    assert orphan.id not in {h.id for h in await fresh.held()}
+    assert RunningRow(first.id, 1, None, Priority.NORMAL, False) in await fresh.running()
+    assert orphan.id not in {h.id for h in await fresh.running()}
     await fresh.close()
 
 

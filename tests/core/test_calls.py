@@ -245,9 +245,9 @@ def test_what_started_or_ended_while_the_store_was_asked_is_left_alone() -> None
     early = world.submit("general")
     world.mono += 3
     world.feed(ev.Ticked(), settle=False)
-    assert any(isinstance(e, fx.ListHeld) for e in world.todo)
-    asked = ev.HeldSeen(tuple(world._held()))
-    world.todo = type(world.todo)(e for e in world.todo if not isinstance(e, fx.ListHeld))
+    assert any(isinstance(e, fx.ListRunning) for e in world.todo)
+    asked = ev.RunningSeen(tuple(world._held()))
+    world.todo = type(world.todo)(e for e in world.todo if not isinstance(e, fx.ListRunning))
     late = world.submit("general")  # starts after the store has counted
     world.feed(world.ended(world.calls.pop(early)), settle=False)  # its end is on the way
     world.feed(asked)
@@ -261,7 +261,7 @@ def test_a_store_that_cannot_say_what_it_holds_is_asked_again() -> None:
     world.mono += 3
     world.feed(ev.Ticked(), settle=False)
     world.todo.clear()
-    world.feed(ev.StoreFailed(held=True, message="disk full"))
+    world.feed(ev.StoreFailed(listing=True, message="disk full"))
     world.mono += 5
     world.feed(ev.Ticked(), settle=False)
-    assert any(isinstance(e, fx.ListHeld) for e in world.todo)
+    assert any(isinstance(e, fx.ListRunning) for e in world.todo)

@@ -282,7 +282,7 @@ class Walk(World):
 
     def shut_down(self) -> None:
         self.failing = 0
-        self.feed(ev.DrainAsked())
+        self.feed(ev.ShutdownAsked())
         for _ in range(3):  # a store that failed is tried again
             self.mono += 2
             self.feed(ev.Ticked())

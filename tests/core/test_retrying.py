@@ -141,7 +141,7 @@ def test_out_of_memory_goes_to_the_other_candidate_at_once() -> None:
 def test_a_call_cut_off_by_shutdown_follows_the_policy(policy: str, state: S) -> None:
     world = one_host(interrupted=policy)
     task = world.submit("general")
-    world.feed(ev.DrainAsked())
+    world.feed(ev.ShutdownAsked())
     world.feed(ev.CutAsked())
     assert world.cancels == [fx.Cancel(world.calls[task].id)]
     world.fail(task, K.CANCELLED)

@@ -23,7 +23,6 @@ from ygg.model import (
     Endpoint,
     Head,
     Health,
-    Held,
     Host,
     HostHealth,
     Lane,
@@ -36,6 +35,7 @@ from ygg.model import (
     Priority,
     Reading,
     Result,
+    RunningRow,
     Task,
     TaskType,
     Usage,
@@ -192,8 +192,8 @@ class World:
                 counts = Counter((t.lane, t.priority) for t in self._queued())
                 lanes = tuple((*where, n) for where, n in sorted(counts.items(), key=str))
                 self.feed(ev.LanesSeen(lanes), settle=False)
-            case fx.ListHeld():
-                self.feed(ev.HeldSeen(tuple(self._held())), settle=False)
+            case fx.ListRunning():
+                self.feed(ev.RunningSeen(tuple(self._held())), settle=False)
             case fx.Promote():
                 self.feed(self._promote(), settle=False)
             case fx.Acquire() | fx.Settle():
@@ -220,10 +220,10 @@ class World:
         rows = [t for t in self._queued() if (t.lane, t.priority) == (lane, priority)]
         return [t.head for t in sorted(rows, key=lambda t: t.seq)]
 
-    def _held(self) -> Iterator[Held]:
+    def _held(self) -> Iterator[RunningRow]:
         for row in self.rows.values():
             if row.state is S.PROCESSING:
-                yield Held(row.id, row.attempt, row.call, row.priority, row.cancel_requested)
+                yield RunningRow(row.id, row.attempt, row.call, row.priority, row.cancel_requested)
 
     def _claim(self, claim: Claim) -> Task | None:
         row = self.rows[claim.task_id]

@@ -10,7 +10,7 @@ import pytest
 
 from ygg.errors import InvalidInput
 from ygg.intake import times
-from ygg.intake.reading import Unreadable, document, lines
+from ygg.intake.parsing import Unreadable, document, lines
 
 NOW = 1_800_000_000_000
 DAY_S = 86_400.0
@@ -48,7 +48,7 @@ def test_a_document_is_read_as_it_is() -> None:
 
 
 def test_reading_needs_the_standard_library_alone() -> None:
-    code = "import sys, ygg.intake.reading; print(*sorted(m for m in sys.modules if '.' not in m))"
+    code = "import sys, ygg.intake.parsing; print(*sorted(m for m in sys.modules if '.' not in m))"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not set(out.stdout.split()) & {"pydantic", "fastapi", "asyncio", "yaml", "httpx"}
 

@@ -74,14 +74,14 @@ MUTANTS: list[Mutant] = [
     ),
     Mutant(
         "NaN in a body passes",
-        "ygg/intake/reading.py",
+        "ygg/intake/parsing.py",
         "parse_constant=_no_number, ",
         "",
         (INPUT + "::test_bodies_that_cannot_be_read_are_refused",),
     ),
     Mutant(
         "a number beyond all numbers is sent on",
-        "ygg/intake/reading.py",
+        "ygg/intake/parsing.py",
         "document(raw, _finite)",
         "document(raw)",
         ("tests/surface/test_cli_submit.py::test_odd_lines_are_told_and_nothing_crashes",),

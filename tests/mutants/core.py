@@ -70,8 +70,8 @@ MUTANTS: list[Mutant] = [
     Mutant(
         "probes of a dead host do not slow down",
         "ygg/core/hosts/gates.py",
-        "max(policy.probe_min_s, 2 * server.retry_s)",
-        "policy.probe_min_s",
+        "max(policy.check_min_s, 2 * server.retry_s)",
+        "policy.check_min_s",
         (GATES,),
     ),
     Mutant(

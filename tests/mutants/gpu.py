@@ -131,8 +131,8 @@ MUTANTS = [
     Mutant(
         "a claim under way starts on a host that got too hot",
         "ygg/core/calls.py",
-        "board.draining or gates.stopped(board.hosts[call.candidate.host])",
-        "board.draining",
+        "board.stopping or gates.stopped(board.hosts[call.candidate.host])",
+        "board.stopping",
         (LIMITS,),
     ),
     Mutant(

@@ -49,8 +49,8 @@ MUTANTS = [
     Mutant(
         "tasks of a paused queue wait for a slot",
         "ygg/telling/minutes.py",
-        "if board.paused or board.draining:",
-        "if board.draining:",
+        "if board.paused or board.stopping:",
+        "if board.stopping:",
         (MINUTES,),
     ),
     Mutant(

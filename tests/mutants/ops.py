@@ -16,15 +16,15 @@ MUTANTS: list[Mutant] = [
     ),
     Mutant(
         "ops: a copy is not of one moment",
-        "ygg/stores/sqlite/reading.py",
+        "ygg/stores/sqlite/inspecting.py",
         '        origin.execute("BEGIN")',
         '        origin.execute("SELECT 1")',
         (BACKUP,),
     ),
     Mutant(
         "ops: a backup is not checked",
-        "ygg/stores/sqlite/reading.py",
-        '    verdict = db.execute("PRAGMA integrity_check(1)").get\n',
+        "ygg/stores/sqlite/inspecting.py",
+        '    found = db.execute("PRAGMA integrity_check(1)").get\n',
         '    verdict = "ok"\n',
         (BACKUP,),
     ),

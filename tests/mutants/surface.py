@@ -29,7 +29,7 @@ MUTANTS: list[Mutant] = [
     Mutant(
         "submits are taken while draining",
         "ygg/running/dispatcher.py",
-        "        if self.board.draining:",
+        "        if self.board.stopping:",
         "        if False:",
         ("tests/shell/test_loop.py::test_a_shutdown_waits_for_running_calls_and_refuses_submits",),
     ),
@@ -45,7 +45,7 @@ MUTANTS: list[Mutant] = [
     ),
     Mutant(
         "bad lines are numbered from the start of their chunk",
-        "ygg/intake/reading.py",
+        "ygg/intake/parsing.py",
         "            yield number, _line(raw)",
         "            yield number % 500, _line(raw)",
         ("tests/surface/test_cli_submit.py",),

@@ -16,7 +16,7 @@ from tests.surface.cli import Cli
 from tests.system.rig import daemon, hosts_yaml, sim_servers, until
 from ygg.errors import Interrupted, StoreCorrupt, YggError
 from ygg.ops import backup
-from ygg.stores.sqlite import reading
+from ygg.stores.sqlite import inspecting
 
 
 def ids(path: Path) -> set[str]:
@@ -199,6 +199,8 @@ HANGING = """
 import sys
 from pathlib import Path
 from ygg.ops import backup
+from ygg.stores.sqlite import inspecting
+from ygg.stores.sqlite import inspecting
 def hang(done, total):
     print("copying", flush=True)
     sys.stdin.read()
@@ -239,7 +241,7 @@ def test_sigterm_ends_a_backup_cleanly(
         os.kill(os.getpid(), signal.SIGTERM)
         return 0
 
-    monkeypatch.setattr(reading, "copy", terminate)
+    monkeypatch.setattr(inspecting, "copy", terminate)
     target = offline.folder / "copy.db"
     ran = offline("backup", str(target))
     assert ran.code == 130

@@ -41,7 +41,7 @@ def host(*urls: str, kind: str = "gpu", backend: str = "ollama", **telemetry: An
 async def sources(found: Host) -> list[str]:
     probes = wire.build_probes([found])
     await close_probes(probes)
-    return [probe.source for probe in probes["h"]]
+    return [probe.name for probe in probes["h"]]
 
 
 # --- this machine -----------------------------------------------------------------------------------------

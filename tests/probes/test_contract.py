@@ -59,8 +59,8 @@ async def make(
 async def test_it_names_its_source_in_every_reading(make: Make) -> None:
     probe = make(0.05)
     found = await probe.sample()
-    assert found.source == probe.source
-    assert probe.measures is MEASURES[probe.source]
+    assert found.source == probe.name
+    assert probe.measures is MEASURES[probe.name]
     assert found.fault() is None
     await probe.close()
 

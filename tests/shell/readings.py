@@ -29,7 +29,7 @@ class FakeProbe:
     async def sample(self) -> Reading:
         await asyncio.sleep(self._pause)
         self._pause = self.interval_s
-        return Reading(self.source, self.devices)
+        return Reading(self.name, self.devices)
 
     async def rest(self) -> None:
         self._pause = 0.0

@@ -195,7 +195,7 @@ async def house(
     }
     await dispatcher.start(hosts, types, policy or Policy(), backends, needs=needs)
     yield House(dispatcher, store, places)
-    if not dispatcher.board.draining:
+    if not dispatcher.board.stopping:
         hurry = asyncio.Event()
         hurry.set()
         await dispatcher.drain(0, hurry)

@@ -94,7 +94,7 @@ async def test_only_claims_are_hasty(store: SqliteStore, monkeypatch: pytest.Mon
         store.submit([new_task()], NOW), store.finish([end_of(running)], NOW), store.recover(NOW, 5),
         store.prioritize(task.id, Priority.LOW, NOW), store.cancel(task.id, NOW), store.promote(NOW),
         store.retry([task.id], NOW), store.touch_read(running.id, NOW, 1.0), store.prune(NOW),
-        store.record_minutes([]), store.hold("surtr", True), store.holds(), store.held(),
+        store.record_minutes([]), store.hold("surtr", True), store.holds(), store.running(),
         store.lanes(), store.heads(Lane("general"), Priority.NORMAL, 1),
     ]  # fmt: skip
     for verb in others:

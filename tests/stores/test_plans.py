@@ -17,7 +17,7 @@ NOW = 1_800_000_000_000
 PLANS = {
     "heads": (statements.HEADS, "USING INDEX claim (lane=? AND priority=?)"),
     "claim": (statements.CLAIM, "USING INDEX sqlite_autoindex_tasks_1 (id=?)"),
-    "held": (statements.HELD, "USING INDEX processing (epoch=?)"),
+    "running": (statements.RUNNING, "USING INDEX processing (epoch=?)"),
     "end": (statements.END, "USING INTEGER PRIMARY KEY (rowid=?)"),
     "ids of a set": (
         statements.SEQS_BY_IDS,

@@ -235,7 +235,7 @@ async def test_reads_behind_a_claim_do_not_count_as_its_sync(no_folding: None) -
     task = await rig.submit()
     syncs = disk.syncs
     await rig.claim(task)
-    await rig.post(rig.verbs.held)
+    await rig.post(rig.verbs.running)
     await synced_since(disk, syncs)
     rig = await rig.after_a_cut(disk)
     assert rig.row(task.id) == ("processing", 1, 0)

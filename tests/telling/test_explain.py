@@ -36,7 +36,7 @@ def test_a_task_behind_others_says_so_and_names_each_candidate() -> None:
     ("event", "code"),
     [
         (ev.DispatchPaused(True), ReasonCode.PAUSED),
-        (ev.DrainAsked(), ReasonCode.DRAINING),
+        (ev.ShutdownAsked(), ReasonCode.DRAINING),
         (ev.HostDrained("a", True), ReasonCode.HOST_DRAINED),
     ],
 )

@@ -23,7 +23,7 @@ from ygg.api.handlers import LOCAL, Handlers
 from ygg.api.tasks import NotEnded
 from ygg.desk import VERBS
 from ygg.errors import InvalidInput, YggError
-from ygg.intake.reading import Unreadable, document
+from ygg.intake.parsing import Unreadable, document
 from ygg.verbs import Given, Verb
 
 log = logging.getLogger("ygg.api")

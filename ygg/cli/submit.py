@@ -13,7 +13,7 @@ from ygg.cli import output
 from ygg.cli.app import Json, app, desk
 from ygg.desk import error_of
 from ygg.errors import InvalidInput, LeftOut, NotFound, YggError
-from ygg.intake.reading import Line, Unreadable, lines
+from ygg.intake.parsing import Line, Unreadable, lines
 
 if TYPE_CHECKING:
     from ygg.desk import Desk

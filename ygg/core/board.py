@@ -182,7 +182,7 @@ class Board:
     changed_lanes: dict[Lane, None] = field(default_factory=dict)
     resting: set[str] = field(default_factory=set)  #: probed hosts that are not watched
     paused: bool = False
-    draining: bool = False
+    stopping: bool = False  #: shutdown began
     promoting: bool = False
     next_due_ms: int | None = None
     poll_at: float = 0.0

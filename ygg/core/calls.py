@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from ygg.core import retrying
 from ygg.core.board import Board, CallState, Phase, Try
-from ygg.core.effects import Cancel, Effect, Finish, ListHeld, Note, Start, Tell
+from ygg.core.effects import Cancel, Effect, Finish, ListRunning, Note, Start, Tell
 from ygg.core.events import CallEnded, Claimed, EndRefused, Finished, StoreFailed
 from ygg.core.hosts import gates
 from ygg.core.placement import lanes, order, permits, requests
@@ -19,12 +19,12 @@ from ygg.model import (
     Attempt,
     End,
     EndView,
-    Held,
     JsonDict,
     Now,
     Outcome,
     OutcomeKind,
     ReasonCode,
+    RunningRow,
     Task,
     because,
 )
@@ -70,7 +70,7 @@ def _stop_before_start(
     """Cancelled, shut down, or the host too hot or too full, while the claim was on its way."""
     if attempt.cancelled is not None or task.cancel_requested:
         return attempt.cancelled or OutcomeKind.CANCELLED
-    stopped = board.draining or gates.stopped(board.hosts[call.candidate.host])
+    stopped = board.stopping or gates.stopped(board.hosts[call.candidate.host])
     return OutcomeKind.WITHDRAWN if stopped else None
 
 
@@ -180,10 +180,10 @@ def compare(board: Board) -> list[Effect]:
     if board.compared is not None:
         return []
     board.compared = frozenset(call.id for call in board.running)
-    return [ListHeld()]
+    return [ListRunning()]
 
 
-def held(board: Board, rows: Iterable[Held]) -> list[Effect]:
+def compared(board: Board, rows: Iterable[RunningRow]) -> list[Effect]:
     """What an answer that was lost has left behind is put right: a task that no call runs is given back, a
     call whose task is not ours any more is stopped, and what was wished of it meanwhile is taken over."""
     known = {row.id: row for row in rows}
@@ -198,7 +198,7 @@ def held(board: Board, rows: Iterable[Held]) -> list[Effect]:
     return effects
 
 
-def _compared(call: CallState, attempt: Attempt, row: Held | None) -> list[Effect]:
+def _compared(call: CallState, attempt: Attempt, row: RunningRow | None) -> list[Effect]:
     """What the store says of an attempt that runs."""
     carried = call.tries[attempt.task.id]
     if row is None or row.attempt != attempt.id.number:
@@ -226,7 +226,7 @@ def store_failed(board: Board, event: StoreFailed, now: Now) -> list[Effect]:
     if event.peeked is not None:
         lanes.peek_failed(board, *event.peeked)
     board.promoting = board.promoting and not event.promoting
-    board.compared = None if event.held else board.compared
+    board.compared = None if event.listing else board.compared
     reason = because(ReasonCode.STORE_FAILED, message=event.message)
     return [*effects, Note(reason, level="ERROR")]
 
@@ -272,7 +272,7 @@ def left(board: Board, task_id: str) -> list[Effect]:
 
 def cut(board: Board) -> list[Effect]:
     """The drain is over: stop what still runs."""
-    board.draining = True
+    board.stopping = True
     effects: list[Effect] = []
     for call in board.running:
         for attempt in call.tries.values():

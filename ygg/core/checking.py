@@ -88,7 +88,7 @@ def _check_hosts(board: Board) -> None:
 
 def _check_idle(board: Board, now: Now) -> None:
     """No lane that could start waits, and no server is taken for open or closed that is not."""
-    if board.paused or board.draining or board.store_retry_at is not None:
+    if board.paused or board.stopping or board.store_retry_at is not None:
         return
     if board.wake_at is not None and board.wake_at <= now.mono:
         return  # a tick is due that looks at what time has changed

@@ -22,7 +22,7 @@ class ListLanes:
 
 
 @dataclass(frozen=True, slots=True)
-class ListHeld:
+class ListRunning:
     """Ask the store which tasks it holds for running here."""
 
 
@@ -128,13 +128,13 @@ class Note:
 
 
 StoreEffect = (
-    Peek | ListLanes | ListHeld | Promote | ClaimTasks | Finish
+    Peek | ListLanes | ListRunning | Promote | ClaimTasks | Finish
 )  #: what the store is asked for
 
 Effect = (
     Peek
     | ListLanes
-    | ListHeld
+    | ListRunning
     | Promote
     | Acquire
     | Settle

@@ -12,7 +12,6 @@ from ygg.model import (
     Grant,
     Head,
     Health,
-    Held,
     Host,
     Lane,
     Outcome,
@@ -20,6 +19,7 @@ from ygg.model import (
     Policy,
     Priority,
     Reading,
+    RunningRow,
     Task,
     TaskType,
     Usage,
@@ -46,10 +46,10 @@ class LanesSeen:
 
 
 @dataclass(frozen=True, slots=True)
-class HeldSeen:
-    """Answer to ListHeld: every task that is processing under this dispatcher's epoch."""
+class RunningSeen:
+    """Answer to ListRunning: every task that is processing under this dispatcher's epoch."""
 
-    held: tuple[Held, ...]
+    rows: tuple[RunningRow, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +151,7 @@ class StoreFailed:
     ends: tuple[End, ...] = ()
     peeked: tuple[Lane, Priority] | None = None
     promoting: bool = False
-    held: bool = False
+    listing: bool = False
     unknown: bool = False
     message: str = ""
 
@@ -193,7 +193,7 @@ class ReadingMissed:
     """A probe that measures could take none."""
 
     host: str
-    source: str
+    probe: str
     message: str
 
 
@@ -224,7 +224,7 @@ class HostDrained:
 
 
 @dataclass(frozen=True, slots=True)
-class DrainAsked:
+class ShutdownAsked:
     """Shutdown began: no further claims."""
 
 
@@ -241,7 +241,7 @@ class Ticked:
 Event = (
     HostsOwned
     | LanesSeen
-    | HeldSeen
+    | RunningSeen
     | HeadsSeen
     | TasksQueued
     | TaskLeft
@@ -262,7 +262,7 @@ Event = (
     | ModelUnloaded
     | DispatchPaused
     | HostDrained
-    | DrainAsked
+    | ShutdownAsked
     | CutAsked
     | Ticked
 )

@@ -92,7 +92,7 @@ class Server:
     told: frozenset[str] | None = None  #: the same in its own words, calls on their way left out
     loaded_at: float = float("-inf")  #: when either last changed
     loaded_for: Priority | None = None  #: of the task for whose sake it last changed
-    held_until: float = float("-inf")  #: a model that was just loaded stays until then
+    stays_until: float = float("-inf")  #: a model that was just loaded stays until then
     passed_since: float | None = None  #: since when a task that needs another model is passed over
     swap_to: str = ""  #: the model this server drains for
     kept_for: Priority | None = None  #: worse ones wait: a task of this priority needs a change

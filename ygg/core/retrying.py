@@ -110,16 +110,16 @@ def _refused(case: Case) -> End:
 
 
 def _max_errors(case: Case) -> int:
-    kind = type_of(case.board, case.task.lane.type)
-    retries = kind.retries if kind else None
+    task_type = type_of(case.board, case.task.lane.type)
+    retries = task_type.retries if task_type else None
     return case.board.policy.max_errors if retries is None else retries + 1
 
 
 def _timeout(case: Case) -> End:
-    kind = type_of(case.board, case.task.lane.type)
-    if kind is None or kind.retries is None:
+    task_type = type_of(case.board, case.task.lane.type)
+    if task_type is None or task_type.retries is None:
         return case.end(S.FAILED, ReasonCode.TIMEOUT, add_errors=1)
-    return _error(case, ReasonCode.TIMEOUT, kind.retries + 1)
+    return _error(case, ReasonCode.TIMEOUT, task_type.retries + 1)
 
 
 def _error(case: Case, final: ReasonCode, budget: int) -> End:

@@ -21,14 +21,12 @@ from ygg.core.events import (
     CutAsked,
     Denied,
     DispatchPaused,
-    DrainAsked,
     DueLearned,
     EndRefused,
     Event,
     Finished,
     Granted,
     HeadsSeen,
-    HeldSeen,
     HostChecked,
     HostDrained,
     HostsOwned,
@@ -37,6 +35,8 @@ from ygg.core.events import (
     Promoted,
     ReadingMissed,
     ReadingTaken,
+    RunningSeen,
+    ShutdownAsked,
     StoreFailed,
     TaskLeft,
     TasksQueued,
@@ -72,8 +72,8 @@ def _handle(board: Board, event: Event, now: Now) -> list[Effect]:  # noqa: C901
             return owning.owned(board, event, now)
         case LanesSeen():
             return lanes.counted(board, event)
-        case HeldSeen(held):
-            return calls.held(board, held)
+        case RunningSeen(rows):
+            return calls.compared(board, rows)
         case HeadsSeen():
             lanes.seen(board, event)
         case TasksQueued():
@@ -114,8 +114,8 @@ def _handle(board: Board, event: Event, now: Now) -> list[Effect]:  # noqa: C901
             return _paused(board, paused)
         case HostDrained():
             return owning.drained(board, event)
-        case DrainAsked():
-            board.draining = True
+        case ShutdownAsked():
+            board.stopping = True
             note = Note(because(ReasonCode.DRAINING, running=len(board.running)))
             return [*permits.end_waits(board), note]
         case CutAsked():

@@ -113,7 +113,7 @@ def _hosts_change(board: Board, now: Now) -> float:
             if not server.checking:
                 times.append(server.check_at)
             if server.changing:
-                changes = (server.held_until, residency.patient_until(server, board.policy))
+                changes = (server.stays_until, residency.patient_until(server, board.policy))
                 times += [at for at in changes if at > now.mono]
             if server.busy_until > now.mono:
                 times.append(server.busy_until)

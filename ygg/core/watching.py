@@ -41,7 +41,7 @@ def _watch(board: Board, host: HostState, now: Now) -> Watch:
 
 def wake(board: Board, now: Now) -> list[Effect]:
     """Hosts that rest are watched again once they have work; measured ones before it starts."""
-    if board.paused or board.draining:
+    if board.paused or board.stopping:
         return []
     names = board.resting & (wanted(board, now) | {n for n in board.resting if board.hosts[n].busy})
     return [_watch(board, board.hosts[n], now) for n in sorted(names) if not board.hosts[n].drained]

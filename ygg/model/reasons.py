@@ -190,7 +190,7 @@ SENTENCES: dict[ReasonCode, str | Callable[[_Facts], str]] = {
     ReasonCode.STORE_FAILED: _filled("store: {message}"),
     ReasonCode.LEVEL: _filled("{host}: memory pressure {level}, {percent:.0f} % used"),
     ReasonCode.READING_DROPPED: _filled("{host}: impossible reading dropped: {fault}"),
-    ReasonCode.READING_MISSED: _filled("{host}: no reading from {source}: {message}"),
+    ReasonCode.READING_MISSED: _filled("{host}: no reading from {probe}: {message}"),
     ReasonCode.UNLOADED: _unloaded,
     ReasonCode.OPTIONS_UNUSED: _filled(
         "{options} not used: hosts.yaml fixes how {model} is loaded"

@@ -253,7 +253,7 @@ class End:
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class RunningRow:
     """What the store holds for running under this dispatcher's epoch: a task and its attempt."""
 
     id: str

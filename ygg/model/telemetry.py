@@ -78,11 +78,11 @@ class Process:
 class Reading:
     """One sample of one host by one probe. Its age counts from its receipt, on our own clock.
 
-    `processes` is None where the source cannot tell them, () where none holds memory. `loaded` maps
+    `processes` is None where the probe cannot tell them, () where none holds memory. `loaded` maps
     endpoint names to the models in memory there, for sources that ask the model server.
     """
 
-    source: str
+    probe: str  #: that took it
     devices: tuple[Device, ...] = ()
     processes: tuple[Process, ...] | None = None
     loaded: tuple[tuple[str, tuple[str, ...]], ...] | None = None

@@ -66,12 +66,12 @@ def back_up(
     InvalidInput for a target that must not be replaced, YggError when it cannot be written and
     StoreError when the database cannot be read or is damaged.
     """
-    from ygg.stores.sqlite import reading
+    from ygg.stores.sqlite import inspecting
 
     begun = time.monotonic()
     _free(source, target, force)
     with _part(target) as (part, handle):
-        tasks = reading.copy(source, part, progress)
+        tasks = inspecting.copy(source, part, progress)
         os.fsync(handle)
         _free(source, target, force)
         part.replace(target)

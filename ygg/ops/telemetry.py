@@ -66,8 +66,8 @@ async def _take(probe: Probe) -> Taken:
         reading = await probe.sample()
     except ProbeFailed as error:
         took_s = time.monotonic() - begun
-        return Taken(probe.source, probe.measures, took_s, error=error)
-    return Taken(probe.source, probe.measures, time.monotonic() - begun, reading)
+        return Taken(probe.name, probe.measures, took_s, error=error)
+    return Taken(probe.name, probe.measures, time.monotonic() - begun, reading)
 
 
 async def own_card_tells_its_limit(limit_s: float = 3.0) -> bool:

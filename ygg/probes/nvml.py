@@ -16,7 +16,7 @@ from ygg.probes.pacing import Pace
 class NvmlProbe:
     """Readings of the GPUs of this machine."""
 
-    source = "nvml"
+    name = "nvml"
     measures = True
 
     def __init__(self, telemetry: Telemetry) -> None:

@@ -31,7 +31,7 @@ class Server(Protocol):
 class OllamaPsProbe:
     """Asks all Ollama servers of a host at once. `servers` by endpoint name."""
 
-    source = "ollama_ps"
+    name = "ollama_ps"
     measures = False
 
     def __init__(self, telemetry: Telemetry, servers: Mapping[str, Server]) -> None:
@@ -49,7 +49,7 @@ class OllamaPsProbe:
                 "Ollama does not tell which models are loaded: busy loading one, or down"
             )
         self._pace.taken()
-        return Reading(self.source, loaded=found)
+        return Reading(self.name, loaded=found)
 
     async def rest(self) -> None:
         """Nothing is awake."""

@@ -21,7 +21,7 @@ EARLY = 0.25  #: share of the interval by which a line of the stream may come ea
 class SshProbe:
     """One connection to the host's machine, opened by the first sample and ended by `rest`."""
 
-    source = "ssh"
+    name = "ssh"
     measures = True
 
     def __init__(self, login: Login, telemetry: Telemetry) -> None:

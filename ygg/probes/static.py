@@ -9,13 +9,13 @@ from ygg.probes.pacing import Pace
 class StaticProbe:
     """The configured memory, as a card of which nothing else is known."""
 
-    source = "static"
+    name = "static"
     measures = False
 
     def __init__(self, telemetry: Telemetry) -> None:
         total = telemetry.memory_mb
         devices = () if total is None else (Device("static", total_mb=total),)
-        self._reading = Reading(self.source, devices)
+        self._reading = Reading(self.name, devices)
         self._pace = Pace(telemetry.interval_s)
 
     async def sample(self) -> Reading:

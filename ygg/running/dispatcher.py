@@ -145,7 +145,7 @@ class Dispatcher:
     async def submit(
         self, tasks: Sequence[NewTask], *, capacity: int | None = None, atomic: bool = True
     ) -> list[Submitted | YggError]:
-        if self.board.draining:
+        if self.board.stopping:
             raise Draining(
                 "ygg is shutting down", hint="submit again in a minute", retry_after_s=60
             )

@@ -84,7 +84,7 @@ class RunLoop:
         if self._drained:
             return
         self._drained = True
-        self.feed(ev.DrainAsked())
+        self.feed(ev.ShutdownAsked())
         await self._until_quiet(grace_s, hurry)
         self.feed(ev.CutAsked())
         await self._until_quiet(CANCEL_WAIT_S, asyncio.Event())
@@ -149,7 +149,7 @@ class RunLoop:
                 | fx.Finish()
                 | fx.Peek()
                 | fx.ListLanes()
-                | fx.ListHeld()
+                | fx.ListRunning()
                 | fx.Promote()
             ):
                 self._ask_store(effect)
@@ -207,11 +207,11 @@ class RunLoop:
                     lambda lanes: ev.LanesSeen(tuple(lanes)),
                     lambda why: ev.StoreFailed(message=told(why)),
                 )
-            case fx.ListHeld():
+            case fx.ListRunning():
                 ask(
-                    queue.held(),
-                    lambda held: ev.HeldSeen(tuple(held)),
-                    lambda why: ev.StoreFailed(held=True, message=told(why)),
+                    queue.running(),
+                    lambda rows: ev.RunningSeen(tuple(rows)),
+                    lambda why: ev.StoreFailed(listing=True, message=told(why)),
                 )
             case fx.Promote():
                 ask(

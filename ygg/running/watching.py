@@ -31,9 +31,9 @@ async def watch(host: str, probe: Probe, feed: Callable[[ev.Event], None]) -> No
                 pause = FIRST_S
                 feed(ev.ReadingTaken(host, found))
                 continue
-            log.debug("%s: no reading from %s: %s", host, probe.source, found)
+            log.debug("%s: no reading from %s: %s", host, probe.name, found)
             if probe.measures:
-                feed(ev.ReadingMissed(host, probe.source, found))
+                feed(ev.ReadingMissed(host, probe.name, found))
             await asyncio.sleep(pause * (1 + SPREAD * (zlib.crc32(host.encode()) / 0xFFFFFFFF)))
             pause = min(LAST_S, 2 * pause)
     finally:
@@ -47,7 +47,7 @@ async def _sample(probe: Probe) -> Reading | str:
     except ProbeFailed as why:
         return f"{why}; {why.hint}" if why.hint else str(why)
     except Exception as bug:
-        log.exception("the %s probe failed unexpectedly", probe.source)
+        log.exception("the %s probe failed unexpectedly", probe.name)
         return f"{type(bug).__name__}: {bug}"
 
 

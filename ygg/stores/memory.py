@@ -26,7 +26,6 @@ from ygg.model import (
     Counts,
     End,
     Head,
-    Held,
     Holds,
     Lane,
     LogRow,
@@ -36,6 +35,7 @@ from ygg.model import (
     Promoted,
     Recovery,
     Result,
+    RunningRow,
     State,
     Submitted,
     Task,
@@ -220,10 +220,10 @@ class MemoryStore:
         mine = [t for t in self._queued() if t.lane == lane and t.priority == priority]
         return [t.head for t in sorted(mine, key=_place)[:limit]]
 
-    async def held(self) -> list[Held]:
+    async def running(self) -> list[RunningRow]:
         self._check_open()
         return [
-            Held(t.id, t.attempt, t.call, t.priority, t.cancel_requested)
+            RunningRow(t.id, t.attempt, t.call, t.priority, t.cancel_requested)
             for t in self._rows.values()
             if t.state is State.PROCESSING and t.epoch == self._epoch
         ]

@@ -39,7 +39,7 @@ def why_waiting(turn: Round, state: LaneState) -> Reason:
     board, lane = turn.board, state.lane
     if board.paused:
         return because(ReasonCode.PAUSED)
-    if board.draining:
+    if board.stopping:
         return because(ReasonCode.DRAINING, running=len(board.running))
     asked = [c for c in order.best_first(board, state) if not links.refused(turn, state, c)]
     answers = [(c.host, links.first_no(turn, state, c)) for c in asked[:ASKED]]

@@ -159,7 +159,7 @@ def waiting_by_host(board: Board, now: Now) -> Counter[str]:
     """Queued tasks by the hosts they could run on, as far as the dispatcher looks ahead: all of a short
     queue, the first of each lane and priority of a long one. None while dispatch as a whole stands."""
     found: Counter[str] = Counter()
-    if board.paused or board.draining:
+    if board.paused or board.stopping:
         return found
     turn = Round(board, now)
     for state in board.lanes.values():

@@ -56,7 +56,7 @@ def snapshot(
         started_ms=started_ms,
         epoch=epoch,
         paused=board.paused,
-        draining=board.draining,
+        draining=board.stopping,
         hosts=tuple(_with_rates(h, running, past, now.wall_ms) for h in host_views(board, now)),
         running=running,
         waiting=_waiting(board, now),

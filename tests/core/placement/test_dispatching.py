@@ -148,7 +148,7 @@ def test_a_refused_claim_gives_its_slot_back_and_looks_again() -> None:
     assert world.rows[task].attempt == 1
 
 
-@pytest.mark.parametrize("stop", [ev.DispatchPaused(True), ev.DrainAsked()])
+@pytest.mark.parametrize("stop", [ev.DispatchPaused(True), ev.ShutdownAsked()])
 def test_nothing_starts_while_paused_or_draining(stop: ev.Event) -> None:
     world = World()
     world.feed(stop)
@@ -163,7 +163,7 @@ def test_a_claim_that_returns_while_draining_goes_back_without_a_call() -> None:
     world.feed(ev.DispatchPaused(False), settle=False)
     claim = next(e for e in world.todo if isinstance(e, fx.ClaimTasks))
     world.todo.clear()
-    world.feed(ev.DrainAsked())
+    world.feed(ev.ShutdownAsked())
     world.perform(claim)
     world.settle()
     assert world.started == []

@@ -147,7 +147,7 @@ def test_a_worse_ranked_task_waits_for_a_call_that_waits_for_a_permit() -> None:
 
 
 @pytest.mark.parametrize(
-    "stop", [ev.DispatchPaused(True), ev.DrainAsked(), ev.HostDrained("a", True)]
+    "stop", [ev.DispatchPaused(True), ev.ShutdownAsked(), ev.HostDrained("a", True)]
 )
 def test_nothing_waits_for_a_permit_once_its_start_is_not_wanted(stop: ev.Event) -> None:
     world = guarded(RATE)

@@ -303,7 +303,7 @@ def two_models(**policy: object) -> World:
 def test_a_change_comes_when_the_model_has_stayed_and_not_at_the_next_poll() -> None:
     world = two_models(poll_s=300, check_every_s=300)
     world.end("t1")
-    until = world.board.hosts["h"].servers["main"].held_until
+    until = world.board.hosts["h"].servers["main"].stays_until
     world.pass_time(until - world.mono - 0.1)
     assert (world.started, world.board.wake_at) == (["t1"], until)
     world.pass_time(0.2)

@@ -11,6 +11,7 @@ import pytest
 from tests.ops.doctor.house import found, one
 from tests.surface.cli import Cli
 from ygg.ops.doctor import store
+from ygg.stores.sqlite import inspecting
 
 
 def test_no_database_is_in_order(offline: Cli) -> None:
@@ -56,10 +57,9 @@ def test_a_newer_schema_is_an_error(offline: Cli, database: Path) -> None:
 def test_an_integrity_check_without_time_is_said_to_be_none(
     offline: Cli, database: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from ygg.stores.sqlite import reading
 
     monkeypatch.setattr(store, "CHECK_S", 0.0)
-    monkeypatch.setattr(reading, "STEPS", 1)
+    monkeypatch.setattr(inspecting, "STEPS", 1)
     check = one(offline, "integrity")
     assert "not checked to the end" in check["message"]
     assert "ygg backup" in check["fix"]

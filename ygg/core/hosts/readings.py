@@ -56,7 +56,7 @@ def missed(board: Board, event: ReadingMissed, now: Now) -> list[Effect]:
     gauge, board.retime = host.gauge, True
     news = event.message != gauge.error
     gauge.error, gauge.streak = event.message, 0
-    facts: JsonDict = {"source": event.source, "message": event.message}
+    facts: JsonDict = {"probe": event.probe, "message": event.message}
     note = Note(because(ReasonCode.READING_MISSED, event.host, **facts), level="WARNING")
     return [*([note] if news else []), *adjusted(board, host, now)]
 

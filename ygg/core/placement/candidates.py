@@ -40,10 +40,10 @@ def wanted_kind(state: LaneState) -> str:
 
 
 def configured(
-    kind: TaskType | None, hosts: Mapping[str, Host], lane: Lane
+    task_type: TaskType | None, hosts: Mapping[str, Host], lane: Lane
 ) -> tuple[Candidate, ...]:
     """The candidates of a lane whose tasks are of this type."""
-    route = kind.route if kind else ()
+    route = task_type.route if task_type else ()
     serving = {name for name, host in hosts.items() if _serves(host, lane)}
     found = tuple(c for c in route if c.host in serving and _pinned(hosts[c.host], lane, c))
     if not found and (lane.host is not None or lane.model is not None):

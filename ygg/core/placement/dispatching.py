@@ -30,7 +30,7 @@ def dispatch(board: Board, now: Now) -> list[Effect]:
     """Calls for every slot that can be filled now, and the peeks that stand in the way of others."""
     if not (board.changed_hosts or board.changed_lanes):
         return []
-    if board.paused or board.draining or board.store_retry_at is not None:
+    if board.paused or board.stopping or board.store_retry_at is not None:
         return []
     effects: list[Effect] = []
     while True:

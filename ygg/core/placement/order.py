@@ -23,8 +23,8 @@ FAILURES = frozenset({OutcomeKind.ERROR, OutcomeKind.TIMEOUT, OutcomeKind.OUT_OF
 
 def best_first(board: Board, state: LaneState) -> tuple[Candidate, ...]:
     """Every candidate of the lane, best first, but the kind of host it wants before the other."""
-    kind = type_of(board, state.lane.type)
-    best = kind is not None and kind.choose == "best"
+    task_type = type_of(board, state.lane.type)
+    best = task_type is not None and task_type.choose == "best"
     if len(state.route) < 2 or (not best and len(state.reach.hosts) == len(state.route)):
         return state.route
     found = tuple(sorted(state.route, key=_Rank(board, state.route, best=best)))

@@ -32,19 +32,19 @@ def build_call(
 ) -> Call:
     """The call for claimed tasks of one type: its limits are those of the most patient."""
     attempts = tuple(Attempt(task, _request(board, task, candidate)) for task in tasks)
-    kind = type_of(board, attempts[0].task.lane.type)
-    return Call(call_id, candidate, attempts, _limits(board, attempts, kind), width)
+    task_type = type_of(board, attempts[0].task.lane.type)
+    return Call(call_id, candidate, attempts, _limits(board, attempts, task_type), width)
 
 
 def _request(board: Board, task: Task, candidate: Candidate) -> JsonDict:
     """A task's request over its type's system prompt and options."""
-    kind = type_of(board, task.lane.type)
+    task_type = type_of(board, task.lane.type)
     request = dict(task.request)
-    wanted = {**(kind.options if kind else {}), **request.get("options", {})}
+    wanted = {**(task_type.options if task_type else {}), **request.get("options", {})}
     free = {k: v for k, v in wanted.items() if k not in LOAD_OPTIONS}
     request["options"] = free | load_options(board, candidate)
-    if kind is not None and kind.system is not None:
-        request.setdefault("system", kind.system)
+    if task_type is not None and task_type.system is not None:
+        request.setdefault("system", task_type.system)
     return request
 
 
@@ -61,9 +61,9 @@ def load_options(board: Board, candidate: Candidate) -> dict[str, Any]:
     return {k: v for k, v in found.items() if k in LOAD_OPTIONS}
 
 
-def _limits(board: Board, attempts: tuple[Attempt, ...], kind: TaskType | None) -> CallLimits:
+def _limits(board: Board, attempts: tuple[Attempt, ...], task_type: TaskType | None) -> CallLimits:
     policy = board.policy
-    usual = kind.timeout_s if kind else policy.timeout_s
+    usual = task_type.timeout_s if task_type else policy.timeout_s
     total = max(attempt.task.timeout_s or usual for attempt in attempts)
     deadlines = [attempt.task.deadline_ms for attempt in attempts]
     last = None if None in deadlines else max(d for d in deadlines if d is not None)

@@ -56,9 +56,9 @@ def obstacle(turn: Round, candidate: Candidate) -> Reason | None:
         return None
     if yields(turn, candidate):
         return _idle(candidate, "tasks whose model is loaded go first for a while")
-    if now.mono < _held_until(server, turn.priority):
+    if now.mono < _stays_until(server, turn.priority):
         held = ", ".join(sorted(server.loaded or ()))
-        return _idle(candidate, f"{held} stays a while, just loaded", server.held_until, now)
+        return _idle(candidate, f"{held} stays a while, just loaded", server.stays_until, now)
     if _others_in_use(board, candidate):
         return _idle(candidate, f"calls with another model end first, then {model}")
     return None
@@ -71,9 +71,9 @@ def _idle(
     return because(ReasonCode.SWAP_PENDING, candidate.host, ms, why=why)
 
 
-def _held_until(server: Server, priority: Priority) -> float:
+def _stays_until(server: Server, priority: Priority) -> float:
     better = server.loaded_for is not None and priority < server.loaded_for
-    return float("-inf") if better else server.held_until
+    return float("-inf") if better else server.stays_until
 
 
 def _together(host: HostState, server: Server, wanted: set[str]) -> bool:
@@ -143,7 +143,7 @@ def started(board: Board, candidate: Candidate, priority: Priority, now: Now) ->
     changes = concerns(board, candidate)
     server.loaded = frozenset({model}) if changes else server.loaded | {model}
     server.loaded_at, server.loaded_for = now.mono, priority
-    server.held_until = now.mono + board.policy.residency.min_hold_s
+    server.stays_until = now.mono + board.policy.residency.min_hold_s
     server.passed_since = None
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import ygg
 from ygg.errors import YggError
 from ygg.ops.doctor.checks import Check, Maker
-from ygg.stores.sqlite import reading
+from ygg.stores.sqlite import inspecting
 
 RUN = Path("/run/systemd")
 UNIT_FOLDERS = ("/etc/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system")
@@ -48,7 +48,7 @@ SET_CLOCK = "set the clock: sudo timedatectl set-ntp true"
 def _newest(database: Path) -> float | None:
     """When the newest task was created; None where that cannot be known."""
     try:
-        newest_ms = reading.facts(database).newest_ms
+        newest_ms = inspecting.facts(database).newest_ms
     except YggError:
         return None
     return None if newest_ms is None else newest_ms / 1000

@@ -11,7 +11,7 @@ from apsw import sqlite_lib_version
 
 from ygg.errors import NotFound, StoreCorrupt, YggError
 from ygg.ops.doctor.checks import Check, Maker, Probe
-from ygg.stores.sqlite import reading
+from ygg.stores.sqlite import inspecting
 
 CHECK_S = 2.0  #: for the integrity check: longer ones are left to `ygg backup`
 LOG_MAX = (
@@ -39,18 +39,18 @@ def integrity(database: Path) -> list[Check]:
     """SQLite's quick_check, for as long as there is time."""
     of = Maker("integrity", "store")
     try:
-        verdict = reading.quick_check(database, CHECK_S)
+        found = inspecting.quick_check(database, CHECK_S)
     except NotFound:
         return []
     except StoreCorrupt as error:
         return [of.error(error.message, fix=RESTORE)]
     except YggError as error:
         return [of.warning(error.message, fix=error.hint)]
-    if verdict is None:
+    if found is None:
         text = f"not checked to the end: it takes longer than {CHECK_S:g} s"
         return [of.ok(text, fix="ygg backup FILE checks the whole copy")]
-    if verdict != "ok":
-        return [of.error(f"{database} is damaged: {verdict}", fix=RESTORE)]
+    if found != "ok":
+        return [of.error(f"{database} is damaged: {found}", fix=RESTORE)]
     return [of.ok(f"{database} is sound")]
 
 
@@ -61,7 +61,7 @@ def state(database: Path) -> list[Check]:
     """Schema and write-ahead log."""
     of = Maker("database", "store")
     try:
-        facts = reading.facts(database)
+        facts = inspecting.facts(database)
     except NotFound:
         return [of.ok(f"no database at {database} yet: the first task makes it")]
     except YggError as error:
@@ -72,7 +72,7 @@ def state(database: Path) -> list[Check]:
     return [_schema(facts), _log(facts)]
 
 
-def _schema(facts: reading.StoreFacts) -> Check:
+def _schema(facts: inspecting.StoreFacts) -> Check:
     of = Maker("schema", "store")
     if facts.schema > facts.newest_schema:
         text = f"schema {facts.schema}, but this ygg knows only {facts.newest_schema}"
@@ -82,7 +82,7 @@ def _schema(facts: reading.StoreFacts) -> Check:
     return of.ok(f"schema {facts.schema}, {facts.size / 1e6:,.1f} MB")
 
 
-def _log(facts: reading.StoreFacts) -> Check:
+def _log(facts: inspecting.StoreFacts) -> Check:
     of = Maker("log", "store")
     if facts.log_size > LOG_MAX:
         text = f"the write-ahead log is {facts.log_size / 1e6:,.0f} MB: it is not being folded in"

@@ -21,7 +21,6 @@ from ygg.model import (
     Counts,
     End,
     Head,
-    Held,
     Holds,
     Lane,
     LogRow,
@@ -31,6 +30,7 @@ from ygg.model import (
     Promoted,
     Recovery,
     Result,
+    RunningRow,
     Submitted,
     Task,
 )
@@ -148,8 +148,8 @@ class SqliteStore:
     def heads(self, lane: Lane, priority: Priority, limit: int) -> Awaitable[list[Head]]:
         return self._post(lambda: self._verbs.heads(lane, priority, limit))
 
-    def held(self) -> Awaitable[list[Held]]:
-        return self._post(self._verbs.held)
+    def running(self) -> Awaitable[list[RunningRow]]:
+        return self._post(self._verbs.running)
 
     def claim(self, claims: Sequence[Claim], now_ms: int) -> Awaitable[list[Task | None]]:
         return self._post(lambda: self._verbs.claim(claims, now_ms), hasty=True)

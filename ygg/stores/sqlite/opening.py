@@ -69,10 +69,10 @@ def _check(db: apsw.Connection, path: Path, fresh: bool) -> None:
             f"{path} has schema {version}, this ygg knows {newest}",
             hint="upgrade ygg, or restore the backup made before the upgrade",
         )
-    verdict = db.execute("PRAGMA quick_check(1)").get if _small(path) else "ok"
-    if verdict != "ok":
+    found = db.execute("PRAGMA quick_check(1)").get if _small(path) else "ok"
+    if found != "ok":
         raise StoreCorrupt(
-            f"{path} is damaged: {verdict}",
+            f"{path} is damaged: {found}",
             hint="move it away and restore a backup; ygg never overwrites it",
         )
 

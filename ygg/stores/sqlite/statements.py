@@ -44,7 +44,7 @@ HEADS = (
     f"SELECT {HEAD_COLUMNS} FROM tasks INDEXED BY claim"
     " WHERE state = 'queued' AND lane = ? AND priority = ? ORDER BY rank, seq LIMIT ?"
 )
-HELD = (
+RUNNING = (
     "SELECT id, attempt, call, priority, cancel_requested FROM tasks INDEXED BY processing"
     " WHERE state = 'processing' AND epoch = ?"
 )

@@ -18,12 +18,12 @@ from ygg.model import (
     Claim,
     End,
     Head,
-    Held,
     Lane,
     NewTask,
     Priority,
     Promoted,
     Recovery,
+    RunningRow,
     State,
     Submitted,
     Task,
@@ -171,10 +171,10 @@ class Verbs:
         ).fetchall()
         return [to_head(row, lane, priority) for row in rows]
 
-    def held(self) -> list[Held]:
+    def running(self) -> list[RunningRow]:
         return [
-            Held(row[0], row[1], row[2], Priority(row[3]), bool(row[4]))
-            for row in fetch(self._db, statements.HELD, (self.epoch,))
+            RunningRow(row[0], row[1], row[2], Priority(row[3]), bool(row[4]))
+            for row in fetch(self._db, statements.RUNNING, (self.epoch,))
         ]
 
     def claim(self, claims: Sequence[Claim], now_ms: int) -> list[Task | None]:

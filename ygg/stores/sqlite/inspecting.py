@@ -140,10 +140,10 @@ def _verified(db: apsw.Connection, source: Path) -> int:
     """The number of tasks of a sound copy, made a single file. Raises StoreCorrupt."""
     db.set_progress_handler(lambda: False, STEPS)  # so that Ctrl-C is heard
     db.execute("PRAGMA journal_mode = DELETE")
-    verdict = db.execute("PRAGMA integrity_check(1)").get
-    if verdict != "ok":
+    found = db.execute("PRAGMA integrity_check(1)").get
+    if found != "ok":
         raise StoreCorrupt(
-            f"the copy of {source} is damaged: {verdict}",
+            f"the copy of {source} is damaged: {found}",
             hint="the database itself is likely damaged: ygg doctor",
         )
     return int(db.execute("SELECT coalesce(sum(n), 0) FROM counters").get)
