@@ -44,6 +44,13 @@ MUTANTS: list[Mutant] = [
         (RESIDENCY,),
     ),
     Mutant(
+        "a reason lacks a fact of its sentence",
+        CORE + "hosts/gates.py",
+        'facts: JsonDict = {"busy": busy, "limit": limit(host), ',
+        'facts: JsonDict = {"busy": busy, ',
+        (CHECKING,),
+    ),
+    Mutant(
         "a task that expires leaves others uncounted",
         PLACEMENT + "dispatching.py",
         "        self.shifts |= kinds.waits_for(self.round, state) == kinds.CPU\n",
