@@ -44,6 +44,13 @@ MUTANTS: list[Mutant] = [
         (RESIDENCY,),
     ),
     Mutant(
+        "a host that joins drained takes work first",
+        CORE + "owning.py",
+        "        board.hosts[name].drained = True\n",
+        "",
+        ("tests/core/hosts/test_gates.py",),
+    ),
+    Mutant(
         "a reason lacks a fact of its sentence",
         CORE + "hosts/gates.py",
         'facts: JsonDict = {"busy": busy, "limit": limit(host), ',
