@@ -51,6 +51,13 @@ MUTANTS: list[Mutant] = [
         ("tests/core/hosts/test_gates.py",),
     ),
     Mutant(
+        "nobody looks again once nothing is known of a host",
+        CORE + "hosts/readings.py",
+        "    if reason is not None or host.condition is not before:\n",
+        "    if reason is not None:\n",
+        ("tests/core/hosts/test_readings.py",),
+    ),
+    Mutant(
         "a reason lacks a fact of its sentence",
         CORE + "hosts/gates.py",
         'facts: JsonDict = {"busy": busy, "limit": limit(host), ',
