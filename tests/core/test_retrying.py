@@ -8,7 +8,7 @@ from tests.core.world import World, host, kind
 from ygg.core import effects as fx
 from ygg.core import events as ev
 from ygg.core.retrying import jitter
-from ygg.model import End, HostHealth, Outcome, Policy, ReasonCode
+from ygg.model import End, HostHealth, Policy, ReasonCode
 from ygg.model import OutcomeKind as K
 from ygg.model import State as S
 
@@ -169,14 +169,6 @@ def test_an_answer_that_was_whole_before_the_cancel_is_kept() -> None:
     world.feed(ev.CancelAsked(task))
     world.end(task)
     assert world.rows[task].state is S.COMPLETED
-
-
-def test_a_second_end_of_an_attempt_is_dropped() -> None:
-    world = one_host()
-    task = world.submit("general")
-    world.end(task)
-    world.feed(ev.CallEnded(task, 1, Outcome(K.ERROR)))
-    assert len(world.ends) == 1
 
 
 def test_a_stale_end_is_counted_and_noted() -> None:

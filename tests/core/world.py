@@ -205,6 +205,7 @@ class World:
             case fx.Cancel():
                 self.cancels.append(effect)
             case fx.Note():
+                assert effect.reason.text, f"{effect.reason} says nothing"
                 self.notes.append(effect)
             case fx.Watch(name, on):
                 self.watched.add(name) if on else self.watched.discard(name)

@@ -44,6 +44,27 @@ MUTANTS: list[Mutant] = [
         (RESIDENCY,),
     ),
     Mutant(
+        "a host that joins drained takes work first",
+        CORE + "owning.py",
+        "        board.hosts[name].drained = True\n",
+        "",
+        ("tests/core/hosts/test_gates.py",),
+    ),
+    Mutant(
+        "nobody looks again once nothing is known of a host",
+        CORE + "hosts/readings.py",
+        "    if reason is not None or host.condition is not before:\n",
+        "    if reason is not None:\n",
+        ("tests/core/hosts/test_readings.py",),
+    ),
+    Mutant(
+        "a reason lacks a fact of its sentence",
+        CORE + "hosts/gates.py",
+        'facts: JsonDict = {"busy": busy, "limit": limit(host), ',
+        'facts: JsonDict = {"busy": busy, ',
+        (CHECKING,),
+    ),
+    Mutant(
         "a task that expires leaves others uncounted",
         PLACEMENT + "dispatching.py",
         "        self.shifts |= kinds.waits_for(self.round, state) == kinds.CPU\n",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from ygg.model import (
@@ -36,6 +36,7 @@ class HostsOwned:
     probed: Mapping[str, bool] = field(default_factory=dict)  #: hosts with probes: do they measure?
     needs: Mapping[tuple[str, str], tuple[Permit, ...]] = field(default_factory=dict)
     #: permits from outside of each call to (host, endpoint), in the order in which they are asked for
+    drained: Collection[str] = ()  #: those that a person took out of dispatch; new ones begin so
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,9 @@ def owned(board: Board, event: HostsOwned, now: Now) -> list[Effect]:
     board.retime = True
     before = board.hosts
     board.hosts = {h.name: _merge(before.get(h.name), h, now) for h in event.hosts}
+    for name in [n for n in event.drained if n in board.hosts and n not in before]:
+        board.hosts[name].drained = True
+        effects.append(Note(because(ReasonCode.HOST_DRAINED, name)))
     for name, host in before.items():
         if name not in board.hosts and host.grants:  # its calls end as they may; nothing new starts
             host.removed, host.limit = True, 0

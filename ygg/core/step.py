@@ -50,10 +50,9 @@ from ygg.model import HostHealth, JsonDict, Now, ReasonCode, because
 
 def step(board: Board, event: Event, now: Now) -> list[Effect]:
     """Take in one event; what is to be done follows, in order."""
-    if isinstance(event, CallStarted):
-        calls.started(board, event.call, now)
-        return []
     handled = _handle(board, event, now)
+    if isinstance(event, CallStarted):
+        return handled  # nothing may start by it, and nothing becomes due
     placed = dispatch(board, now)  # first: a free slot costs the house, an end can wait
     asked = isinstance(event, Granted)  # but no call gives way before what it asks for is asked
     effects = [*handled, *placed] if asked else [*placed, *handled]

@@ -119,10 +119,8 @@ class Dispatcher:
         self._loop.drivers.backends = backends
         self._loop.watches.use(probes or {})
         probed = {h: any(p.measures for p in ps) for h, ps in (probes or {}).items() if ps}
-        self._loop.feed(ev.HostsOwned(tuple(hosts), types, policy, probed, needs or {}))
-        for name in self._drained_hosts & self.board.hosts.keys():
-            if not self.board.hosts[name].drained:
-                self._loop.feed(ev.HostDrained(name, True))
+        drained = frozenset(self._drained_hosts)
+        self._loop.feed(ev.HostsOwned(tuple(hosts), types, policy, probed, needs or {}, drained))
 
     @property
     def backends(self) -> Backends:

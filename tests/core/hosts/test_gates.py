@@ -214,3 +214,14 @@ def test_a_task_that_no_kind_of_host_serves_says_so() -> None:
     task = world.submit(lane=Lane("general", gpu=GpuNeed.REQUIRED))
     (reason,) = explain(world.board, world.rows[task], world.now)
     assert reason.code is ReasonCode.NO_HOST
+
+
+def test_a_host_that_joins_drained_gets_nothing_though_tasks_wait_for_it() -> None:
+    world = World((host("b"),), {"general": kind("general", "a")})
+    task = world.submit("general")
+    world.hosts = (host("a"), host("b"))
+    world.feed(ev.HostsOwned(world.hosts, world.types, world.policy, drained={"a"}))
+    assert world.started == []
+    assert world.notes[-1].reason.code is ReasonCode.HOST_DRAINED
+    world.feed(ev.HostDrained("a", False))
+    assert world.started == [task]

@@ -13,6 +13,7 @@ from ygg.model import (
     Health,
     HostHealth,
     Level,
+    Policy,
     Process,
     ReasonCode,
     Telemetry,
@@ -310,3 +311,16 @@ def test_readings_of_a_host_that_left_are_ignored() -> None:
     world.feed(ev.ReadingMissed("gone", "nvml", "x"))
     world.feed(ev.ModelUnloaded("gone", "main", "m", True))
     assert world.board.hosts.keys() == {"a"}
+
+
+def test_a_model_that_others_left_no_room_for_starts_once_nothing_is_known_of_them() -> None:
+    server = Endpoint("main", "ollama", "http://a:1", ("m",), sizes={"m": 5000.0})
+    world = measured(1, endpoints=(server,))
+    world.policy = Policy(poll_s=300, check_every_s=300)
+    world.own()
+    world.pass_time(3)  # so that the next poll is far
+    world.read("a", card(90), processes=(GAME,))
+    task = world.submit("general")
+    assert world.started == []
+    world.pass_time(world.hosts[0].telemetry.stale_s + 1)
+    assert (limit(world), world.started) == (1, [task])

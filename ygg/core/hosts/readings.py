@@ -63,11 +63,11 @@ def missed(board: Board, event: ReadingMissed, now: Now) -> list[Effect]:
 
 def adjusted(board: Board, host: HostState, now: Now) -> list[Effect]:
     """Move the host's limit to what is allowed now; the note when it moved."""
+    before = host.condition
     reason = limits.adjust(host, board.policy, now)
-    if reason is None:
-        return []
-    board.changed(host.host.name)
-    return [Note(reason)]
+    if reason is not None or host.condition is not before:
+        board.changed(host.host.name)
+    return [] if reason is None else [Note(reason)]
 
 
 def follow(board: Board, now: Now) -> list[Effect]:
