@@ -199,8 +199,6 @@ HANGING = """
 import sys
 from pathlib import Path
 from ygg.ops import backup
-from ygg.stores.sqlite import inspecting
-from ygg.stores.sqlite import inspecting
 def hang(done, total):
     print("copying", flush=True)
     sys.stdin.read()
