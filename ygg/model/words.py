@@ -64,9 +64,9 @@ class Operation(StrEnum):
     """What the model is asked to do."""
 
     CHAT = "chat"
-    COMPLETE = "complete"
-    GENERATE = "generate"
-    EMBED = "embed"
+    COMPLETE = "complete"  #: go on from a prompt as it is, without the model's template
+    GENERATE = "generate"  #: answer a prompt, put into the model's template
+    EMBED = "embed"  #: turn texts into vectors
 
 
 class GpuNeed(StrEnum):
