@@ -144,4 +144,18 @@ MUTANTS: list[Mutant] = [
         "        if isinstance(bug, TimeoutError):",
         ("tests/shell/test_calls.py",),
     ),
+    Mutant(
+        "an answer that a client has got some of is begun anew",
+        "ygg/core/retrying.py",
+        "if case.outcome.delivered and case.outcome.kind not in _LAST:",
+        "if False:",
+        ("tests/core/test_retrying.py",),
+    ),
+    Mutant(
+        "a shutdown forgets that a client has got some of the answer",
+        "ygg/core/calls.py",
+        "outcome.message, delivered=outcome.delivered)",
+        "outcome.message)",
+        ("tests/core/test_retrying.py",),
+    ),
 ]

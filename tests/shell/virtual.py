@@ -87,6 +87,10 @@ class Place:
     retry_after_s: float | None = None
     says: list[Piece] = field(default_factory=list)  #: instead of as many words as `pieces`
     embeds: Embeddings = ()
+    breaks: list[OutcomeKind] = field(
+        default_factory=list
+    )  #: of the next answers, before their end
+    calls: list[Call] = field(default_factory=list)
 
     def down(self, fault: OutcomeKind = OutcomeKind.UNREACHABLE) -> None:
         self.fault = fault
@@ -114,6 +118,7 @@ class FakeBackend:
                 place.fault, f"{place.name}: {place.fault}", retry_after_s=place.retry_after_s
             )
         place.arrivals.append((asyncio.get_running_loop().time(), call.attempt.task.id))
+        place.calls.append(call)
         place.running += 1
         place.peak = max(place.peak, place.running)
         try:
@@ -121,6 +126,8 @@ class FakeBackend:
             for piece in place.says or words:
                 await asyncio.sleep(place.latency_s / place.pieces)
                 yield piece
+            if place.breaks:
+                raise CallFailed(place.breaks.pop(0), "broke off")
             used = Usage(output_tokens=place.pieces)
             yield Done("stop", "m", used, embeddings=place.embeds)
         except (asyncio.CancelledError, GeneratorExit):

@@ -137,6 +137,7 @@ class ReasonCode(StrEnum):
     ALL_REFUSED = "all_refused"
     BAD_REQUEST = "bad_request"
     UNSTORABLE = "unstorable"  #: the store cannot hold its answer
+    CUT_SHORT = "cut_short"  #: it failed after an attached client had got some of its answer
     TIMEOUT = "timeout"
     DEADLINE = "deadline"
     CANCELLED = "cancelled"
