@@ -72,7 +72,7 @@ def show(task_id: TaskId, json_: Json = False) -> None:
     if json_:
         output.as_json(body)
         return
-    shown = ("id", "state", "type", "priority_name", "title", "labels", "gpu", "content_type", "host", "model", "attempt",
+    shown = ("id", "state", "type", "operation", "priority_name", "title", "labels", "gpu", "content_type", "host", "model", "attempt",
              "errors", "deferrals", "crashes", "reason", "error", "created_at", "started_at",
              "finished_at", "due_at", "deadline_at", "timeout_s")  # fmt: skip
     for key in shown:
