@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from ygg.model.words import JsonDict, OutcomeKind
 
@@ -34,8 +35,7 @@ class ToolDelta:
     id: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(NamedTuple):
     """Some of an answer as it arrived: text (`content`), `thinking` of a reasoning model, tool calls; and
     of each token, where they were asked for, its `logprobs` {token, logprob, bytes, top_logprobs}.
 

@@ -82,6 +82,10 @@ class _Run:
     limit: asyncio.Timeout | None = None
     total_by: float | None = None  #: when the total runs out; unknown until the server answers
     message: Message = field(default_factory=Message)
+    who: AttemptId = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.who = self.call.attempt.id
 
     async def stream(self) -> Done:
         """Collect pieces until the end marker, under the total and the task's deadline.
@@ -89,10 +93,9 @@ class _Run:
         The total starts with the first item: what came before it is the model's load, which the
         backend bounds by its limit for the first token. Raises TimeoutError, CallFailed.
         """
-        attempt, candidate = self.call.attempt, self.call.candidate
+        candidate = self.call.candidate
         self.begun = asyncio.get_running_loop().time()
-        started = AttemptStarted(attempt.id.number, candidate.host, candidate.model)
-        self.on_item(attempt.id, started)
+        self.on_item(self.who, AttemptStarted(self.who.number, candidate.host, candidate.model))
         items = cast("AsyncGenerator[Piece | Done, None]", self.backend.stream(self.call))
         self.limit = asyncio.timeout_at(self.deadline())
         async with self.limit, contextlib.aclosing(items):
@@ -126,7 +129,7 @@ class _Run:
         elif not piece.logprobs and piece.frame is None:
             return None
         self.message.add(piece)
-        return self.on_item(self.call.attempt.id, piece)
+        return self.on_item(self.who, piece)
 
     def result(self, done: Done) -> Result:
         now = asyncio.get_running_loop().time()

@@ -32,7 +32,8 @@ class Message:
             self.thinking.append(piece.thinking)
         for delta in piece.tool_calls:
             self._tools.setdefault(delta.place, []).append(delta)
-        self.logprobs += piece.logprobs
+        if piece.logprobs:
+            self.logprobs += piece.logprobs
 
     @property
     def tool_calls(self) -> tuple[ToolCall, ...]:
