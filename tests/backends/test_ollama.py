@@ -177,7 +177,7 @@ async def test_an_embedding_is_sent_with_what_is_not_about_sampling(build: Build
 
 @pytest.mark.parametrize(
     "vectors",
-    [[], [[1.0], [2.0]], [[]], [["1"]], [[True]], [[1e999]], [1.0], "[[1]]", None],
+    [[], [[1.0], [2.0]], [[]], [["1"]], [[True]], [[1e999]], [[10**400]], [1.0], "[[1]]", None],
 )
 async def test_vectors_that_are_none_are_an_error(build: Build, vectors: object) -> None:
     async with scripted([lines({"model": "sim", "embeddings": vectors})]) as server:

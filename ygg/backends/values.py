@@ -155,7 +155,10 @@ def as_embeddings(rows: Sequence[object], texts: int, line: bytes) -> Embeddings
 def _vector(row: object, line: bytes) -> tuple[float, ...]:
     if not isinstance(row, list) or not row or not all(type(n) in (int, float) for n in row):
         raise failures.malformed(line)
-    vector = tuple(map(float, row))
+    try:
+        vector = tuple(map(float, row))
+    except OverflowError as exc:  # a whole number beyond all floats
+        raise failures.malformed(line) from exc
     if not all(map(math.isfinite, vector)):
         raise failures.malformed(line)
     return vector
