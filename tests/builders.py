@@ -4,10 +4,31 @@ from __future__ import annotations
 
 import itertools
 
-from ygg.model import Candidate, Claim, End, Head, Lane, NewTask, ReasonCode, Result, State, Task
+from ygg.model import (
+    Candidate,
+    Claim,
+    End,
+    Head,
+    Lane,
+    NewTask,
+    ReasonCode,
+    Result,
+    State,
+    Task,
+    ToolCall,
+    Usage,
+)
 
 PLACE = Candidate("surtr", "main", "m")
 ANSWER = Result("forty-two", "stop", "m", "ollama")
+#: With everything that an answer can have.
+MESSAGE = Result(
+    "forty-two", "tool_calls", "m", "ollama", Usage(output_tokens=2, eval_ms=1.5), "hmm",
+    (ToolCall("weather", '{"place": "Göteborg"}', "call_1"), ToolCall("clock", "{broken")),
+    ({"token": "forty", "logprob": -0.25, "top_logprobs": [{"token": "four", "logprob": -2.5}]},
+     {"token": "?", "logprob": None, "bytes": [240, 159]}),
+    ((0.1, -2.5e-07, 1.0), (3.0, 0.3333333333333333, 1e300)),
+)  # fmt: skip
 _ids = itertools.count(1)
 
 

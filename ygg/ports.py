@@ -40,6 +40,12 @@ from ygg.model import (
     Task,
     Usage,
 )
+from ygg.model import (
+    Done as Done,
+)
+from ygg.model import (
+    Piece as Piece,
+)
 
 
 class Queue(Protocol):
@@ -245,26 +251,6 @@ class CallFailed(YggError):
         self.broken = broken
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """Some text of the answer (`content`, or `thinking` of a reasoning model), as it arrived."""
-
-    content: str = ""
-    thinking: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Done:
-    """The end marker was seen: the answer is whole. Always the last item of a stream."""
-
-    stop_reason: str
-    model: str
-    usage: Usage
-    dialect: str = (
-        ""  #: what the server turned out to be: llama.cpp, vllm; "" where the backend says it
-    )
-
-
 class Backend(Protocol):
     """Speaks one server's protocol for one endpoint. Holds the connections; no retries, no queue.
 
@@ -275,12 +261,14 @@ class Backend(Protocol):
     def endpoint(self) -> Endpoint: ...
 
     def stream(self, call: Call) -> AsyncIterator[Piece | Done]:
-        """Run a call that carries one attempt, always streaming. Yields `Piece`s, then exactly one `Done`.
+        """Run a call that carries one attempt, streaming what can be. Yields `Piece`s, then exactly one
+        `Done`.
 
         Ends without `Done` never: it raises `CallFailed` instead, for every error, also after pieces
         were delivered. Enforces the phase limits connect, first token (beyond a load) and between
-        tokens; the total is the caller's. Closing the iterator closes the connection at once, which
-        stops the generation. Foreign exceptions never leave it.
+        tokens; time in which nobody takes the next item counts to none; the total is the caller's.
+        Closing the iterator closes the connection at once, which stops the generation. Foreign
+        exceptions never leave it.
         """
         ...
 

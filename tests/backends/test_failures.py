@@ -26,6 +26,14 @@ VLLM_CONTEXT = {
         "code": 400,
     }
 }
+LLAMA_BATCH = {
+    "error": {
+        "code": 500,
+        "message": "input (16001 tokens) is too large to process. increase the physical batch size "
+        "(current batch size: 512)",
+        "type": "server_error",
+    }
+}
 STATUSES = [
     (400, {"error": "invalid character 'x'"}, OutcomeKind.BAD_REQUEST),
     (422, {"detail": [{"msg": "field required"}]}, OutcomeKind.BAD_REQUEST),
@@ -34,6 +42,7 @@ STATUSES = [
     (400, VLLM_CONTEXT, OutcomeKind.REFUSED),
     (400, {"error": "the input length exceeds the context length"}, OutcomeKind.REFUSED),
     (413, {"error": "too large"}, OutcomeKind.REFUSED),
+    (500, LLAMA_BATCH, OutcomeKind.REFUSED),
     (404, {"error": "model 'x' not found"}, OutcomeKind.REFUSED),
     (501, {"error": {"message": "no", "type": "not_supported_error"}}, OutcomeKind.REFUSED),
     (401, {"error": {"message": "Invalid API Key", "code": 401}}, OutcomeKind.UNAUTHORIZED),

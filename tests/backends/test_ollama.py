@@ -11,8 +11,9 @@ import pytest
 
 from tests.backends.calls import Scripted, call, collect, scripted, text_of
 from ygg.backends.ollama import OllamaBackend
-from ygg.model import Endpoint, HostHealth, OutcomeKind
-from ygg.ports import CallFailed, Piece
+from ygg.model import CallLimits, Endpoint, HostHealth, Operation, OutcomeKind, Piece, ToolCall
+from ygg.ports import CallFailed
+from ygg.running.message import Message
 from ygg.sim.http import Connection, Request
 
 Build = Callable[..., OllamaBackend]
@@ -136,6 +137,55 @@ async def test_without_any_model_the_call_is_refused(build: Build) -> None:
         await collect(build("http://127.0.0.1:1"), call(model=""))
 
 
+async def test_a_prompt_to_complete_is_sent_raw_and_without_a_template(build: Build) -> None:
+    """Ollama refuses a raw prompt that comes with a system prompt; a type may have one."""
+    async with scripted([lines(DONE)]) as server:
+        options = {"top_k": 4, "template": "{{ .Prompt }}", "raw": False, "suffix": "end"}
+        one = call(
+            "once", messages=None, operation=Operation.COMPLETE, system="brief", options=options
+        )
+        await collect(build(server.url), one)
+        assert server.requests[0].path == "/api/generate"
+        assert server.bodies[0] == {
+            "model": "sim",
+            "stream": True,
+            "truncate": False,
+            "prompt": "once",
+            "raw": True,
+            "suffix": "end",
+            "options": {"top_k": 4},
+        }
+
+
+async def test_an_embedding_is_sent_with_what_is_not_about_sampling(build: Build) -> None:
+    answer = {"model": "sim", "embeddings": [[1, 2.5]], "load_duration": 3_000_000}
+    async with scripted([lines(answer)]) as server:
+        options = {"num_ctx": 512, "keep_alive": "1h", "dimensions": 2, "think": True}
+        one = call(operation=Operation.EMBED, messages=None, input="a", system="s", options=options)
+        pieces, done = await collect(build(server.url, options={"num_ctx": 256}), one)
+        assert server.requests[0].path == "/api/embed"
+        assert server.bodies[0] == {
+            "model": "sim",
+            "truncate": False,
+            "input": "a",
+            "keep_alive": "1h",
+            "dimensions": 2,
+            "options": {"num_ctx": 256},
+        }
+        assert (pieces, done.embeddings, done.usage.load_ms) == ([], ((1.0, 2.5),), 3.0)
+
+
+@pytest.mark.parametrize(
+    "vectors",
+    [[], [[1.0], [2.0]], [[]], [["1"]], [[True]], [[1e999]], [[10**400]], [1.0], "[[1]]", None],
+)
+async def test_vectors_that_are_none_are_an_error(build: Build, vectors: object) -> None:
+    async with scripted([lines({"model": "sim", "embeddings": vectors})]) as server:
+        with pytest.raises(CallFailed) as caught:
+            await collect(build(server.url), call(operation=Operation.EMBED, input="a"))
+    assert caught.value.kind is OutcomeKind.ERROR
+
+
 # --- answers --------------------------------------------------------------------------------------
 
 
@@ -145,6 +195,46 @@ async def test_counts_and_nanoseconds_become_usage(build: Build) -> None:
     usage = done.usage
     assert (usage.prompt_tokens, usage.output_tokens) == (11, 3)
     assert (usage.load_ms, usage.prompt_ms, usage.eval_ms) == (1.0, 2.0, 1.5)
+
+
+async def test_parallel_tool_calls_are_told_apart_even_when_all_have_number_0(build: Build) -> None:
+    """As Ollamas of 2025 number them; one line or several."""
+
+    def tool(name: str, **arguments: object) -> dict[str, object]:
+        return {"function": {"index": 0, "name": name, "arguments": arguments}}
+
+    first = said("", tool_calls=[tool("a", x=1), tool("b")])
+    async with scripted([lines(first, said("", tool_calls=[tool("a", ü="x")]), DONE)]) as server:
+        pieces, _ = await collect(build(server.url), call())
+    message = Message()
+    for piece in pieces:
+        message.add(piece)
+    assert message.tool_calls == (
+        ToolCall("a", '{"x":1}'),
+        ToolCall("b", "{}"),
+        ToolCall("a", '{"ü":"x"}'),
+    )
+
+
+async def test_log_probabilities_come_with_their_tokens(build: Build) -> None:
+    top = {"token": "b", "logprob": -2.5, "bytes": [98]}
+    entry = {"token": "a", "logprob": -0.5, "bytes": [97], "top_logprobs": [top]}
+    told = {**said("a"), "logprobs": [entry]}
+    async with scripted([lines(told, DONE)]) as server:
+        one = call(options={"logprobs": True, "top_logprobs": 1})
+        pieces, _ = await collect(build(server.url), one)
+        assert server.bodies[0]["logprobs"] is True
+        assert server.bodies[0]["top_logprobs"] == 1
+        assert "options" not in server.bodies[0]
+    assert pieces[0].logprobs == (entry,)
+
+
+async def test_a_line_that_says_nothing_is_no_token(build: Build) -> None:
+    """Empty lines keep coming, but the limit for the first token counts on."""
+    limits = CallLimits(5.0, 0.2, 9.0, 9.0)
+    async with scripted([lines(said(""))] * 2000) as server:
+        with pytest.raises(CallFailed, match=r"no first token for 0\.2 s"):
+            await collect(build(server.url), call(limits=limits))
 
 
 async def test_thinking_is_kept_apart_from_the_answer(build: Build) -> None:

@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 
 from tests.backends.calls import Scripted, call, collect, scripted, text_of
+from ygg.backends import http
 from ygg.backends.openai import OpenAIBackend
-from ygg.model import CallLimits, Endpoint, HostHealth, OutcomeKind
-from ygg.ports import CallFailed, Piece
+from ygg.model import CallLimits, Endpoint, HostHealth, Operation, OutcomeKind, Piece, ToolCall
+from ygg.ports import CallFailed
+from ygg.running.message import Message
 
 Build = Callable[..., OpenAIBackend]
 HEAD = b"HTTP/1.1 200 OK\r\nServer: llama.cpp\r\nContent-Length: %d\r\n\r\n"
@@ -103,7 +105,144 @@ async def test_without_a_model_none_is_named(build: Build) -> None:
         assert "model" not in server.bodies[0]
 
 
+async def test_a_prompt_to_complete_is_sent_as_it_is(build: Build) -> None:
+    told = data({"model": "sim", "choices": [{"index": 0, "text": "a", "finish_reason": "stop"}]})
+    async with scripted([told, END]) as server:
+        one = call(
+            "once", messages=None, operation=Operation.COMPLETE, system="brief", max_tokens=3,
+            options={"echo": False, "prompt": "other"},
+        )  # fmt: skip
+        pieces, done = await collect(build(server.url), one)
+        assert server.requests[0].path == "/v1/completions"
+        assert server.bodies[0] == {
+            "model": "sim",
+            "prompt": "once",
+            "max_tokens": 3,
+            "echo": False,
+            "stream": True,
+            "stream_options": {"include_usage": True},
+        }
+    assert (text_of(pieces), done.stop_reason) == ("a", "stop")
+
+
+async def test_vectors_are_asked_for_as_numbers_and_put_in_order(build: Build) -> None:
+    rows = [{"index": 1, "embedding": [2, 0.5]}, {"index": 0, "embedding": [1.0, 0.5]}]
+    answer = json.dumps({"model": "sim", "data": rows, "usage": {"prompt_tokens": 4}}).encode()
+    async with scripted([answer]) as server:
+        one = call(
+            messages=None, operation=Operation.EMBED, input=["a", "b"], system="brief",
+            options={"dimensions": 2, "encoding_format": "base64", "stream": True},
+        )  # fmt: skip
+        pieces, done = await collect(build(server.url), one)
+        assert server.requests[0].path == "/v1/embeddings"
+        assert server.bodies[0] == {
+            "model": "sim",
+            "input": ["a", "b"],
+            "encoding_format": "float",
+            "dimensions": 2,
+        }
+    assert (pieces, done.embeddings) == ([], ((1.0, 0.5), (2.0, 0.5)))
+    assert done.usage.prompt_tokens == 4
+
+
+async def test_a_vector_of_a_wrong_model_is_refused(build: Build) -> None:
+    rows = json.dumps({"model": "other", "data": [{"index": 0, "embedding": [1.0]}]}).encode()
+    async with scripted([HEAD % len(rows), rows]) as server:
+        backend = build(server.url, dialect="llama.cpp")
+        with pytest.raises(CallFailed, match="has other, not sim"):
+            await collect(backend, call(operation=Operation.EMBED, input="a"))
+
+
+async def test_too_many_vectors_at_once_are_a_bad_request(
+    build: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http, "WHOLE_MAX", 50)
+    rows = json.dumps({"data": [{"index": 0, "embedding": [1.5] * 40}]}).encode()
+    async with scripted([rows]) as server:
+        with pytest.raises(CallFailed, match="submit fewer texts") as caught:
+            await collect(build(server.url), call(operation=Operation.EMBED, input="a"))
+    assert caught.value.kind is OutcomeKind.BAD_REQUEST
+
+
 # --- events ---------------------------------------------------------------------------------------
+
+
+def delta(**fields: object) -> bytes:
+    return data({"model": "sim", "choices": [{"index": 0, "delta": fields, "finish_reason": None}]})
+
+
+async def message_of(build: Build, *parts: bytes) -> Message:
+    async with scripted((*parts, event(stop="tool_calls"), END)) as server:
+        pieces, _ = await collect(build(server.url), call())
+    message = Message()
+    for piece in pieces:
+        message.add(piece)
+    return message
+
+
+async def test_tool_calls_that_come_interleaved_are_put_together(build: Build) -> None:
+    message = await message_of(
+        build,
+        delta(role="assistant", content=None),
+        delta(tool_calls=[{"index": 0, "id": "x", "function": {"name": "a", "arguments": ""}}]),
+        delta(tool_calls=[{"index": 1, "id": "y", "function": {"name": "b", "arguments": '{"n"'}}]),
+        delta(
+            tool_calls=[
+                {"index": 0, "function": {"arguments": "{}"}},
+                {"index": 1, "function": {"name": None, "arguments": ":1}"}},
+            ]
+        ),
+    )
+    assert message.tool_calls == (ToolCall("a", "{}", "x"), ToolCall("b", '{"n":1}', "y"))
+
+
+async def test_tool_calls_without_an_index_are_told_apart_by_their_ids(build: Build) -> None:
+    message = await message_of(
+        build,
+        delta(tool_calls=[{"id": "x", "function": {"name": "a", "arguments": "["}}]),
+        delta(tool_calls=[{"function": {"arguments": "1"}}]),
+        delta(tool_calls=[{"id": "y", "function": {"name": "b", "arguments": {"n": 1}}}]),
+        delta(tool_calls=[{"id": "x", "function": {"arguments": "]"}}]),
+    )
+    assert message.tool_calls == (ToolCall("a", "[1]", "x"), ToolCall("b", '{"n":1}', "y"))
+
+
+async def test_log_probabilities_of_either_shape_are_read(build: Build) -> None:
+    top = [{"token": "b", "logprob": -2.0, "bytes": None}]
+    chat = {
+        "content": [{"id": 5, "token": "a", "logprob": -0.5, "bytes": [97], "top_logprobs": top}]
+    }
+    lists = {
+        "tokens": ["c", "d"],
+        "token_logprobs": [-1.5, None],
+        "top_logprobs": [{"e": -3.0}, None],
+    }
+    choices = [
+        {"index": 0, "delta": {"content": "a"}, "logprobs": shape} for shape in (chat, lists)
+    ]
+    message = await message_of(build, *(data({"choices": [c]}) for c in choices))
+    assert message.logprobs == [
+        {
+            "token": "a",
+            "logprob": -0.5,
+            "bytes": [97],
+            "top_logprobs": [{"token": "b", "logprob": -2.0}],
+        },
+        {"token": "c", "logprob": -1.5, "top_logprobs": [{"token": "e", "logprob": -3.0}]},
+        {"token": "d", "logprob": None},
+    ]
+
+
+@pytest.mark.parametrize("noise", [delta(role="assistant", content=""), b": ping\n\n"])
+async def test_a_role_or_a_ping_is_no_token(build: Build, noise: bytes) -> None:
+    """They keep coming; the limit for the first token counts on, and so does the one between tokens."""
+    for before, limits, text in (
+        ((), CallLimits(5.0, 0.2, 9.0, 9.0), r"no first token for 0\.2 s"),
+        ((event("a"),), CallLimits(5.0, 9.0, 0.2, 9.0), r"no token for 0\.2 s"),
+    ):
+        async with scripted([*before, *[noise] * 2000]) as server:
+            with pytest.raises(CallFailed, match=text):
+                await collect(build(server.url), call(limits=limits))
 
 
 async def test_usage_and_timings_become_usage(build: Build) -> None:

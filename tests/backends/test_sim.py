@@ -22,6 +22,10 @@ from ygg.ports import CallFailed
 from ygg.sim.servers import Fault, FaultPlan, SimServer
 
 HELLO: Any = [{"role": "user", "content": "hello"}]
+TOOLS: Any = [
+    {"type": "function", "function": {"name": name, "parameters": {"type": "object"}}}
+    for name in ("weather", "clock")
+]
 
 
 @pytest.fixture
@@ -76,6 +80,24 @@ async def test_the_ollama_package_lists_models_loaded_models_and_details(
     assert (await client.show("sim")).capabilities == ["completion"]
 
 
+async def test_the_ollama_package_embeds_a_list_of_texts(client: ollama.AsyncClient) -> None:
+    both = await client.embed("sim", ["a", "b"])
+    alone = await client.embed("sim", "b")
+    assert len(both.embeddings) == 2
+    assert both.embeddings[1] == alone.embeddings[0] != both.embeddings[0]
+
+
+async def test_the_ollama_package_sees_each_tool_called(client: ollama.AsyncClient) -> None:
+    parts = [p async for p in await client.chat("sim", HELLO, tools=TOOLS, stream=True)]
+    streamed = [c.function for p in parts for c in p.message.tool_calls or ()]
+    whole = await client.chat("sim", HELLO, tools=TOOLS)
+    assert [(f.name, f.arguments) for f in streamed] == [
+        ("weather", {"q": "hello", "n": 1}),
+        ("clock", {"q": "hello", "n": 1}),
+    ]
+    assert [c.function.name for c in whole.message.tool_calls or ()] == ["weather", "clock"]
+
+
 @pytest.mark.parametrize("stream", [True, False])
 async def test_the_ollama_package_sees_an_unknown_model(
     client: ollama.AsyncClient, stream: bool
@@ -108,6 +130,39 @@ async def vllm() -> AsyncIterator[tuple[SimServer, openai.AsyncOpenAI]]:
     async with openai.AsyncOpenAI(base_url=f"{url}/v1", api_key="any", max_retries=0) as client:
         yield server, client
     await server.stop()
+
+
+async def test_the_openai_package_embeds_a_list_of_texts(
+    vllm: tuple[SimServer, openai.AsyncOpenAI],
+) -> None:
+    ask = vllm[1].embeddings.create
+    both = await ask(model="sim", input=["a", "b"], encoding_format="float")
+    alone = await ask(model="sim", input="b", encoding_format="float")
+    assert [row.index for row in both.data] == [0, 1]
+    assert both.data[1].embedding == alone.data[0].embedding != both.data[0].embedding
+
+
+async def test_the_openai_package_streams_and_fetches_the_same_completion(
+    vllm: tuple[SimServer, openai.AsyncOpenAI],
+) -> None:
+    ask = vllm[1].completions.create
+    parts = [p async for p in await ask(model="sim", prompt="once", stream=True)]
+    whole = await ask(model="sim", prompt="once")
+    assert "".join(p.choices[0].text for p in parts) == whole.choices[0].text != ""
+    assert parts[-1].choices[0].finish_reason == "stop"
+
+
+async def test_the_openai_package_puts_each_tool_call_together(
+    vllm: tuple[SimServer, openai.AsyncOpenAI],
+) -> None:
+    async with vllm[1].chat.completions.stream(model="sim", messages=HELLO, tools=TOOLS) as stream:
+        message = (await stream.get_final_completion()).choices[0].message
+    calls: Any = message.tool_calls or ()
+    wanted = '{"q": "hello", "n": 1}'
+    assert [(c.function.name, c.function.arguments) for c in calls] == [
+        ("weather", wanted),
+        ("clock", wanted),
+    ]
 
 
 Vllm = tuple[SimServer, openai.AsyncOpenAI]

@@ -6,11 +6,12 @@ Faults that a real llama.cpp cannot be made to have are skipped there, visibly.
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import aclosing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -21,8 +22,9 @@ from tests.llama.server import NEEDS, Llama, running_llama
 from ygg.backends.ollama import OllamaBackend
 from ygg.backends.openai import OpenAIBackend
 from ygg.errors import ConfigError
-from ygg.model import Call, CallLimits, Endpoint, HostHealth, Operation, OutcomeKind
-from ygg.ports import CallFailed, Piece
+from ygg.model import Call, CallLimits, Done, Endpoint, HostHealth, Operation, OutcomeKind, Piece
+from ygg.ports import CallFailed
+from ygg.running.message import Message
 from ygg.sim.servers import Fault, FaultPlan, SimServer
 
 Driver = OllamaBackend | OpenAIBackend
@@ -61,6 +63,15 @@ def llama(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Llama]:
         yield server
 
 
+@pytest.fixture(scope="module")
+def embedding_llama(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Llama]:
+    from tests.llama.gguf_model import write_model
+
+    path = write_model(tmp_path_factory.mktemp("llama") / "tiny.gguf")
+    with running_llama(path, embedding=True, pooling_type=1) as server:
+        yield server
+
+
 KINDS = ["ollama", "vllm", pytest.param("llama.cpp", marks=NEEDS)]
 
 
@@ -88,6 +99,13 @@ async def rig(kind: str, request: pytest.FixtureRequest) -> AsyncIterator[Rig]:
         await sim.stop()
     for backend in made:
         await backend.close()
+
+
+@pytest.fixture
+def embedder(rig: Rig, request: pytest.FixtureRequest) -> Driver:
+    """A driver for a server that embeds: llama.cpp does nothing else then."""
+    url = rig.url if rig.sim else request.getfixturevalue("embedding_llama").url
+    return rig.build(url)
 
 
 @pytest.fixture
@@ -134,6 +152,72 @@ async def test_a_prompt_without_messages_is_answered_too(rig: Rig, backend: Driv
     assert text_of(pieces)
 
 
+async def test_a_prompt_is_completed_without_the_template(rig: Rig, backend: Driver) -> None:
+    """Fewer tokens go in than with it; what comes out goes on from the prompt."""
+    one = rig.call("hello", messages=None, operation=Operation.COMPLETE, max_tokens=3)
+    pieces, done = await collect(backend, one)
+    assert text_of(pieces)
+    assert done.usage.output_tokens == 3
+    if rig.sim is None:
+        assert text_of(pieces) == "pqr"
+        assert done.usage.prompt_tokens == 1 + len("hello")
+
+
+@pytest.mark.parametrize("texts", ["a", ["a", "bc"]])
+async def test_texts_become_a_vector_each(
+    rig: Rig, embedder: Driver, texts: str | list[str]
+) -> None:
+    items = [i async for i in embedder.stream(rig.call(operation=Operation.EMBED, input=texts))]
+    (done,) = items
+    assert isinstance(done, Done)
+    assert len(done.embeddings) == len(texts)
+    assert len({len(vector) for vector in done.embeddings}) == 1
+    assert len(set(done.embeddings)) == len(texts)
+    assert done.usage.prompt_tokens
+    assert done.model
+
+
+async def test_each_of_several_tools_is_called_with_its_arguments(
+    rig: Rig, backend: Driver
+) -> None:
+    rig.simulated()
+    function = {"type": "function", "function": {"name": "weather", "parameters": {}}}
+    other = {"type": "function", "function": {"name": "clock", "parameters": {}}}
+    one = rig.call("hi", options={"tools": [function, other]})
+    pieces, _ = await collect(backend, one)
+    message = Message()
+    for piece in pieces:
+        message.add(piece)
+    assert [(c.name, json.loads(c.arguments)) for c in message.tool_calls] == [
+        ("weather", {"q": "hi", "n": 1}),
+        ("clock", {"q": "hi", "n": 1}),
+    ]
+    assert all(c.id for c in message.tool_calls)
+    assert text_of(pieces) == ""
+
+
+async def test_the_servers_own_frames_come_only_when_asked_for(rig: Rig, backend: Driver) -> None:
+    """Each is one JSON object, and together they hold the text."""
+    plain, _ = await collect(backend, rig.call())
+    framed, _ = await collect(backend, replace(rig.call(), frames=True))
+    assert {p.frame for p in plain} == {None}
+    assert all(isinstance(json.loads(p.frame or b""), dict) for p in framed)
+    assert text_of(framed) == text_of(plain)
+
+
+async def test_time_in_which_nobody_reads_counts_to_no_limit(rig: Rig, backend: Driver) -> None:
+    """0.3 s from token to token, of which the server is waited for 0.05 s; the limit is 0.2 s."""
+    if rig.sim:
+        rig.sim.latency_s = 6 * 0.3
+    text = ""
+    async for item in backend.stream(rig.call(limits=CallLimits(5.0, 20.0, 0.2, 30.0))):
+        text += item.content if isinstance(item, Piece) else ""
+        await asyncio.sleep(0.25 if text else 0)
+    if rig.sim:
+        rig.sim.latency_s = 0.0
+    assert text == text_of((await collect(backend, rig.call()))[0])
+
+
 async def test_calls_run_one_after_another_over_one_driver(rig: Rig, backend: Driver) -> None:
     texts = {text_of((await collect(backend, rig.call()))[0]) for _ in range(10)}
     assert len(texts) == 1
@@ -172,11 +256,12 @@ async def test_a_prompt_beyond_the_context_is_refused(rig: Rig, backend: Driver)
     assert failed.kind is OutcomeKind.REFUSED
 
 
-async def test_embedding_is_refused_before_anything_is_sent(rig: Rig, backend: Driver) -> None:
-    failed = await failure(backend, rig.call(operation=Operation.EMBED))
-    assert failed.kind is OutcomeKind.REFUSED
+async def test_a_server_that_embeds_nothing_refuses_an_embedding(rig: Rig, backend: Driver) -> None:
     if rig.sim:
-        assert rig.sim.records == []
+        pytest.skip("the simulated ones embed")
+    failed = await failure(backend, rig.call(operation=Operation.EMBED, input="a"))
+    assert failed.kind is OutcomeKind.REFUSED
+    assert "does not support embeddings" in failed.message
 
 
 async def test_a_number_that_json_cannot_hold_is_a_bad_request(rig: Rig, backend: Driver) -> None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.builders import ANSWER, PLACE, claim_of, end_of, new_task
+from tests.builders import ANSWER, MESSAGE, PLACE, claim_of, end_of, new_task
 from tests.contract.conftest import Store
 from ygg.errors import (
     Conflict,
@@ -20,7 +20,18 @@ from ygg.errors import (
     StoreError,
     YggError,
 )
-from ygg.model import GpuNeed, Holds, Lane, Priority, ReasonCode, RunningRow, State, Submitted, Task
+from ygg.model import (
+    GpuNeed,
+    Holds,
+    Lane,
+    Priority,
+    ReasonCode,
+    Result,
+    RunningRow,
+    State,
+    Submitted,
+    Task,
+)
 from ygg.model.lifecycle import SET_ROWS
 from ygg.ports import Filter
 
@@ -242,6 +253,19 @@ async def test_an_end_is_stored_with_its_result_and_log(store: Store) -> None:
     assert await states(store, ended) == [
         (None, "queued"), ("queued", "processing"), ("processing", "completed"),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "message",
+    [MESSAGE, replace(ANSWER, content="", tool_calls=MESSAGE.tool_calls),
+     replace(ANSWER, content="", embeddings=MESSAGE.embeddings)],
+    ids=["everything", "only tools", "only vectors"],
+)  # fmt: skip
+async def test_a_message_is_kept_whole(store: Store, message: Result) -> None:
+    """Every number to its last digit."""
+    claimed = await run(store)
+    await store.finish([end_of(claimed, result=message)], NOW + 9)
+    assert await store.result(claimed.id) == message
 
 
 async def test_a_second_end_and_an_end_of_an_old_attempt_change_nothing(store: Store) -> None:

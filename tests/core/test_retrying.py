@@ -8,7 +8,7 @@ from tests.core.world import World, host, kind
 from ygg.core import effects as fx
 from ygg.core import events as ev
 from ygg.core.retrying import jitter
-from ygg.model import End, HostHealth, Policy, ReasonCode
+from ygg.model import End, HostHealth, Outcome, Policy, ReasonCode
 from ygg.model import OutcomeKind as K
 from ygg.model import State as S
 
@@ -97,6 +97,34 @@ def test_a_timeout_fails_unless_the_type_allows_retries() -> None:
     patient.pass_time(5)
     patient.fail(task, K.TIMEOUT)
     assert (patient.rows[task].state, patient.rows[task].reason) == (S.FAILED, "timeout")
+
+
+@pytest.mark.parametrize("outcome", sorted(set(K) - {K.COMPLETED, K.CANCELLED, K.EXPIRED}))
+def test_nothing_is_tried_again_once_a_client_has_got_some_of_the_answer(outcome: K) -> None:
+    world = two_hosts(interrupted="requeue")
+    task = world.submit("general")
+    world.end(task, Outcome(outcome, "cut", delivered=True))
+    row = world.rows[task]
+    assert (row.state, row.reason, row.error) == (S.FAILED, "cut_short", "cut")
+    assert (row.errors, row.deferrals, row.attempt) == (0, 0, 1)
+    assert task not in world.calls
+
+
+@pytest.mark.parametrize(("outcome", "state"), [(K.CANCELLED, S.CANCELLED), (K.EXPIRED, S.EXPIRED)])
+def test_a_delivered_answer_that_was_stopped_ends_as_it_was_meant_to(outcome: K, state: S) -> None:
+    world = one_host()
+    task = world.submit("general")
+    world.end(task, Outcome(outcome, delivered=True))
+    assert world.rows[task].state is state
+
+
+def test_a_shutdown_fails_a_task_whose_client_has_got_some_of_the_answer() -> None:
+    world = one_host(interrupted="requeue")
+    task = world.submit("general")
+    world.feed(ev.ShutdownAsked())
+    world.feed(ev.CutAsked())
+    world.end(task, Outcome(K.CANCELLED, delivered=True))
+    assert (world.rows[task].state, world.rows[task].reason) == (S.FAILED, "cut_short")
 
 
 @pytest.mark.parametrize("outcome", [K.UNREACHABLE, K.UNAUTHORIZED])

@@ -53,6 +53,28 @@ def test_generate_keeps_the_bare_prompt() -> None:
     assert (task.operation, task.request) == (Operation.GENERATE, {"prompt": "hello"})
 
 
+def test_a_prompt_to_complete_is_kept_as_it_is() -> None:
+    task = made(operation="complete", max_tokens=3)
+    assert (task.operation, task.request) == (
+        Operation.COMPLETE,
+        {"prompt": "hello", "max_tokens": 3},
+    )
+
+
+@pytest.mark.parametrize("texts", ["a", ["a", "b"]])
+@pytest.mark.parametrize("named", [{}, {"operation": "embed"}])
+def test_input_is_embedded_whether_that_is_named_or_not(texts: Any, named: Any) -> None:
+    task = new_task({"input": texts, **named}, CONFIG, caller="local", now_ms=NOW)
+    assert (task.operation, task.request) == (Operation.EMBED, {"input": texts})
+
+
+def test_a_message_that_only_calls_tools_may_have_null_for_its_text() -> None:
+    calls = [{"id": "1", "function": {"name": "f", "arguments": "{}"}}]
+    messages = [*HELLO, {"role": "assistant", "content": None, "tool_calls": calls}]
+    stored = new_task({"messages": messages}, CONFIG, caller="l", now_ms=NOW).request["messages"]
+    assert stored[1] == {"role": "assistant", "content": "", "tool_calls": calls}
+
+
 def test_messages_are_passed_on_as_they_are() -> None:
     messages = [
         {"role": "system", "content": "x"},
@@ -140,7 +162,21 @@ def test_times_are_iso_or_durations_from_now(given_: object, at: int) -> None:
         ({"prompt": "x", "idempotency_key": "k" * 201}, "idempotency_key:"),
         ({"prompt": "x", "idempotency_key": ""}, "idempotency_key:"),
         ({"prompt": "x", "gpu": "maybe"}, "gpu:"),
-        ({"prompt": "x", "operation": "embed"}, "operation:"),
+        ({"prompt": "x", "operation": "draw"}, "operation:"),
+        ({"prompt": "x", "operation": "embed"}, "operation embed needs input"),
+        ({"messages": HELLO, "operation": "complete"}, "operation complete needs prompt"),
+        ({"messages": HELLO, "operation": "generate"}, "operation generate needs prompt"),
+        ({"input": "x", "operation": "chat"}, "operation chat needs messages"),
+        ({"input": "x", "prompt": "x"}, "expected either prompt or messages, or input"),
+        ({"input": " "}, "input: expected text or a list of texts, none of them empty"),
+        ({"input": []}, "input: expected text or a list of texts"),
+        ({"input": ["x", ""]}, "input: expected text or a list of texts"),
+        ({"input": [["x"]]}, "input: expected text or a list of texts"),
+        ({"input": ["x"] * 1001}, "input: expected at most 1000 texts"),
+        ({"input": "x", "system": "y"}, "operation embed takes no system"),
+        ({"input": "x", "max_tokens": 9}, "operation embed takes no max_tokens"),
+        ({"input": "x", "temperature": 0.1}, "operation embed takes no temperature"),
+        ({"prompt": "x", "operation": "complete", "system": "y"}, "operation complete takes no system"),
         ({"prompt": "a\0b"}, "prompt: holds a NUL byte"),
         ({"prompt": "x", "labels": ["\ud800"]}, "labels[0]: holds a lone surrogate"),
         ({"prompt": "x", "options": {"a\0": 1}}, "options: holds a NUL byte"),

@@ -70,8 +70,8 @@ MUTANTS: list[Mutant] = [
     Mutant(
         "probes of a dead host do not slow down",
         "ygg/core/hosts/gates.py",
-        "max(policy.check_min_s, 2 * server.retry_s)",
-        "policy.check_min_s",
+        "max(policy.probe_min_s, 2 * server.retry_s)",
+        "policy.probe_min_s",
         (GATES,),
     ),
     Mutant(
@@ -143,5 +143,19 @@ MUTANTS: list[Mutant] = [
         "        if run.limit is not None and run.limit.expired():",
         "        if isinstance(bug, TimeoutError):",
         ("tests/shell/test_calls.py",),
+    ),
+    Mutant(
+        "an answer that a client has got some of is begun anew",
+        "ygg/core/retrying.py",
+        "if case.outcome.delivered and case.outcome.kind not in _LAST:",
+        "if False:",
+        ("tests/core/test_retrying.py",),
+    ),
+    Mutant(
+        "a shutdown forgets that a client has got some of the answer",
+        "ygg/core/calls.py",
+        "outcome.message, delivered=outcome.delivered)",
+        "outcome.message)",
+        ("tests/core/test_retrying.py",),
     ),
 ]

@@ -12,7 +12,7 @@ import pytest
 from tests.backends.calls import call
 from ygg.model import Call, CallLimits, Endpoint, Health, HostHealth, Outcome, OutcomeKind, Usage
 from ygg.ports import AttemptStarted, Backend, CallFailed, Done, Piece
-from ygg.running import calls
+from ygg.running import calls, message
 from ygg.running.calls import run_call
 
 Item = AttemptStarted | Piece
@@ -241,7 +241,7 @@ async def test_a_bug_costs_one_attempt_and_is_logged(caplog: pytest.LogCaptureFi
 async def test_an_answer_beyond_the_largest_size_is_an_error(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(calls, "CONTENT_MAX", 100)
+    monkeypatch.setattr(message, "CONTENT_MAX", 100)
 
     backend = Fake(endless)
     outcome = await run(backend)

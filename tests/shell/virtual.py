@@ -16,19 +16,22 @@ from tests.builders import new_task
 from ygg.model import (
     Call,
     Candidate,
+    Done,
+    Embeddings,
     Endpoint,
     Health,
     Host,
     HostHealth,
     OutcomeKind,
     Permit,
+    Piece,
     Policy,
     Submitted,
     Task,
     TaskType,
     Usage,
 )
-from ygg.ports import CallFailed, Done, Limiter, Piece
+from ygg.ports import CallFailed, Limiter
 from ygg.running.dispatcher import Dispatcher
 from ygg.stores.memory import MemoryStore
 
@@ -82,6 +85,12 @@ class Place:
     stopped: list[str] = field(default_factory=list)
     unloaded: list[str] = field(default_factory=list)
     retry_after_s: float | None = None
+    says: list[Piece] = field(default_factory=list)  #: instead of as many words as `pieces`
+    embeds: Embeddings = ()
+    breaks: list[OutcomeKind] = field(
+        default_factory=list
+    )  #: of the next answers, before their end
+    calls: list[Call] = field(default_factory=list)
 
     def down(self, fault: OutcomeKind = OutcomeKind.UNREACHABLE) -> None:
         self.fault = fault
@@ -109,13 +118,18 @@ class FakeBackend:
                 place.fault, f"{place.name}: {place.fault}", retry_after_s=place.retry_after_s
             )
         place.arrivals.append((asyncio.get_running_loop().time(), call.attempt.task.id))
+        place.calls.append(call)
         place.running += 1
         place.peak = max(place.peak, place.running)
         try:
-            for n in range(place.pieces):
+            words = (Piece(f"{call.attempt.task.id}:{n} ") for n in range(place.pieces))
+            for piece in place.says or words:
                 await asyncio.sleep(place.latency_s / place.pieces)
-                yield Piece(f"{call.attempt.task.id}:{n} ")
-            yield Done("stop", "m", Usage(output_tokens=place.pieces))
+                yield piece
+            if place.breaks:
+                raise CallFailed(place.breaks.pop(0), "broke off")
+            used = Usage(output_tokens=place.pieces)
+            yield Done("stop", "m", used, embeddings=place.embeds)
         except (asyncio.CancelledError, GeneratorExit):
             place.stopped.append(str(call.attempt.id))
             raise

@@ -58,8 +58,9 @@ One object per task, in `POST /v1/tasks` and as a line of `ygg submit --jsonl`.
 
 | key | value |
 |---|---|
-| `prompt` | text; or `messages` |
+| `prompt` | text; or `messages`, or `input` |
 | `messages` | list of `{"role", "content"}`; further keys of a message go to the server as they are |
+| `input` | a text, or a list of up to 1,000, to turn into vectors |
 | `type` | task type; else found by `labels` and `title` |
 | `system` | system prompt; replaces the type's |
 | `priority` | 0 to 4, or `CRITICAL`, `HIGH`, `NORMAL` (default), `LOW`, `BACKLOG` |
@@ -70,7 +71,7 @@ One object per task, in `POST /v1/tasks` and as a line of `ygg submit --jsonl`.
 | `max_tokens` | 1 to 1,000,000 |
 | `temperature` | 0 to 5 |
 | `options` | object, passed to the server as it is |
-| `operation` | `chat` (default) or `generate` |
+| `operation` | `chat` (default), `generate` (a bare `prompt`), `complete` (go on from the `prompt` as it is, without the model's template; no `system`) or `embed` (with `input`; no `system`, `max_tokens`, `temperature`) |
 | `timeout` | time of one attempt: seconds or `10m`, 7 days at most |
 | `not_before`, `deadline` | ISO time (UTC without a zone), or a duration from now |
 | `idempotency_key` | up to 200 characters; same key and document: the same task again; another document: 409 |
@@ -78,7 +79,25 @@ One object per task, in `POST /v1/tasks` and as a line of `ygg submit --jsonl`.
 | `content_type` | what it works on: `text` (default), `audio`, `image/png`, `application/pdf`, ...; with `gpu: preferred` only what is in `policies.gpu_content_types` prefers a GPU |
 
 `POST /v1/async/submit` takes the same keys but these: `agent_type` (required) for `type`, `timeout_seconds` (a number,
-default 60) for `timeout`, no `prompt` and no `operation`; the key may also come as header `Idempotency-Key`.
+default 60) for `timeout`, no `prompt`, `input` and `operation`; the key may also come as header `Idempotency-Key`.
+"""
+
+MESSAGE = """\
+## A result
+
+`result` of an ended task is the message that came; what it does not have is left out.
+
+| key | value |
+|---|---|
+| `content` | its text, perhaps empty |
+| `stop_reason` | as the server says it: `stop`, `length`, `tool_calls`, ... |
+| `thinking` | what a reasoning model thought |
+| `tool_calls` | `{"id", "type": "function", "function": {"name", "arguments"}}` for each tool that the model wants called; `arguments` is JSON text as the model wrote it, `id` is null where the server gives none |
+| `logprobs` | `{"token", "logprob", "bytes", "top_logprobs"}` for each token, where `options` asked for them |
+| `embeddings` | a vector for each text of `input`, in its order |
+
+Tools, a format and the like are given in `options`, as the server wants them. In a followed stream a piece has `tool_calls` too:
+parts with the `index` of their call, whose `arguments` are joined.
 """
 
 
@@ -314,6 +333,7 @@ async def _write() -> str:
         await _daemon(page)
         await _readings(page)
         page.text(FIELDS)
+        page.text(MESSAGE)
         page.text(_adding())
         return "\n".join(page.parts).replace(f'"{__version__}"', '"…"')
 

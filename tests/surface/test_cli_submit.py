@@ -9,6 +9,7 @@ import pytest
 
 from tests.surface.cli import Cli
 from tests.surface.world import Api
+from ygg.model import Piece, ToolDelta
 
 
 def thousand(folder: Path) -> Path:
@@ -49,6 +50,27 @@ def test_every_option_reaches_the_task(cli: Cli) -> None:
     assert shown["deadline_at"] > shown["due_at"]
 
 
+@pytest.mark.parametrize(
+    ("flag", "operation", "request_"),
+    [
+        ("--embed", "embed", {"input": "Explain WAL"}),
+        ("--complete", "complete", {"prompt": "Explain WAL"}),
+        ("--generate", "generate", {"prompt": "Explain WAL"}),
+    ],
+)
+def test_the_operation_can_be_named(
+    either: Cli, flag: str, operation: str, request_: dict[str, str]
+) -> None:
+    shown = either.ok("show", either.submit(flag, "Explain WAL"), "--json").json
+    assert (shown["operation"], shown["request"]) == (operation, request_)
+
+
+def test_every_operation_comes_from_a_file_of_lines(either: Cli) -> None:
+    docs = '{"input": ["a", "b"]}\n{"prompt": "c", "operation": "complete"}\n'
+    ran = either.ok("submit", "--jsonl", "-", "--json", stdin=docs)
+    assert [json.loads(line)["operation"] for line in ran.lines] == ["embed", "complete"]
+
+
 @pytest.mark.parametrize("args", [("submit",), ("submit", "-"), ("submit", "--file", "-")])
 def test_a_prompt_is_read_from_a_pipe(either: Cli, args: tuple[str, ...]) -> None:
     assert either.ok(*args, stdin="Grüße\n").lines
@@ -72,6 +94,13 @@ def test_a_prompt_is_read_from_a_file(either: Cli) -> None:
         (("submit", "--file", "nowhere"), None, 3, "nowhere cannot be read"),
         (("submit", "--jsonl", "nowhere"), None, 3, "nowhere cannot be read"),
         (("submit", "x", "--jsonl", "f"), None, 2, "--jsonl takes no prompt"),
+        (("submit", "x", "--embed", "--complete"), None, 2, "--complete and --embed exclude each other"),
+        (("submit", "x", "--embed", "--follow"), None, 2, "a vector is not streamed"),
+        (("submit", "x", "--embed", "--system", "y"), None, 2, "operation embed takes no system"),
+        (("submit", "x", "--embed", "--max-tokens", "9"), None, 2, "embed takes no max_tokens"),
+        (("submit", "x", "--complete", "--system", "y"), None, 2, "complete takes no system"),
+        (("submit", "--embed", " "), None, 2, "input: expected text"),
+        (("submit", "--jsonl", "f", "--embed"), None, 2, "each line names its operation"),
         (("submit", "-"), b"\xff\xfe", 2, "stdin is not UTF-8 text"),
         (("submit", ""), None, 2, "prompt"),
         (("submit", "x\0y"), None, 2, "NUL"),
@@ -167,6 +196,58 @@ def test_following_prints_the_pieces(cli: Cli, home: Api) -> None:
     out = cli.ok("submit", "hello", "--follow").out
     assert ":0 " in out
     assert ":1 " in out
+
+
+CALLS = [
+    Piece("Let me look."),
+    Piece(tool_calls=(ToolDelta(0, "weather", id="call_1"), ToolDelta(1, "clock"))),
+    Piece(tool_calls=(ToolDelta(0, arguments='{"place": '), ToolDelta(0, arguments='"Oslo"}'))),
+    Piece(tool_calls=(ToolDelta(1, arguments="{}"),)),
+]
+
+
+def test_the_tools_that_a_model_calls_are_printed_after_its_text(cli: Cli, home: Api) -> None:
+    home.surtr.says = CALLS
+    ran = cli.ok("submit", "hello", "--wait")
+    assert ran.lines == [
+        "Let me look.", 'tool call: weather {"place": "Oslo"}', "tool call: clock {}",
+    ]  # fmt: skip
+    (task,) = cli.ok("list", "--json").json["tasks"]
+    message = cli.ok("result", task["id"], "--json").json["result"]
+    assert message["tool_calls"] == [
+        {"id": "call_1", "type": "function",
+         "function": {"name": "weather", "arguments": '{"place": "Oslo"}'}},
+        {"id": None, "type": "function", "function": {"name": "clock", "arguments": "{}"}},
+    ]  # fmt: skip
+
+
+def test_an_answer_of_tool_calls_alone_is_a_good_one(cli: Cli, home: Api) -> None:
+    home.surtr.says = CALLS[1:]
+    ran = cli.ok("submit", "hello", "--wait")
+    assert ran.lines == ['tool call: weather {"place": "Oslo"}', "tool call: clock {}"]
+
+
+def test_following_prints_tool_calls_as_they_come(cli: Cli, home: Api) -> None:
+    home.surtr.says = [*CALLS[:1], *CALLS[2:3]]
+    home.surtr.says[1:1] = [Piece(tool_calls=(ToolDelta(0, "weather"),))]
+    ran = cli.ok("submit", "hello", "--follow")
+    assert ran.lines == ["Let me look.", 'tool call: weather {"place": "Oslo"}']
+
+
+def test_vectors_are_printed_in_short_and_kept_whole(cli: Cli, home: Api) -> None:
+    vectors = ((0.1, 0.2, 1 / 3, 4.0, 5.0, 6.0, 7.0), (1.0, 2.0))
+    home.surtr.says, home.surtr.embeds = [Piece()], vectors
+    ran = cli.ok("submit", "hello", "--embed", "--wait")
+    assert ran.lines == [
+        "vector 1: 7 numbers: 0.1, 0.2, 0.3333, 4, 5, 6, …",
+        "vector 2: 2 numbers: 1, 2",
+    ]
+    (task,) = cli.ok("list", "--json").json["tasks"]
+    target = cli.folder / "vectors"
+    cli.ok("result", task["id"], "-o", str(target))
+    assert [tuple(json.loads(line)) for line in target.read_text().splitlines()] == list(vectors)
+    message = cli.ok("result", task["id"], "--json").json["result"]
+    assert message["embeddings"] == [list(v) for v in vectors]
 
 
 def test_waiting_ends_when_time_is_up_and_the_task_stays(cli: Cli, home: Api) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -219,6 +220,29 @@ def test_the_log_file_names_the_task_in_each_line_about_one(tmp_path: Path, conf
         assert len(lines) == 2
         assert "first choice" in lines[0]
         assert "completed on a" in lines[1]
+
+
+@pytest.mark.parametrize("dialect", ["ollama", "vllm"])
+def test_every_operation_goes_from_submit_to_result(tmp_path: Path, dialect: str) -> None:
+    with sim_servers(tmp_path, 0.0, {"a": 1}, dialect=dialect) as urls:
+        config = hosts_yaml(tmp_path / "hosts.yaml", urls, {"a": 1})
+        if dialect == "vllm":
+            config.write_text(config.read_text().replace("backend: ollama", "backend: openai"))
+        with daemon(tmp_path, config) as target:
+            for flag in ("--generate", "--complete"):
+                assert target.ygg("submit", flag, "once", "--wait").stdout.strip()
+            task = submitted(target, "--embed", "once")
+            shown = target.ygg("submit", "--embed", "once", "--wait").stdout
+            assert shown.startswith("vector 1: 4 numbers: ")
+            target.ygg("wait", task)
+            body = json.loads(target.ygg("result", task, "--json").stdout)["result"]
+            assert [len(v) for v in body["embeddings"]] == [4]
+            tools = [{"type": "function", "function": {"name": "weather"}}]
+            doc = json.dumps({"prompt": "hi", "options": {"tools": tools}}).encode()
+            task = target.ygg("submit", "--jsonl", "-", stdin=doc).stdout.strip()
+            target.ygg("wait", task)
+            shown = target.ygg("result", task).stdout
+            assert re.fullmatch(r'tool call: weather {"q": ?"hi", ?"n": ?1}\n', shown)
 
 
 def test_the_legacy_loop_serves_the_same_queue(tmp_path: Path, config: Path) -> None:

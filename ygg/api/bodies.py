@@ -17,12 +17,15 @@ from ygg.model import (
     HostView,
     JsonDict,
     LogRow,
+    Piece,
     Priority,
     Reason,
     Result,
     Snapshot,
     State,
     Task,
+    ToolCall,
+    ToolDelta,
 )
 from ygg.model.transfer import to_plain
 
@@ -142,10 +145,31 @@ def result_body(task: Task, result: Result | None) -> JsonDict:
 
 
 def _answer(result: Result | None) -> JsonDict | None:
+    """The message; what it does not have is left out, but for its text."""
     if result is None:
         return None
-    thinking = {} if result.thinking is None else {"thinking": result.thinking}
-    return {"content": result.content, "stop_reason": result.stop_reason, **thinking}
+    more = {
+        "thinking": result.thinking,
+        "tool_calls": [tool_call_body(call) for call in result.tool_calls] or None,
+        "logprobs": list(result.logprobs) or None,
+        "embeddings": list(map(list, result.embeddings)) or None,
+    }
+    told = {k: v for k, v in more.items() if v is not None}
+    return {"content": result.content, "stop_reason": result.stop_reason, **told}
+
+
+def tool_call_body(call: ToolCall | ToolDelta) -> JsonDict:
+    """As clients of the OpenAI protocol know it: a whole call, or a delta with its place as `index`."""
+    function = {"name": call.name, "arguments": call.arguments}
+    place = {"index": call.place} if isinstance(call, ToolDelta) else {}
+    return {**place, "id": call.id or None, "type": "function", "function": function}
+
+
+def piece_body(piece: Piece) -> JsonDict:
+    """Some of an answer as it came."""
+    calls = [tool_call_body(delta) for delta in piece.tool_calls]
+    told = {"content": piece.content, "thinking": piece.thinking}
+    return told | ({"tool_calls": calls} if calls else {})
 
 
 def _whole(ms: float | None) -> int | None:

@@ -173,8 +173,8 @@ def _event(item: AttemptStarted | Piece | Task) -> JsonDict:
     match item:
         case AttemptStarted(attempt, host, model):
             return {"event": "attempt", "attempt": attempt, "host": host, "model": model}
-        case Piece(content, thinking):
-            return {"event": "piece", "content": content, "thinking": thinking}
+        case Piece():
+            return {"event": "piece", **bodies.piece_body(item)}
         case Task():
             return {"event": "end", **bodies.task_body(item)}
 

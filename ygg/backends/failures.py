@@ -56,6 +56,7 @@ TOO_LONG = (
     "exceeds the context",
     "prompt too long",
     "prompt is too long",
+    "too large to process",  # llama.cpp, of a text to embed: a 500
 )
 CANNOT = ("does not support", "not_supported_error")
 RETRY_AFTER_MAX_S = 86_400.0

@@ -22,6 +22,7 @@ from httpx_aiohttp import AiohttpTransport
 
 from ygg import __version__
 from ygg.backends import failures
+from ygg.backends.values import as_object
 from ygg.errors import ConfigError
 from ygg.model import Call, CallLimits, Endpoint, JsonDict, OutcomeKind
 from ygg.ports import CallFailed
@@ -32,8 +33,7 @@ ERROR_BODY_MAX = 65_536
 ERROR_BODY_S = 5.0
 UNLOAD_S = 10.0  #: for freeing a model's memory
 LINE_MAX = 4_194_304  #: bytes of one line of a stream; real ones have hundreds
-NAME_MAX = 200
-NUMBER_MAX = 2**53  #: counts and durations beyond it are nonsense, and no store holds them
+WHOLE_MAX = 8_388_608  #: bytes of an answer that is no stream: about 100 vectors of 4,096 numbers
 BODY_MAX = 4_194_304  #: bytes of the answer to a check
 
 
@@ -152,24 +152,26 @@ class Http:
 
 
 class Reply:
-    """The answer to a call, read line by line under the phase limits."""
+    """The answer to a call under the phase limits. They count only while this waits for the server: who
+    takes its time between two reads takes it from nobody."""
 
     def __init__(self, response: httpx.Response, begun: float, limits: CallLimits) -> None:
         self.response = response
         self._chunks = cast("AsyncGenerator[bytes, None]", aiter(_stream_of(response)))
         self._rest = b""
         self._first_s, self._between_s = limits.first_token_s, limits.between_tokens_s
-        self._first_by: float | None = begun + limits.first_token_s
         self._now = asyncio.get_running_loop().time
+        self._left = begun + limits.first_token_s - self._now()
+        self._begun = False
 
-    def begun(self) -> None:
-        """The first token has come: from here on the limit is the one between tokens."""
-        self._first_by = None
+    def token(self) -> None:
+        """A token has come: the next one may take as long as the limit between tokens."""
+        self._begun, self._left = True, self._between_s
 
     async def lines(self) -> list[bytes]:
         """The whole lines that came next, without their ends; an empty list at the end of the body.
 
-        Raises CallFailed when the server stays silent too long or the connection breaks.
+        Raises CallFailed when the server sends no token for too long or the connection breaks.
         """
         while True:
             try:
@@ -183,19 +185,31 @@ class Reply:
             if len(self._rest) > LINE_MAX:
                 raise failures.malformed(self._rest)
 
+    async def whole(self) -> bytes:
+        """The body of an answer that does not stream, within the limit for the first token. CallFailed as
+        `lines`, and BAD_REQUEST when it is too large."""
+        body = bytearray()
+        while len(body) <= WHOLE_MAX:
+            try:
+                body += await self._chunk()
+            except StopAsyncIteration:
+                return bytes(body)
+        text = f"the answer is longer than {WHOLE_MAX:,} bytes: submit fewer texts at once"
+        raise CallFailed(OutcomeKind.BAD_REQUEST, text)
+
     async def _chunk(self) -> bytes:
-        first = self._first_by
+        begun = self._now()
         try:
-            async with asyncio.timeout_at(
-                self._now() + self._between_s if first is None else first
-            ):
+            async with asyncio.timeout_at(begun + self._left):
                 return await anext(self._chunks)
         except TimeoutError as exc:
-            if first is None:
+            if self._begun:
                 raise failures.silent(self._between_s, "no token") from exc
             raise failures.silent(self._first_s, "no first token") from exc
         except failures.FOREIGN as exc:
             raise failures.from_transport(exc) from exc
+        finally:
+            self._left -= self._now() - begun
 
     async def drain(self) -> None:
         """Read to the end after the end marker, so that the connection can be used again.
@@ -243,39 +257,6 @@ async def _read(response: httpx.Response, most: int) -> bytes:
 
 def _stream_of(response: httpx.Response) -> httpx.AsyncByteStream:
     return cast("httpx.AsyncByteStream", response.stream)
-
-
-def as_object(line: bytes) -> JsonDict | None:
-    """A JSON object, or None for anything else."""
-    try:
-        data = json.loads(line)
-    except (ValueError, RecursionError):
-        return None
-    return data if isinstance(data, dict) else None
-
-
-def as_text(value: object, line: bytes) -> str:
-    """A string of an answer. Lone surrogates are replaced: they come from an escape, or from bytes that
-    only Python's JSON reader takes for UTF-8 (ED A0 80)."""
-    if not isinstance(value, str):
-        return ""
-    return failures.clean(value) if b"\\u" in line or b"\xed" in line else value
-
-
-def as_name(value: object) -> str:
-    """A short string that appears once in an answer."""
-    return failures.clean(value)[:NAME_MAX] if isinstance(value, str) else ""
-
-
-def as_count(value: object) -> int | None:
-    return value if type(value) is int and 0 <= value < NUMBER_MAX else None
-
-
-def as_ms(value: object, per_ms: float = 1.0) -> float | None:
-    """A duration in milliseconds, from a number of which `per_ms` make one."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    return value / per_ms if 0 <= value < NUMBER_MAX else None
 
 
 def with_system(messages: list[JsonDict], system: str | None) -> list[JsonDict]:

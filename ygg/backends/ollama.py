@@ -1,4 +1,4 @@
-"""Ollama: newline-delimited JSON from /api/chat and /api/generate.
+"""Ollama: newline-delimited JSON from /api/chat and /api/generate, one object from /api/embed.
 
 An answer is whole when a line with `done: true` came; Ollama can end a stream without it and without an
 error. It loads models silently, so the limit for the first token bounds the load as well. It cuts
@@ -10,37 +10,43 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 from ygg.backends import failures
-from ygg.backends.http import (
-    UNLOAD_S,
-    Got,
-    Http,
+from ygg.backends.http import UNLOAD_S, Got, Http, with_system
+from ygg.backends.values import (
+    ToolReader,
     as_count,
+    as_embeddings,
+    as_logprobs,
     as_ms,
     as_name,
     as_object,
     as_text,
-    with_system,
 )
 from ygg.model import (
     LOAD_OPTIONS,
     Call,
+    Done,
     Endpoint,
     Health,
     HostHealth,
     JsonDict,
     Operation,
     OutcomeKind,
+    Piece,
     Usage,
     names,
 )
-from ygg.ports import CallFailed, Done, Piece
+from ygg.ports import CallFailed
 
 #: Fields that people put among the options but that Ollama reads beside them.
 BESIDE = frozenset(
-    {"think", "keep_alive", "format", "raw", "suffix", "template", "tools", "images"}
-)
+    {"think", "keep_alive", "format", "raw", "suffix", "template", "tools", "images", "logprobs",
+     "top_logprobs"}
+)  # fmt: skip
+EMBED_BESIDE = frozenset({"keep_alive", "dimensions"})  #: the same for /api/embed
+TEMPLATED = frozenset({"system", "template"})  #: what Ollama refuses with a raw prompt
 PS_S = 1.5  #: /api/ps blocks while a model loads: longer than this means busy
 NS_PER_MS = 1e6
 
@@ -57,6 +63,10 @@ class OllamaBackend:
         path, body = self._request(call)
         reply = await self._http.post(path, body, call)
         try:
+            if call.attempt.task.operation is Operation.EMBED:
+                yield _embedded(await reply.whole(), call)
+                return
+            tools = ToolReader(whole=True)
             last: JsonDict | None = None
             while last is None:
                 lines = await reply.lines()
@@ -66,8 +76,10 @@ class OllamaBackend:
                     data = _parse(line)
                     if data is None:
                         continue
-                    reply.begun()
-                    yield _piece(data, line)
+                    piece = _piece(data, line, tools, frames=call.frames)
+                    if piece.token:
+                        reply.token()
+                    yield piece
                     if data.get("done") is True:
                         last = data
                         break
@@ -77,20 +89,30 @@ class OllamaBackend:
             await reply.close()
 
     def _request(self, call: Call) -> tuple[str, JsonDict]:
-        """Path and body. A request with messages is a chat, one with a prompt is a generation."""
-        if call.attempt.task.operation is Operation.EMBED:
-            raise CallFailed(OutcomeKind.REFUSED, f"{self.host}: embedding is not served here")
+        """Path and body of the operation."""
         request = call.attempt.request
-        body: JsonDict = {"model": self._model(call), "stream": True, "truncate": False}
-        body |= self._options(request)
+        body: JsonDict = {"model": self._model(call), "truncate": False}
+        match call.attempt.task.operation:
+            case Operation.EMBED:
+                return "/api/embed", body | self._embedding(request)
+            case Operation.COMPLETE:
+                beside = {k: v for k, v in self._options(request).items() if k not in TEMPLATED}
+                return "/api/generate", body | beside | _streamed(
+                    prompt=request["prompt"], raw=True
+                )
+        body |= _streamed() | self._options(request)
         system = request.get("system")
         if "messages" in request:
-            body["messages"] = with_system(request["messages"], system)
-            return "/api/chat", body
+            return "/api/chat", body | {"messages": with_system(request["messages"], system)}
         body["prompt"] = request.get("prompt", "")
-        if system is not None:
-            body["system"] = system
-        return "/api/generate", body
+        return "/api/generate", body | ({} if system is None else {"system": system})
+
+    def _embedding(self, request: JsonDict) -> JsonDict:
+        """What /api/embed takes of a request; nothing of it is about sampling."""
+        merged = self._merged(request)
+        beside = {k: merged[k] for k in sorted(EMBED_BESIDE & merged.keys())}
+        options = {k: v for k, v in merged.items() if k not in BESIDE | EMBED_BESIDE}
+        return {"input": request["input"], **beside} | ({"options": options} if options else {})
 
     def _model(self, call: Call) -> str:
         model = call.candidate.model or next(iter(self.endpoint.models), "")
@@ -100,8 +122,7 @@ class OllamaBackend:
 
     def _options(self, request: JsonDict) -> JsonDict:
         """`options`, and the fields beside it, from the endpoint's and the request's options."""
-        mine, theirs = self.endpoint.options, request.get("options") or {}
-        merged = {**mine, **theirs, **{k: v for k, v in mine.items() if k in LOAD_OPTIONS}}
+        merged = self._merged(request)
         if request.get("max_tokens") is not None:
             merged["num_predict"] = request["max_tokens"]
         if request.get("temperature") is not None:
@@ -110,6 +131,11 @@ class OllamaBackend:
         if "think" in request:
             beside["think"] = request["think"]
         return beside | ({"options": merged} if merged else {})
+
+    def _merged(self, request: JsonDict) -> JsonDict:
+        """The request's options over the endpoint's, whose loading options win."""
+        mine, theirs = self.endpoint.options, request.get("options") or {}
+        return {**mine, **theirs, **{k: v for k, v in mine.items() if k in LOAD_OPTIONS}}
 
     async def check(self, timeout_s: float = 3.0) -> Health:
         begun = asyncio.get_running_loop().time()
@@ -159,11 +185,33 @@ def _parse(line: bytes) -> JsonDict | None:
     return data
 
 
-def _piece(data: JsonDict, line: bytes) -> Piece:
-    said = data.get("message")
-    if isinstance(said, dict):
-        return Piece(as_text(said.get("content"), line), as_text(said.get("thinking"), line))
-    return Piece(as_text(data.get("response"), line), as_text(data.get("thinking"), line))
+def _streamed(**fields: object) -> JsonDict:
+    return {"stream": True, **fields}
+
+
+def _piece(data: JsonDict, line: bytes, tools: ToolReader, *, frames: bool) -> Piece:
+    said, text = data.get("message"), "content"
+    if not isinstance(said, dict):
+        said, text = data, "response"
+    calls, logprobs = said.get("tool_calls"), data.get("logprobs")
+    return Piece(
+        as_text(said.get(text), line),
+        as_text(said.get("thinking"), line),
+        tools.read(calls, line) if calls else (),
+        as_logprobs(logprobs) if logprobs else (),
+        line if frames else None,
+    )
+
+
+def _embedded(body: bytes, call: Call) -> Done:
+    """The end of an embedding, vectors included."""
+    data = _parse(body)
+    vectors = data.get("embeddings") if data else None
+    if data is None or not isinstance(vectors, list):
+        raise failures.malformed(body)
+    given = call.attempt.request["input"]
+    texts = 1 if isinstance(given, str) else len(given)
+    return replace(_done(data, call), embeddings=as_embeddings(vectors, texts, body))
 
 
 def _done(last: JsonDict, call: Call) -> Done:

@@ -1,8 +1,7 @@
-"""Servers of the OpenAI protocol: server-sent events from /v1/chat/completions.
+"""Servers of the OpenAI protocol: /v1/chat/completions, /v1/completions and /v1/embeddings.
 
 Two dialects are known: `llama.cpp` (found by its Server header) and `vllm` (found by /version); anything
-else is spoken to in what both share. An answer is whole when a `finish_reason` came and no error object
-did; `[DONE]` proves nothing, vLLM sends it after an error too.
+else is spoken to in what both share. What comes back is read in `events`.
 
 llama.cpp ignores a wrong model name, so the model it names in its first chunk is compared with the one
 wanted; and it closes connections that it calls alive, so connections to it are never used twice. Its
@@ -12,40 +11,38 @@ router knows each model by one spelling, so a model is asked for as the server s
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from dataclasses import dataclass, field, replace
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 
-from ygg.backends import failures
-from ygg.backends.http import (
-    UNLOAD_S,
-    Got,
-    Http,
-    as_count,
-    as_ms,
-    as_name,
-    as_object,
-    as_text,
-    with_system,
-)
+from ygg.backends.events import EventReader
+from ygg.backends.http import UNLOAD_S, Got, Http, with_system
+from ygg.backends.values import as_count, as_dict
 from ygg.model import (
     Call,
+    Done,
     Endpoint,
     Health,
     HostHealth,
     JsonDict,
     Operation,
     OutcomeKind,
-    Usage,
+    Piece,
     names,
 )
 from ygg.model.names import LLAMA_CPP, VLLM
-from ygg.ports import CallFailed, Done, Piece
+from ygg.ports import CallFailed
 
-PATH = "/v1/chat/completions"
+#: Where each operation is served. A prompt to answer is a chat of one message.
+PATHS = {
+    Operation.CHAT: "/v1/chat/completions",
+    Operation.GENERATE: "/v1/chat/completions",
+    Operation.COMPLETE: "/v1/completions",
+    Operation.EMBED: "/v1/embeddings",
+}
 #: What a task's options may not change: the protocol itself.
-FIXED = frozenset({"model", "messages", "stream", "stream_options", "n"})
-BROKEN_OFF = frozenset({"error", "abort"})  #: finish reasons of vLLM for an answer it gave up
-SSE_FIELDS = (b":", b"event:", b"id:", b"retry:")
+FIXED = frozenset({
+    "model", "messages", "prompt", "input", "encoding_format", "stream", "stream_options", "n",
+})  # fmt: skip
 MODELS_S = 3.0  #: for asking again before a model is refused
 
 
@@ -64,10 +61,15 @@ class OpenAIBackend:
 
     async def stream(self, call: Call) -> AsyncIterator[Piece | Done]:
         await self._offers(call.candidate.model)
-        reply = await self._http.post(PATH, self._body(call), call)
+        operation = call.attempt.task.operation
+        reply = await self._http.post(PATHS[operation], self._body(call), call)
         try:
             self._learn(reply.response.headers.get("server", ""))
-            answer = _Answer(self._single_model(call))
+            answer = EventReader(self._named(call), call.frames)
+            if operation is Operation.EMBED:
+                done = answer.embedded(await reply.whole(), call)
+                yield replace(done, dialect=self.dialect or "")
+                return
             while not answer.ended:
                 try:
                     lines = await reply.lines()
@@ -79,35 +81,45 @@ class OpenAIBackend:
                 for line in lines:
                     piece = answer.read(line)
                     if piece is not None:
-                        reply.begun()
+                        if piece.token:
+                            reply.token()
                         yield piece
                     if answer.ended:
                         break
-            done = replace(answer.done(call), dialect=self.dialect or "")
+            done = answer.done(call, dialect=self.dialect or "")
             await reply.drain()
             yield done
         finally:
             await reply.close()
 
-    def _single_model(self, call: Call) -> str:
-        """The model that the answer must name; "" where the server's own check is enough."""
-        return call.candidate.model if self.dialect == LLAMA_CPP else ""
+    def _named(self, call: Call) -> Callable[[str], None]:
+        """Checks the model that an answer names, where the server does not check it by itself."""
+        wanted = call.candidate.model if self.dialect == LLAMA_CPP else ""
+
+        def check(model: str) -> None:
+            if model and wanted and not names.same(model, wanted, LLAMA_CPP):
+                raise _other_model(model, wanted)
+
+        return check
 
     def _body(self, call: Call) -> JsonDict:
-        if call.attempt.task.operation is Operation.EMBED:
-            raise CallFailed(OutcomeKind.REFUSED, f"{self.host}: embedding is not served here")
         request = call.attempt.request
         options = {**self.endpoint.options, **(request.get("options") or {})}
         body = {k: v for k, v in options.items() if k not in FIXED}
+        wanted = call.candidate.model or next(iter(self._ids or self.endpoint.models), "")
+        model = self._spelled(wanted)
+        body |= {"model": model} if model else {}
+        operation = call.attempt.task.operation
+        if operation is Operation.EMBED:
+            return body | {"input": request["input"], "encoding_format": "float"}
         body |= {k: request[k] for k in ("max_tokens", "temperature") if request.get(k) is not None}
+        body |= {"stream": True, "stream_options": {"include_usage": True}}
+        if operation is Operation.COMPLETE:
+            return body | {"prompt": request["prompt"]}
         messages = request.get("messages")
         if messages is None:
             messages = [{"role": "user", "content": request.get("prompt", "")}]
-        body["messages"] = with_system(messages, request.get("system"))
-        body["stream"], body["stream_options"] = True, {"include_usage": True}
-        wanted = call.candidate.model or next(iter(self._ids or self.endpoint.models), "")
-        model = self._spelled(wanted)
-        return {"model": model, **body} if model else body
+        return body | {"messages": with_system(messages, request.get("system"))}
 
     def _spelled(self, model: str) -> str:
         """A model as the server spells it, where that is known: llama.cpp's router takes no other."""
@@ -188,101 +200,12 @@ class OpenAIBackend:
         await self._http.close()
 
 
-@dataclass(slots=True)
-class _Answer:
-    """What a stream has told so far. `wanted`: the model that it must name, or ""."""
-
-    wanted: str
-    ended: bool = False
-    stop_reason: str | None = None
-    model: str = ""
-    usage: JsonDict = field(default_factory=dict)
-    timings: JsonDict = field(default_factory=dict)
-
-    def read(self, line: bytes) -> Piece | None:
-        """Take a line in; its piece (perhaps empty), or None for a line without an event."""
-        if line.startswith(b"data:"):
-            payload = line[5:].strip()
-            if payload == b"[DONE]":
-                self.ended = True
-                return None
-            return self._event(_object(payload), payload)
-        if not line.strip() or line.startswith(SSE_FIELDS):
-            return None
-        _object(line.removeprefix(b"error:"))
-        raise failures.malformed(line)
-
-    def _event(self, data: JsonDict, payload: bytes) -> Piece:
-        if not self.model:
-            self._named(as_name(data.get("model")))
-        self.usage = data.get("usage") or self.usage
-        self.timings = data.get("timings") or self.timings
-        choices = data.get("choices")
-        if not choices:
-            return Piece()
-        try:
-            choice = choices[0]
-            delta, stop = choice.get("delta") or {}, choice.get("finish_reason")
-            thought = delta.get("reasoning_content") or delta.get("reasoning")
-            text = delta.get("content")
-        except (AttributeError, LookupError, TypeError) as exc:
-            raise failures.malformed(payload) from exc
-        if as_name(stop):
-            self._stopped(as_name(stop))
-        return Piece(as_text(text, payload), as_text(thought, payload))
-
-    def _named(self, model: str) -> None:
-        self.model = model
-        if model and self.wanted and not names.same(model, self.wanted, LLAMA_CPP):
-            raise _other_model(model, self.wanted)
-
-    def _stopped(self, reason: str) -> None:
-        if reason in BROKEN_OFF:
-            raise CallFailed(OutcomeKind.ERROR, f"the server gave the answer up: {reason}")
-        self.stop_reason = reason
-
-    def done(self, call: Call) -> Done:
-        """The end, if its marker came. Raises CallFailed otherwise."""
-        if self.stop_reason is None:
-            raise failures.unfinished()
-        usage, timings = _dict(self.usage), _dict(self.timings)
-        details = _dict(usage.get("prompt_tokens_details"))
-        counted = Usage(
-            prompt_tokens=as_count(usage.get("prompt_tokens")),
-            cached_tokens=_first(details.get("cached_tokens"), timings.get("cache_n")),
-            output_tokens=_first(usage.get("completion_tokens"), timings.get("predicted_n")),
-            prompt_ms=as_ms(timings.get("prompt_ms")),
-            eval_ms=as_ms(timings.get("predicted_ms")),
-        )
-        return Done(self.stop_reason, self.model or call.candidate.model, counted)
-
-
 def _has(ids: tuple[str, ...], wanted: str) -> bool:
     return any(names.same(i, wanted, LLAMA_CPP) for i in ids)
 
 
 def _other_model(has: str, wanted: str) -> CallFailed:
     return CallFailed(OutcomeKind.REFUSED, f"the server has {has}, not {wanted}")
-
-
-def _object(payload: bytes) -> JsonDict:
-    """The object of an event. Raises CallFailed when it is an error, or no object."""
-    data = as_object(payload)
-    if data is None:
-        raise failures.malformed(payload)
-    if data.get("error"):
-        raise failures.from_error(data["error"])
-    if data.get("object") == "error":  # vLLM before 0.10
-        raise failures.from_error(data)
-    return data
-
-
-def _dict(value: object) -> JsonDict:
-    return value if isinstance(value, dict) else {}
-
-
-def _first(*values: object) -> int | None:
-    return next((n for n in map(as_count, values) if n is not None), None)
 
 
 def _ids(got: Got | CallFailed) -> tuple[str, ...] | None:
@@ -295,7 +218,7 @@ def _loaded(got: Got | CallFailed) -> tuple[str, ...] | None:
     entries = _entries(got)
     if entries is None:
         return None
-    state = {str(e["id"]): _dict(e.get("status")).get("value", "loaded") for e in entries}
+    state = {str(e["id"]): as_dict(e.get("status")).get("value", "loaded") for e in entries}
     return tuple(name for name, value in state.items() if value == "loaded")
 
 

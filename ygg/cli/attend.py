@@ -15,6 +15,8 @@ from ygg.errors import Interrupted, InvalidInput, TaskFailed, WaitTimeout
 if TYPE_CHECKING:
     from ygg.desk import Desk
 
+FIRST = 6  #: numbers of a vector that are shown
+
 
 def wait(found: Desk, ids: Sequence[str], timeout: str | None) -> list[dict[str, Any]]:
     """Until all have ended or are blocked. WaitTimeout, Interrupted: the tasks stay queued."""
@@ -55,10 +57,32 @@ def print_result(found: Desk, task_id: str, *, as_json: bool) -> None:
     if as_json:
         output.as_json(body)
     elif body["result"] is not None:
-        text = output.safe_for_terminal(body["result"]["content"])
+        text = output.safe_for_terminal(shown(body["result"]))
         sys.stdout.write(text if text.endswith("\n") else text + "\n")
+        if "embeddings" in body["result"]:
+            output.hint(f"all numbers: ygg result {task_id} --json, or -o FILE")
     if body["state"] != "completed":
         raise failed(body)
+
+
+def shown(result: dict[str, Any]) -> str:
+    """The message as a person reads it: its text, a line for each tool call, and for each vector one
+    with its first numbers."""
+    lines = [result["content"]] if result["content"] else []
+    lines += [_call(call["function"]) for call in result.get("tool_calls", ())]
+    vectors = result.get("embeddings", ())
+    lines += [_vector(n, vector) for n, vector in enumerate(vectors, 1)]
+    return "\n".join(lines)
+
+
+def _call(function: dict[str, str]) -> str:
+    return f"tool call: {function['name']} {function['arguments']}"
+
+
+def _vector(number: int, vector: Sequence[float]) -> str:
+    first = ", ".join(f"{n:.4g}" for n in vector[:FIRST])
+    more = ", …" if len(vector) > FIRST else ""
+    return f"vector {number}: {len(vector)} numbers: {first}{more}"
 
 
 def failed(body: dict[str, Any]) -> TaskFailed:
@@ -86,7 +110,15 @@ def _show(event: dict[str, Any]) -> None:
         sys.stdout.write("\n")
         output.say(f"attempt {event['attempt']} on {event['host']}: the answer starts over")
     elif event["event"] == "piece":
-        sys.stdout.write(output.safe_for_terminal(event["content"]))
+        sys.stdout.write(output.safe_for_terminal(_said(event)))
         sys.stdout.flush()
     elif event["event"] == "end":
         sys.stdout.write("\n")
+
+
+def _said(piece: dict[str, Any]) -> str:
+    """The text of a piece, and its tool calls: each on a line that grows with its arguments."""
+    functions = [call["function"] for call in piece.get("tool_calls", ())]
+    names = (f"\ntool call: {f['name']} " if f["name"] else "" for f in functions)
+    parts = (name + f["arguments"] for name, f in zip(names, functions, strict=True))
+    return "".join([piece["content"], *parts])

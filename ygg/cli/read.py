@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from operator import itemgetter
 from pathlib import Path
 from typing import Annotated, Any
@@ -71,7 +72,7 @@ def show(task_id: TaskId, json_: Json = False) -> None:
     if json_:
         output.as_json(body)
         return
-    shown = ("id", "state", "type", "priority_name", "title", "labels", "gpu", "content_type", "host", "model", "attempt",
+    shown = ("id", "state", "type", "operation", "priority_name", "title", "labels", "gpu", "content_type", "host", "model", "attempt",
              "errors", "deferrals", "crashes", "reason", "error", "created_at", "started_at",
              "finished_at", "due_at", "deadline_at", "timeout_s")  # fmt: skip
     for key in shown:
@@ -121,7 +122,17 @@ def result(
         body = found.result(task_id)
     if body["result"] is None:
         raise attend.failed(body)
-    _write(Path(out), body["result"]["content"])
+    _write(Path(out), _filed(body["result"]))
+
+
+def _filed(result: dict[str, Any]) -> str:
+    """What a file gets: the text alone; of vectors all their numbers, a JSON list a line."""
+    vectors = result.get("embeddings", ())
+    if vectors:
+        return "".join(json.dumps(vector) + "\n" for vector in vectors)
+    from ygg.cli import attend
+
+    return result["content"] or attend.shown(result)
 
 
 def _write(path: Path, text: str) -> None:

@@ -36,6 +36,14 @@ def submit(
     atomic: Annotated[
         bool, typer.Option("--atomic", help="With --jsonl: all lines or none.")
     ] = False,
+    generate: Annotated[
+        bool, typer.Option("--generate", help="A bare prompt instead of a chat of one message.")
+    ] = False,
+    complete: Annotated[
+        bool,
+        typer.Option("--complete", help="Let the model go on from the text, without its template."),
+    ] = False,
+    embed: Annotated[bool, typer.Option("--embed", help="Turn the text into a vector.")] = False,
     type_: Annotated[
         str | None, typer.Option("-t", "--type", help="Task type; else found by label and title.")
     ] = None,
@@ -92,13 +100,21 @@ def submit(
     json_: Json = False,
 ) -> None:
     """Queue a task and print its id."""
+    operation = _operation(generate=generate, complete=complete, embed=embed)
+    if follow and embed:
+        raise InvalidInput("a vector is not streamed: --embed takes no --follow", hint="--wait")
     if jsonl is not None:
+        if operation is not None:
+            raise InvalidInput(
+                f"--jsonl takes no --{operation}: each line names its operation",
+                hint=f'{{"operation": "{operation}", …}}',
+            )
         if text is not None or file is not None:
             raise InvalidInput("--jsonl takes no prompt beside it", hint="ygg submit --jsonl FILE")
         _bulk(jsonl, atomic=atomic, as_json=json_)
         return
     doc = {
-        "prompt": _prompt(text, file), "type": type_, "priority": priority, "title": title,
+        "input" if embed else "prompt": _prompt(text, file), "operation": operation, "type": type_, "priority": priority, "title": title,
         "labels": label or None, "model": model, "host": host, "system": system,
         "max_tokens": max_tokens, "temperature": temperature, "timeout": timeout,
         "not_before": not_before, "deadline": deadline, "idempotency_key": idempotency_key,
@@ -111,6 +127,15 @@ def submit(
             _next_steps(found, answer)
             return
         _attend(found, answer["id"], follow=follow, timeout=wait_timeout, as_json=json_)
+
+
+def _operation(**asked: bool) -> str | None:
+    """The operation asked for, None for a chat."""
+    named = [name for name, given in asked.items() if given]
+    if len(named) > 1:
+        flags = " and ".join(f"--{name}" for name in named)
+        raise InvalidInput(f"{flags} exclude each other", hint="give one of them")
+    return named[0] if named else None
 
 
 def _one(found: Desk, doc: dict[str, Any]) -> dict[str, Any]:

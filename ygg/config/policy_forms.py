@@ -52,10 +52,10 @@ class PolicyForm(Form):
         description="Waits after a busy answer that names no time of its own; the last one repeats.",
     )
     probe_min: v.Duration = Field(
-        default=P.check_min_s, description="First pause before a host that is down is asked again."
+        default=P.probe_min_s, description="First pause before a host that is down is asked again."
     )
     probe_max: v.Duration = Field(
-        default=P.check_max_s, description="Longest pause between questions to a host that is down."
+        default=P.probe_max_s, description="Longest pause between questions to a host that is down."
     )
     check_every: v.Duration = Field(
         default=P.check_every_s, description="How often a host without traffic is checked."

@@ -116,7 +116,7 @@ def _as_wanted(attempt: Try, outcome: Outcome) -> Outcome:
     """An attempt we stopped ends as we meant it, unless it had completed just before."""
     if attempt.cancelled is None or outcome.kind is OutcomeKind.COMPLETED:
         return outcome
-    return Outcome(attempt.cancelled, outcome.message)
+    return Outcome(attempt.cancelled, outcome.message, delivered=outcome.delivered)
 
 
 def _judged(board: Board, call: CallState, task: Task, outcome: Outcome, now: Now) -> End:

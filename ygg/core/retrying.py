@@ -4,7 +4,8 @@ A fault of the host (unreachable, unauthorised) costs the task nothing. An error
 counted and tried at once elsewhere: once on another candidate, of the kind of host that is wanted where
 one is up, and once on the other kind, unless it has failed on both; then backed off. "Busy" and "out of
 memory" are counted apart, as deferrals, and tried on every candidate that is up, the wanted kind first. A
-refusal closes one candidate for good and fails the task only when all have refused.
+refusal closes one candidate for good and fails the task only when all have refused. Once an attached
+client has got some of an answer, no other attempt may follow, whatever went wrong and whoever is to blame.
 """
 
 from __future__ import annotations
@@ -80,8 +81,14 @@ _PLAIN = {
 }
 
 
+#: Outcomes that mean the same when a client has got some of the answer: no other attempt follows them.
+_LAST = {OutcomeKind.COMPLETED, OutcomeKind.CANCELLED, OutcomeKind.EXPIRED}
+
+
 def judge(case: Case) -> End:
     """What follows this outcome."""
+    if case.outcome.delivered and case.outcome.kind not in _LAST:
+        return case.end(S.FAILED, ReasonCode.CUT_SHORT)
     match case.outcome.kind:
         case OutcomeKind.COMPLETED:
             return case.end(S.COMPLETED, ReasonCode.COMPLETED, result=case.outcome.result)

@@ -18,9 +18,15 @@ from pydantic import (
 )
 
 from ygg.intake.checking import Document
-from ygg.model import Priority
+from ygg.model import Operation, Priority
 
 MAX_TIMEOUT_S = 7 * 86400.0
+MAX_TEXTS = 1000  #: of one embedding
+#: What each operation works on; a document names exactly one of these.
+WORKS_ON = {"chat": ("messages", "prompt"), "generate": ("prompt",), "complete": ("prompt",),
+            "embed": ("input",)}  # fmt: skip
+#: Keys that mean nothing to an operation: a prompt that is completed goes to the model as it is.
+NOT_FOR = {"complete": ("system",), "embed": ("system", "max_tokens", "temperature")}
 
 
 def _priority(value: object) -> object:
@@ -60,6 +66,14 @@ def _content(value: object) -> object:
     raise ValueError("expected text or a list of parts")
 
 
+def _input(value: object) -> object:
+    """A text or a list of them, each with something in it."""
+    texts = value if isinstance(value, list) else [value]
+    if value is None or (all(isinstance(t, str) and t.strip() for t in texts) and texts):
+        return value
+    raise ValueError("expected text or a list of texts, none of them empty")
+
+
 PriorityField = Annotated[int, BeforeValidator(_priority), Field(ge=0, le=4)]
 Gpu = Annotated[Literal["required", "preferred", "never"] | None, BeforeValidator(_gpu)]
 Label = Annotated[str, Field(min_length=1, max_length=64)]
@@ -73,6 +87,14 @@ class Message(BaseModel):
     model_config = ConfigDict(extra="allow", strict=True)
     role: Annotated[str, Field(min_length=1, max_length=64)]
     content: Annotated[str | list[Any], BeforeValidator(_content)] = ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _only_tools(cls, data: Any) -> Any:
+        """A message that only calls tools may have null for its text, as clients write it."""
+        if isinstance(data, dict) and data.get("tool_calls") and data.get("content", "") is None:
+            return {**data, "content": ""}
+        return data
 
     @property
     def blank(self) -> bool:
@@ -119,18 +141,36 @@ class TaskDocument(_Work):
 
     prompt: Annotated[str, Field(min_length=1)] | None = None
     type: Annotated[str, Field(min_length=1, max_length=64)] | None = None
-    operation: Literal["chat", "generate"] | None = None
+    input: Annotated[str | list[str] | None, BeforeValidator(_input)] = None
+    operation: Literal["chat", "generate", "complete", "embed"] | None = None
     timeout: Time = None
+
+    @field_validator("input")
+    @classmethod
+    def _not_too_many(cls, texts: str | list[str] | None) -> str | list[str] | None:
+        if isinstance(texts, list) and len(texts) > MAX_TEXTS:
+            raise ValueError(f"expected at most {MAX_TEXTS} texts")
+        return texts
 
     @model_validator(mode="after")
     def _one_kind_of_work(self) -> TaskDocument:
-        if (self.prompt is None) == (self.messages is None):
-            raise ValueError("expected either prompt or messages")
-        if self.operation == "generate" and self.prompt is None:
-            raise ValueError("operation generate needs prompt")
+        given = [k for k in ("prompt", "messages", "input") if getattr(self, k) is not None]
+        if len(given) != 1:
+            raise ValueError("expected either prompt or messages, or input for an embedding")
+        operation = self.does
+        if given[0] not in WORKS_ON[operation]:
+            raise ValueError(f"operation {operation} needs {WORKS_ON[operation][0]}")
+        for key in NOT_FOR.get(operation, ()):
+            if getattr(self, key) is not None:
+                raise ValueError(f"operation {operation} takes no {key}")
         if self.prompt is not None and not self.prompt.strip():
             raise ValueError("prompt is empty")
         return self
+
+    @property
+    def does(self) -> Operation:
+        """The operation; what the document works on tells where it names none."""
+        return Operation(self.operation or ("chat" if self.input is None else "embed"))
 
 
 class AsyncSubmit(_Work):
@@ -145,12 +185,9 @@ class AsyncSubmit(_Work):
         return self.agent_type
 
     @property
-    def prompt(self) -> None:
+    def does(self) -> Operation:
         """Chats only."""
-
-    @property
-    def operation(self) -> None:
-        """Chats only."""
+        return Operation.CHAT
 
 
 Submission = TaskDocument | AsyncSubmit

@@ -38,7 +38,7 @@ def _task(
         lane=lane,
         request=_request(asked),
         priority=Priority(asked.priority),
-        operation=Operation.GENERATE if asked.operation == "generate" else Operation.CHAT,
+        operation=asked.does,
         title=asked.title,
         labels=tuple(asked.labels),
         timeout_s=_timeout(asked, config),
@@ -58,12 +58,19 @@ def _timeout(asked: Submission, config: Config) -> float | None:
 
 
 def _request(asked: Submission) -> JsonDict:
-    given = {k: v for k in _REQUEST_KEYS if (v := getattr(asked, k)) is not None}
-    if asked.operation == "generate":
-        return {"prompt": asked.prompt, **given}
-    if asked.prompt is not None:
-        return {"messages": [{"role": "user", "content": asked.prompt}], **given}
-    return {"messages": [m.model_dump() for m in asked.messages or ()], **given}
+    return {**_work(asked), **{k: v for k in _REQUEST_KEYS if (v := getattr(asked, k)) is not None}}
+
+
+def _work(asked: Submission) -> JsonDict:
+    """What the operation works on. A prompt to chat about becomes a message."""
+    if isinstance(asked, TaskDocument):
+        if asked.input is not None:
+            return {"input": asked.input}
+        if asked.does is not Operation.CHAT:
+            return {"prompt": asked.prompt}
+        if asked.prompt is not None:
+            return {"messages": [{"role": "user", "content": asked.prompt}]}
+    return {"messages": [m.model_dump() for m in asked.messages or ()]}
 
 
 def _hash(doc: object) -> str:

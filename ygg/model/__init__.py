@@ -6,6 +6,16 @@ epoch), `_s` are seconds. `None` always means "not known" or "not set", never ze
 
 from __future__ import annotations
 
+from ygg.model.answers import (
+    Done,
+    Embeddings,
+    Outcome,
+    Piece,
+    Result,
+    ToolCall,
+    ToolDelta,
+    Usage,
+)
 from ygg.model.calls import Attempt, AttemptId, Call, CallLimits, Counts, Grant, Health, Permit
 from ygg.model.history import MinuteRow
 from ygg.model.places import (
@@ -37,14 +47,11 @@ from ygg.model.tasks import (
     Lane,
     LogRow,
     NewTask,
-    Outcome,
     Promoted,
     Recovery,
-    Result,
     RunningRow,
     Submitted,
     Task,
-    Usage,
 )
 from ygg.model.telemetry import SLOWED, Device, Level, Process, Reading, Slowdown, Trust
 from ygg.model.words import (
@@ -74,6 +81,8 @@ __all__ = [
     "Claim",
     "Counts",
     "Device",
+    "Done",
+    "Embeddings",
     "End",
     "EndView",
     "Endpoint",
@@ -98,6 +107,7 @@ __all__ = [
     "Outcome",
     "OutcomeKind",
     "Permit",
+    "Piece",
     "Policy",
     "PressureRule",
     "Priority",
@@ -118,6 +128,8 @@ __all__ = [
     "Task",
     "TaskType",
     "Telemetry",
+    "ToolCall",
+    "ToolDelta",
     "Trust",
     "Usage",
     "WaitingView",

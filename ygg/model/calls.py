@@ -48,13 +48,15 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request to a backend for one attempt or more. Its `width` is the slots it takes of its host."""
+    """One request to a backend for one attempt or more. Its `width` is the slots it takes of its host. With
+    `frames` the pieces of its answer carry the server's own frames."""
 
     id: str
     candidate: Candidate
     attempts: tuple[Attempt, ...]
     limits: CallLimits
     width: int = 1
+    frames: bool = False
 
     @property
     def attempt(self) -> Attempt:

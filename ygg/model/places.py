@@ -154,8 +154,8 @@ class Policy:
     backoff_s: tuple[float, ...] = (2.0, 8.0, 32.0, 120.0, 300.0)
     jitter: float = 0.2
     defer_s: tuple[float, ...] = (5.0, 10.0, 20.0, 40.0, 60.0)
-    check_min_s: float = 1.0
-    check_max_s: float = 60.0
+    probe_min_s: float = 1.0
+    probe_max_s: float = 60.0
     check_every_s: float = 30.0  #: health check of a host without traffic
     regain_slot_s: float = 30.0  #: a limit rises by one slot at most per this time
     ageing_s: float | None = (

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field, replace
 
+from ygg.model.answers import Result
 from ygg.model.places import Candidate
-from ygg.model.words import GpuNeed, JsonDict, Operation, OutcomeKind, Priority, ReasonCode, State
+from ygg.model.words import GpuNeed, JsonDict, Operation, Priority, ReasonCode, State
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +60,10 @@ class Lane:
 
 @dataclass(frozen=True, slots=True)
 class NewTask:
-    """What a caller submits, validated. `request` holds `messages` or `prompt` and sampling fields.
+    """What a caller submits, validated. `request` holds what the operation works on, and sampling fields.
 
-    Fields of `request`: messages [{role, content}] (chat) or prompt (generate), system, max_tokens,
-    temperature, options (passed to the server as they are).
+    Fields of `request`: messages [{role, content}] (chat), prompt (generate, complete) or input, a text or
+    a list of them (embed); system, max_tokens, temperature, options (passed to the server as they are).
     """
 
     id: str
@@ -174,42 +175,6 @@ class LogRow:
     reason: str
     host: str | None = None
     detail: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """Token counts and durations of one call, as the server reported them."""
-
-    prompt_tokens: int | None = None
-    cached_tokens: int | None = None
-    output_tokens: int | None = None
-    load_ms: float | None = None
-    prompt_ms: float | None = None
-    eval_ms: float | None = None
-    first_token_ms: float | None = None  #: measured here, from the request's start
-    total_ms: float | None = None  #: measured here
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """What a completed task brought. `model` is what the server says it used."""
-
-    content: str
-    stop_reason: str
-    model: str
-    backend: str
-    usage: Usage = Usage()
-    thinking: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How one attempt ended. `result` is set exactly when kind is COMPLETED."""
-
-    kind: OutcomeKind
-    message: str = ""
-    retry_after_s: float | None = None
-    result: Result | None = None
 
 
 @dataclass(frozen=True, slots=True)

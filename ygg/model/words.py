@@ -64,9 +64,9 @@ class Operation(StrEnum):
     """What the model is asked to do."""
 
     CHAT = "chat"
-    COMPLETE = "complete"
-    GENERATE = "generate"
-    EMBED = "embed"
+    COMPLETE = "complete"  #: go on from a prompt as it is, without the model's template
+    GENERATE = "generate"  #: answer a prompt, put into the model's template
+    EMBED = "embed"  #: turn texts into vectors
 
 
 class GpuNeed(StrEnum):
@@ -137,6 +137,7 @@ class ReasonCode(StrEnum):
     ALL_REFUSED = "all_refused"
     BAD_REQUEST = "bad_request"
     UNSTORABLE = "unstorable"  #: the store cannot hold its answer
+    CUT_SHORT = "cut_short"  #: it failed after an attached client had got some of its answer
     TIMEOUT = "timeout"
     DEADLINE = "deadline"
     CANCELLED = "cancelled"

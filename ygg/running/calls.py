@@ -10,25 +10,26 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, cast
 
-from ygg.model import AttemptId, Call, HostHealth, Outcome, OutcomeKind, Result, Usage
-from ygg.ports import AttemptStarted, Backend, CallFailed, Done, Piece
+from ygg.model import AttemptId, Call, Done, HostHealth, Outcome, OutcomeKind, Piece, Result, Usage
+from ygg.ports import AttemptStarted, Backend, CallFailed
+from ygg.running.message import Message
 
 CHECK_S = 2.0
-CONTENT_MAX = 16_000_000  #: characters of an answer, thinking included
 
 log = logging.getLogger(__name__)
 
-OnItem = Callable[[AttemptId, AttemptStarted | Piece], None]
+#: Told of each item; what it gives back is waited for before the next one is read.
+OnItem = Callable[[AttemptId, AttemptStarted | Piece], Awaitable[None] | None]
 Outcomes = Mapping[AttemptId, Outcome]
 
 
 async def run_call(call: Call, backend: Backend, on_item: OnItem) -> Outcomes:
     """Run a call to its end; how each of its attempts ended. `on_item` gets the start of each and its
-    non-empty pieces as they come.
+    pieces that say something as they come, and may hold the call back until its readers have room.
 
     Several attempts are sent side by side, each in a stream of its own. Never raises, but for
     CancelledError.
@@ -77,12 +78,14 @@ class _Run:
     backend: Backend
     on_item: OnItem
     begun: float = 0.0
-    first: float | None = None  #: when the first text came
+    first: float | None = None  #: when the first token came
     limit: asyncio.Timeout | None = None
     total_by: float | None = None  #: when the total runs out; unknown until the server answers
-    size: int = 0
-    content: list[str] = field(default_factory=list)
-    thinking: list[str] = field(default_factory=list)
+    message: Message = field(default_factory=Message)
+    who: AttemptId = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.who = self.call.attempt.id
 
     async def stream(self) -> Done:
         """Collect pieces until the end marker, under the total and the task's deadline.
@@ -90,10 +93,9 @@ class _Run:
         The total starts with the first item: what came before it is the model's load, which the
         backend bounds by its limit for the first token. Raises TimeoutError, CallFailed.
         """
-        attempt, candidate = self.call.attempt, self.call.candidate
+        candidate = self.call.candidate
         self.begun = asyncio.get_running_loop().time()
-        started = AttemptStarted(attempt.id.number, candidate.host, candidate.model)
-        self.on_item(attempt.id, started)
+        self.on_item(self.who, AttemptStarted(self.who.number, candidate.host, candidate.model))
         items = cast("AsyncGenerator[Piece | Done, None]", self.backend.stream(self.call))
         self.limit = asyncio.timeout_at(self.deadline())
         async with self.limit, contextlib.aclosing(items):
@@ -102,7 +104,9 @@ class _Run:
                     self._answered(self.limit)
                 if isinstance(item, Done):
                     return item
-                self._take(item)
+                room = self._take(item)
+                if room is not None:
+                    await room
         raise CallFailed(OutcomeKind.ERROR, "the stream ended without its end marker", broken=True)
 
     def deadline(self) -> float | None:
@@ -117,32 +121,31 @@ class _Run:
         deadline = self.deadline()
         limit.reschedule(self.total_by if deadline is None else min(self.total_by, deadline))
 
-    def _take(self, piece: Piece) -> None:
-        if not piece.content and not piece.thinking:
-            return
-        if self.first is None:
-            self.first = asyncio.get_running_loop().time()
-        self.size += len(piece.content) + len(piece.thinking)
-        if self.size > CONTENT_MAX:
-            text = f"the answer is longer than {CONTENT_MAX:,} characters"
-            raise CallFailed(OutcomeKind.ERROR, text)
-        if piece.content:
-            self.content.append(piece.content)
-        if piece.thinking:
-            self.thinking.append(piece.thinking)
-        self.on_item(self.call.attempt.id, piece)
+    def _take(self, piece: Piece) -> Awaitable[None] | None:
+        """Keep what it says and pass it on; what to wait for before the next one."""
+        if piece.token:
+            if self.first is None:
+                self.first = asyncio.get_running_loop().time()
+        elif not piece.logprobs and piece.frame is None:
+            return None
+        self.message.add(piece)
+        return self.on_item(self.who, piece)
 
     def result(self, done: Done) -> Result:
         now = asyncio.get_running_loop().time()
         first_ms = None if self.first is None else (self.first - self.begun) * 1000
         usage = replace(done.usage, first_token_ms=first_ms, total_ms=(now - self.begun) * 1000)
+        message = self.message
         return Result(
-            content="".join(self.content),
+            content="".join(message.content),
             stop_reason=done.stop_reason,
             model=done.model,
             backend=done.dialect or self.backend.endpoint.backend,
             usage=usage,
-            thinking="".join(self.thinking) or None,
+            thinking="".join(message.thinking) or None,
+            tool_calls=message.tool_calls,
+            logprobs=tuple(message.logprobs),
+            embeddings=done.embeddings,
         )
 
     def out_of_time(self) -> Outcome:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
 
 from ygg.core import events as ev
 from ygg.model import AttemptId, Call, Health, HostHealth, Outcome, OutcomeKind
@@ -44,26 +44,33 @@ class Drivers:
 
         def done(task: asyncio.Task[Outcomes]) -> None:
             del self._flights[call.id]
-            for attempt in call.attempts:
-                self.streams.drop(attempt.task.id)
             outcomes = _all(call, OutcomeKind.CANCELLED) if task.cancelled() else task.result()
+            outcomes = {who: self._dropped(who, outcome) for who, outcome in outcomes.items()}
             self.feed(ev.CallEnded(call.id, outcomes, usage_of(outcomes)))
 
         task.add_done_callback(done)
+
+    def _dropped(self, attempt: AttemptId, outcome: Outcome) -> Outcome:
+        """The outcome with whether a client got some of the answer, whose stream is over."""
+        whole = outcome.kind is OutcomeKind.COMPLETED
+        delivered = self.streams.drop(attempt.task, whole=whole)
+        return replace(outcome, delivered=True) if delivered else outcome
 
     async def _run(self, call: Call) -> Outcomes:
         host = call.candidate.host
         backend = self.backends.get(call.candidate[:2])
         if backend is None:
             return _all(call, OutcomeKind.UNREACHABLE, f"{host} left the configuration")
+        if any(self.streams.framed(attempt.task.id) for attempt in call.attempts):
+            call = replace(call, frames=True)
         answered = False
 
-        def on_item(attempt: AttemptId, item: AttemptStarted | Piece) -> None:
+        def on_item(attempt: AttemptId, item: AttemptStarted | Piece) -> Awaitable[None] | None:
             nonlocal answered
-            if not answered and isinstance(item, Piece):
+            if not answered and isinstance(item, Piece) and item.token:
                 answered = True
                 self.feed(ev.CallStarted(call.id))
-            self.streams.put(attempt.task, item)
+            return self.streams.put(attempt.task, item)
 
         return await run_call(call, backend, on_item)
 

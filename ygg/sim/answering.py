@@ -62,10 +62,15 @@ class Answering:
         if self.fault is Fault.LOAD_FAILURE:
             self._fail(500, LOAD_TEXT)
         answer = self._words(load_s)
+        if self.ask.texts:
+            await self._vectors()
+            return
         await (self._stream(answer) if self.ask.stream else self._whole(answer))
 
     def _words(self, load_s: float) -> Answer:
         most, asked, prompt = self.server.tokens, self.ask.max_tokens, self.ask.prompt
+        if self.ask.tools:
+            return Answer([], "stop", len(prompt) // 4 + 1, load_s)
         count = most if asked is None or asked < 0 else min(most, asked)
         start = zlib.crc32(prompt.encode("utf-8", "replace"), self.server.seed)
         words = [WORDS[(start + n) % len(WORDS)] for n in range(count)]
@@ -127,6 +132,11 @@ class Answering:
         self._end("done")
         self.link.reply(200, self.protocol.whole(self.ask, answer), JSON)
 
+    async def _vectors(self) -> None:
+        await asyncio.sleep(self.server.latency_s)
+        self._end("done")
+        self.link.reply(200, self.protocol.vectors(self.ask), JSON)
+
     # --- streams ------------------------------------------------------------------------------
 
     async def _stream(self, answer: Answer) -> None:
@@ -146,6 +156,8 @@ class Answering:
             if pace:
                 self._write(pending)
                 pending = b""
+        for part in self.protocol.called(self.ask):
+            pending += chunk(part)
         answer.took_s = time.monotonic() - self.record.at
         self._end("done")
         self.link.write(pending + chunk(self.protocol.end(self.ask, answer)) + LAST_CHUNK)

@@ -6,6 +6,7 @@ An answer is a list of pieces of text; a dialect turns each into the bytes its r
 from __future__ import annotations
 
 import json
+import zlib
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Protocol
@@ -28,6 +29,8 @@ class Ask:
     stream: bool
     usage: bool = True  #: report usage at the end of the stream
     chat: bool = True
+    texts: tuple[str, ...] = ()  #: to embed
+    tools: tuple[str, ...] = ()  #: by name; a model that is offered tools calls each of them
 
 
 @dataclass(slots=True)
@@ -59,7 +62,9 @@ class Dialect(Protocol):
 
     def read(self, path: str, body: JsonDict) -> Ask: ...
     def piece(self, ask: Ask, word: str) -> bytes: ...
+    def called(self, ask: Ask) -> list[bytes]: ...
     def end(self, ask: Ask, answer: Answer) -> bytes: ...
+    def vectors(self, ask: Ask) -> bytes: ...
     def whole(self, ask: Ask, answer: Answer) -> bytes: ...
     def error(self, status: int, message: str, kind: str = "") -> bytes: ...
     def error_line(self, message: str) -> bytes: ...
@@ -90,11 +95,33 @@ def _text_of(messages: object) -> str:
     return content if isinstance(content, str) else ""
 
 
+def _texts_of(given: object) -> tuple[str, ...]:
+    return (given,) if isinstance(given, str) else tuple(map(str, given or ()))  # type: ignore[call-overload]
+
+
+def _tools_of(body: JsonDict) -> tuple[str, ...]:
+    return tuple(tool["function"]["name"] for tool in body.get("tools") or ())
+
+
+def _arguments(ask: Ask) -> JsonDict:
+    """What the model calls each of its tools with."""
+    return {"q": ask.prompt, "n": 1}
+
+
+def _vector(text: str) -> list[float]:
+    """Four numbers, the same for the same text."""
+    return [zlib.crc32(text.encode("utf-8", "replace"), n) / 2**32 for n in range(4)]
+
+
+def _counted(ask: Ask) -> int:
+    return sum(len(text) // 4 + 1 for text in ask.texts)
+
+
 class OllamaDialect:
     """`ollama serve`: newline-delimited JSON, streaming unless told otherwise."""
 
     stream_kind = "application/x-ndjson"
-    paths = frozenset({"/api/chat", "/api/generate"})
+    paths = frozenset({"/api/chat", "/api/generate", "/api/embed"})
     garbage = b"{]\n"
     no_object = b'["no object"]\n'
 
@@ -104,16 +131,47 @@ class OllamaDialect:
         options = body.get("options") or {}
         limit = options.get("num_predict")
         model = str(body.get("model", ""))
-        return Ask(path, model, prompt, limit, body.get("stream", True), chat=chat)
+        if path == "/api/embed":
+            texts = _texts_of(body.get("input"))
+            return Ask(path, model, texts[0], limit, False, chat=False, texts=texts)
+        tools = _tools_of(body)
+        return Ask(path, model, prompt, limit, body.get("stream", True), chat=chat, tools=tools)
 
     def piece(self, ask: Ask, word: str) -> bytes:
         return _ollama_piece(ask.model, word, ask.chat)
+
+    def called(self, ask: Ask) -> list[bytes]:
+        """A line for each tool, with the whole call."""
+        facts = {"model": ask.model, "created_at": NOW, "done": False}
+        said = {"role": "assistant", "content": ""}
+        return [
+            dump({**facts, "message": {**said, "tool_calls": [call]}}) + b"\n"
+            for call in self._calls(ask)
+        ]
+
+    def _calls(self, ask: Ask) -> list[JsonDict]:
+        return [
+            {
+                "id": f"call_{n}",
+                "function": {"index": n, "name": name, "arguments": _arguments(ask)},
+            }
+            for n, name in enumerate(ask.tools)
+        ]
+
+    def vectors(self, ask: Ask) -> bytes:
+        facts = {"total_duration": 2_000_000, "load_duration": 1_000_000}
+        vectors = [_vector(text) for text in ask.texts]
+        counted = {"prompt_eval_count": _counted(ask)}
+        return dump({"model": ask.model, "embeddings": vectors, **facts, **counted})
 
     def end(self, ask: Ask, answer: Answer) -> bytes:
         return dump(self._last(ask, answer, "")) + b"\n"
 
     def whole(self, ask: Ask, answer: Answer) -> bytes:
-        return dump(self._last(ask, answer, "".join(answer.words)))
+        last = self._last(ask, answer, "".join(answer.words))
+        if ask.tools:
+            last["message"]["tool_calls"] = self._calls(ask)
+        return dump(last)
 
     def _last(self, ask: Ask, answer: Answer, text: str) -> JsonDict:
         said = (
@@ -194,35 +252,79 @@ class VllmDialect:
     """The OpenAI server of vLLM: server-sent events, whole answers unless asked to stream."""
 
     stream_kind = "text/event-stream; charset=utf-8"
-    paths = frozenset({"/v1/chat/completions"})
+    paths = frozenset({"/v1/chat/completions", "/v1/completions", "/v1/embeddings"})
     garbage = b"data: {]\n\n"
     no_object = b'data: ["no object"]\n\n'
 
     def read(self, path: str, body: JsonDict) -> Ask:
         limit = body.get("max_tokens") or body.get("max_completion_tokens")
         wants = (body.get("stream_options") or {}).get("include_usage", False)
-        prompt, model = _text_of(body.get("messages")), str(body.get("model", ""))
-        return Ask(path, model, prompt, limit, body.get("stream", False), usage=wants)
+        model, stream = str(body.get("model", "")), body.get("stream", False)
+        chat = path == "/v1/chat/completions"
+        texts = _texts_of(body.get("input")) if path == "/v1/embeddings" else ()
+        prompt = _text_of(body.get("messages")) if chat else str(body.get("prompt", *texts[:1]))
+        tools = _tools_of(body)
+        return Ask(path, model, prompt, limit, stream, wants, chat, texts, tools)
 
     def piece(self, ask: Ask, word: str) -> bytes:
-        return _vllm_piece(ask.model, word)
+        return _vllm_piece(ask.model, word) if ask.chat else self._text(ask, word)
+
+    def _text(self, ask: Ask, word: str, stop: str | None = None) -> bytes:
+        """An event of /v1/completions."""
+        choice = {"index": 0, "text": word, "logprobs": None, "finish_reason": stop}
+        return _event(_vllm_chunk(ask.model, [choice], "text_completion"))
+
+    def called(self, ask: Ask) -> list[bytes]:
+        """Name and id of each tool first, then its arguments in two parts."""
+        events = []
+        for call in self._calls(ask):
+            function, index = call["function"], call["index"]
+            text = function["arguments"]
+            deltas = [
+                {**call, "function": {**function, "arguments": ""}},
+                {"index": index, "function": {"arguments": text[:5]}},
+                {"index": index, "function": {"arguments": text[5:]}},
+            ]
+            events += [self._delta(ask, {"tool_calls": [delta]}) for delta in deltas]
+        return events
+
+    def _delta(self, ask: Ask, delta: JsonDict) -> bytes:
+        choice = {"index": 0, "delta": delta, "finish_reason": None}
+        return _event(_vllm_chunk(ask.model, [choice]))
+
+    def _calls(self, ask: Ask) -> list[JsonDict]:
+        text = json.dumps(_arguments(ask))
+        return [
+            {"index": n, "id": f"call-{n}", "type": "function",
+             "function": {"name": name, "arguments": text}}
+            for n, name in enumerate(ask.tools)
+        ]  # fmt: skip
+
+    def vectors(self, ask: Ask) -> bytes:
+        rows = [
+            {"index": n, "object": "embedding", "embedding": _vector(text)}
+            for n, text in enumerate(ask.texts)
+        ]
+        usage = {"prompt_tokens": _counted(ask), "total_tokens": _counted(ask)}
+        facts = {"id": "embd-sim", "object": "list", "created": 1, "model": ask.model}
+        return dump({**facts, "data": rows, "usage": usage})
 
     def end(self, ask: Ask, answer: Answer) -> bytes:
-        last = _vllm_chunk(ask.model, [{"index": 0, "delta": {}, "finish_reason": answer.stop}])
-        if ask.usage:
-            usage = _vllm_chunk(ask.model, []) | {"usage": self._usage(answer)}
-            return _event(last) + _event(usage) + b"data: [DONE]\n\n"
-        return _event(last) + b"data: [DONE]\n\n"
+        stop = "tool_calls" if ask.tools else answer.stop
+        choice = {"index": 0, "delta": {}, "finish_reason": stop}
+        last = _event(_vllm_chunk(ask.model, [choice])) if ask.chat else self._text(ask, "", stop)
+        usage = _vllm_chunk(ask.model, []) | {"usage": self._usage(answer)}
+        return last + (_event(usage) if ask.usage else b"") + b"data: [DONE]\n\n"
 
     def whole(self, ask: Ask, answer: Answer) -> bytes:
-        message = {"role": "assistant", "content": "".join(answer.words)}
-        choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": answer.stop}
-        facts = {
-            "id": "chatcmpl-sim",
-            "object": "chat.completion",
-            "created": 1,
-            "model": ask.model,
-        }
+        said = "".join(answer.words)
+        calls = {"tool_calls": self._calls(ask)} if ask.tools else {}
+        message = {"message": {"role": "assistant", "content": said, **calls}}
+        stop = "tool_calls" if ask.tools else answer.stop
+        choice: JsonDict = {"index": 0, "logprobs": None, "finish_reason": stop}
+        choice |= message if ask.chat else {"text": said}
+        kind = "chat.completion" if ask.chat else "text_completion"
+        facts = {"id": "chatcmpl-sim", "object": kind, "created": 1, "model": ask.model}
         return dump({**facts, "choices": [choice], "usage": self._usage(answer)})
 
     def _usage(self, answer: Answer) -> JsonDict:
@@ -277,8 +379,9 @@ def _event(value: JsonDict) -> bytes:
     return b"data: " + dump(value) + b"\n\n"
 
 
-def _vllm_chunk(model: str, choices: list[JsonDict]) -> JsonDict:
-    kind = "chat.completion.chunk"
+def _vllm_chunk(
+    model: str, choices: list[JsonDict], kind: str = "chat.completion.chunk"
+) -> JsonDict:
     return {"id": "chatcmpl-sim", "object": kind, "created": 1, "model": model, "choices": choices}
 
 

@@ -157,7 +157,7 @@ def _open(
         return None
     server.health, server.text = health, text
     server.checked, server.checked_ms = now.mono, now.wall_ms
-    server.retry_s = min(policy.check_max_s, max(policy.check_min_s, 2 * server.retry_s))
+    server.retry_s = min(policy.probe_max_s, max(policy.probe_min_s, 2 * server.retry_s))
     server.check_at = now.mono + server.retry_s
     return _down_reason(name, server, now) if news else None
 
@@ -169,7 +169,7 @@ def _pause(
     server.text = outcome.message
     pause = outcome.retry_after_s
     if pause is None:
-        pause = min(policy.check_max_s, policy.check_min_s * 2.0 ** (server.busy_times - 1))
+        pause = min(policy.probe_max_s, policy.probe_min_s * 2.0 ** (server.busy_times - 1))
     server.busy_until = max(server.busy_until, now.mono + pause)
     if outcome.kind is not OutcomeKind.OUT_OF_MEMORY:
         return None

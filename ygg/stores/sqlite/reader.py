@@ -17,13 +17,23 @@ from ygg.model import Counts, Holds, Lane, LogRow, MinuteRow, Priority, Result, 
 from ygg.ports import Filter
 from ygg.stores.sqlite import holds as holding
 from ygg.stores.sqlite import minutes as history
-from ygg.stores.sqlite.rows import TASK_COLUMNS, fetch, parse_lane, to_log, to_result, to_task
+from ygg.stores.sqlite.rows import (
+    PLAIN_COLUMNS,
+    RESULT_COLUMNS,
+    TASK_COLUMNS,
+    fetch,
+    parse_lane,
+    to_log,
+    to_result,
+    to_task,
+)
 from ygg.stores.sqlite.translating import translate
 
 T = TypeVar("T")
 READERS = 2
 MIN_SUFFIX = 4
 RANKED = 3  #: the schema that brought `rank` and `call`
+WHOLE = 4  #: the schema whose results are whole messages
 
 _TASKS = f"SELECT {TASK_COLUMNS.replace('id,', 'tasks.id,', 1)}, lanes.key FROM tasks"
 _JOIN = " JOIN lanes ON lanes.id = tasks.lane"
@@ -80,7 +90,8 @@ class Reader:
 
     async def result(self, task_id: str) -> Result | None:
         def read(db: apsw.Connection) -> Result | None:
-            row = db.execute(_RESULT, (task_id,)).fetchone()
+            whole = db.execute("PRAGMA user_version").get >= WHOLE
+            row = db.execute(_RESULT if whole else _PLAIN_RESULT, (task_id,)).fetchone()
             return None if row is None else to_result(row)
 
         return await self._read(read)
@@ -192,7 +203,6 @@ _LOG = (
     "SELECT at_ms, attempt, before, after, reason, log.host, detail FROM log"
     " WHERE task = (SELECT seq FROM tasks WHERE id = ?) ORDER BY n"
 )
-_RESULT = (
-    "SELECT content, thinking, stop_reason, model, backend, usage FROM results"
-    " WHERE task = (SELECT seq FROM tasks WHERE id = ?)"
-)
+_OF_TASK = "FROM results WHERE task = (SELECT seq FROM tasks WHERE id = ?)"
+_RESULT = f"SELECT {RESULT_COLUMNS} {_OF_TASK}"
+_PLAIN_RESULT = f"SELECT {PLAIN_COLUMNS}, NULL, NULL, NULL {_OF_TASK}"

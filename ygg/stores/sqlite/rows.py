@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from dataclasses import asdict, fields
 from functools import lru_cache
 from typing import Any
 
 import apsw
 
-from ygg.model import Head, Lane, LogRow, Operation, Priority, Result, State, Task, Usage
+from ygg.model import Head, Lane, LogRow, Operation, Priority, Result, State, Task, ToolCall, Usage
 
 Row = Sequence[Any]
 
@@ -24,6 +24,8 @@ TASK_COLUMNS = (
     "crashes, epoch, endpoint, model, cancel_requested, error, created_ms, queued_ms, started_ms, "
     "finished_ms, rank, call"
 )
+PLAIN_COLUMNS = "content, thinking, stop_reason, model, backend, usage"  #: those of every schema
+RESULT_COLUMNS = f"{PLAIN_COLUMNS}, tool_calls, logprobs, embeddings"
 HEAD_COLUMNS = "id, seq, version, created_ms, deadline_ms, rank"
 
 
@@ -74,15 +76,24 @@ def to_log(row: Row) -> LogRow:
 
 
 def to_result(row: Row) -> Result:
+    """A row of RESULT_COLUMNS as a Result."""
     return Result(
         content=row[0], thinking=row[1], stop_reason=row[2], model=row[3], backend=row[4],
-        usage=Usage(**json.loads(row[5])),
+        usage=Usage(**json.loads(row[5])), tool_calls=tuple(ToolCall(**c) for c in _listed(row[6])),
+        logprobs=tuple(_listed(row[7])), embeddings=tuple(map(tuple, _listed(row[8]))),
     )  # fmt: skip
 
 
+def _listed(text: str | None) -> list[Any]:
+    return [] if text is None else json.loads(text)
+
+
 def result_values(result: Result) -> tuple[str | None, ...]:
-    """Values for content, thinking, stop_reason, model, backend, usage."""
+    """Values for RESULT_COLUMNS."""
     usage = {k: v for k in _USAGE if (v := getattr(result.usage, k)) is not None}
     return (
         result.content, result.thinking, result.stop_reason, result.model, result.backend, dumps(usage),
+        dumps([asdict(c) for c in result.tool_calls]) if result.tool_calls else None,
+        dumps(result.logprobs) if result.logprobs else None,
+        dumps(result.embeddings) if result.embeddings else None,
     )  # fmt: skip

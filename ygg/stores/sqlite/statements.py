@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from ygg.model import lifecycle as life
 from ygg.stores.sqlite.compiling import BY_ID, BY_SEQ, SET, delete, new, update
-from ygg.stores.sqlite.rows import HEAD_COLUMNS, LIGHT_COLUMNS, TASK_COLUMNS
+from ygg.stores.sqlite.rows import HEAD_COLUMNS, LIGHT_COLUMNS, RESULT_COLUMNS, TASK_COLUMNS
 
 
 class Was(NamedTuple):
@@ -81,7 +81,4 @@ INSERT = (
     f" SELECT ?1, {_BEING.replace(':not_before_ms', '?2').replace(':now', '?1')}"
     f"{', ?' * len(_GIVEN.split(','))} RETURNING {TASK_COLUMNS}"
 )
-RESULT = (
-    "INSERT INTO results (task, content, thinking, stop_reason, model, backend, usage)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?)"
-)
+RESULT = f"INSERT INTO results (task, {RESULT_COLUMNS}) VALUES (?{', ?' * len(RESULT_COLUMNS.split(','))})"

@@ -1,0 +1,164 @@
+"""Values of servers' answers, brought into one form. What has another shape than it should is nothing
+(None, "" or empty), but for vectors, where it is an error."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from ygg.backends import failures
+from ygg.model import Embeddings, JsonDict, ToolDelta
+
+NAME_MAX = 200
+NUMBER_MAX = 2**53  #: counts and durations beyond it are nonsense, and no store holds them
+
+
+def as_object(line: bytes) -> JsonDict | None:
+    """A JSON object, or None for anything else."""
+    try:
+        data = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return data if isinstance(data, dict) else None
+
+
+def as_dict(value: object) -> JsonDict:
+    return value if isinstance(value, dict) else {}
+
+
+def as_text(value: object, line: bytes) -> str:
+    """A string of an answer. Lone surrogates are replaced: they come from an escape, or from bytes that
+    only Python's JSON reader takes for UTF-8 (ED A0 80)."""
+    if not isinstance(value, str):
+        return ""
+    return failures.clean(value) if b"\\u" in line or b"\xed" in line else value
+
+
+def as_name(value: object) -> str:
+    """A short string that appears once in an answer."""
+    return failures.clean(value)[:NAME_MAX] if isinstance(value, str) else ""
+
+
+def as_count(value: object) -> int | None:
+    return value if type(value) is int and 0 <= value < NUMBER_MAX else None
+
+
+def as_ms(value: object, per_ms: float = 1.0) -> float | None:
+    """A duration in milliseconds, from a number of which `per_ms` make one."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return value / per_ms if 0 <= value < NUMBER_MAX else None
+
+
+# --- tool calls -----------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class ToolReader:
+    """The tool calls of one answer: `whole` ones (Ollama) or parts (OpenAI).
+
+    A part belongs to the call of its index; without one to that of its id, else to the last. Whole ones
+    are counted: older Ollamas number parallel calls 0, 0.
+    """
+
+    whole: bool
+    _last: int = -1
+    _places: dict[str, int] = field(default_factory=dict)
+
+    def read(self, value: object, line: bytes) -> tuple[ToolDelta, ...]:
+        if not isinstance(value, list):
+            return ()
+        return tuple(self._delta(entry, line) for entry in value if isinstance(entry, dict))
+
+    def _delta(self, entry: JsonDict, line: bytes) -> ToolDelta:
+        function, known_as = as_dict(entry.get("function")), as_name(entry.get("id"))
+        self._last = place = self._place(as_count(entry.get("index")), known_as)
+        self._places.setdefault(known_as, place)
+        told = _arguments(function.get("arguments"), line)
+        return ToolDelta(place, as_name(function.get("name")), told, known_as)
+
+    def _place(self, index: int | None, known_as: str) -> int:
+        if self.whole:
+            return self._last + 1
+        if index is not None:
+            return index
+        return self._places.get(known_as, self._last + 1) if known_as else max(0, self._last)
+
+
+def _arguments(value: object, line: bytes) -> str:
+    """JSON text, of an object too."""
+    if value is None or isinstance(value, str):
+        return as_text(value, line)
+    return failures.clean(json.dumps(value, separators=(",", ":"), ensure_ascii=False))
+
+
+# --- log probabilities ----------------------------------------------------------------------------
+
+
+def as_logprobs(value: object) -> tuple[JsonDict, ...]:
+    """An entry for each token of a piece, from a list (Ollama), `content` (chats of the OpenAI protocol,
+    everything of llama.cpp) or the lists side by side of /v1/completions (vLLM)."""
+    if isinstance(value, dict):
+        value = value.get("content") or _side_by_side(value)
+    return _entries(value)
+
+
+def _entries(value: object) -> tuple[JsonDict, ...]:
+    if not isinstance(value, list):
+        return ()
+    return tuple(_entry(entry) for entry in value if isinstance(entry, dict))
+
+
+def _entry(entry: JsonDict) -> JsonDict:
+    told: JsonDict = {
+        "token": failures.clean(str(entry.get("token", ""))),
+        "logprob": _finite(entry.get("logprob")),
+    }
+    data = entry.get("bytes")
+    if isinstance(data, list) and all(type(b) is int and 0 <= b < 256 for b in data):
+        told["bytes"] = data
+    top = _entries(entry.get("top_logprobs"))
+    return told | ({"top_logprobs": list(top)} if top else {})
+
+
+def _side_by_side(value: JsonDict) -> list[JsonDict]:
+    tokens, logprobs, tops = (
+        found if isinstance(found := value.get(key), list) else []
+        for key in ("tokens", "token_logprobs", "top_logprobs")
+    )
+    rows = []
+    for n, (token, logprob) in enumerate(zip(tokens, logprobs, strict=False)):
+        top = as_dict(tops[n]) if n < len(tops) else {}
+        ranked = [{"token": t, "logprob": p} for t, p in top.items()]
+        rows.append({"token": token, "logprob": logprob, "top_logprobs": ranked})
+    return rows
+
+
+def _finite(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if -NUMBER_MAX < value < NUMBER_MAX else None
+
+
+# --- vectors --------------------------------------------------------------------------------------
+
+
+def as_embeddings(rows: Sequence[object], texts: int, line: bytes) -> Embeddings:
+    """One vector of finite numbers for each of so many texts. Raises CallFailed for anything else."""
+    if len(rows) != texts:
+        raise failures.malformed(b"%d vectors for %d texts: %s" % (len(rows), texts, line[:80]))
+    return tuple(_vector(row, line) for row in rows)
+
+
+def _vector(row: object, line: bytes) -> tuple[float, ...]:
+    if not isinstance(row, list) or not row or not all(type(n) in (int, float) for n in row):
+        raise failures.malformed(line)
+    try:
+        vector = tuple(map(float, row))
+    except OverflowError as exc:  # a whole number beyond all floats
+        raise failures.malformed(line) from exc
+    if not all(map(math.isfinite, vector)):
+        raise failures.malformed(line)
+    return vector
