@@ -206,7 +206,7 @@ async def test_a_reload_keeps_the_probes_of_hosts_that_stay_as_they_are(
         new = scope.dispatcher.probes
         assert set(new) == {"a", "b", "d"}
         assert new["a"] is old["a"]
-        assert [p.source for p in new["b"]] == ["static"]
+        assert [p.name for p in new["b"]] == ["static"]
 
 
 async def test_probes_that_are_gone_are_closed_and_all_are_in_the_end(

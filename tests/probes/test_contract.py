@@ -56,10 +56,10 @@ async def make(
             yield lambda every_s: StaticProbe(Telemetry(interval_s=every_s))
 
 
-async def test_it_names_its_source_in_every_reading(make: Make) -> None:
+async def test_it_names_itself_in_every_reading(make: Make) -> None:
     probe = make(0.05)
     found = await probe.sample()
-    assert found.source == probe.name
+    assert found.probe == probe.name
     assert probe.measures is MEASURES[probe.name]
     assert found.fault() is None
     await probe.close()

@@ -98,7 +98,7 @@ async def test_a_reading_tells_card_limits_and_processes(
     machine.tell(processes="41, /usr/bin/ollama, 6144\n")
     found = await probe(server).sample()
     (device,) = found.devices
-    assert found.source == "ssh"
+    assert found.probe == "ssh"
     assert found.processes == (Process(41, "/usr/bin/ollama", 6144.0),)
     assert (device.total_mb, device.free_mb, device.temperature_c) == (16376, 15024, 41)
     assert (device.max_c, device.margin_c, device.reasons) == (90, None, 1)

@@ -20,7 +20,7 @@ PAST = MinuteRow(
 class FakeProbe:
     """Reads the same cards every `interval_s`."""
 
-    source, measures = "nvml", True
+    name, measures = "nvml", True
 
     def __init__(self, *devices: Device) -> None:
         self.devices, self.interval_s = devices, 2.0

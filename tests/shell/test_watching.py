@@ -19,7 +19,7 @@ from ygg.running.watching import watch
 class FakeProbe:
     """Takes a reading every two seconds, or fails as told."""
 
-    source, measures = "fake", True
+    name, measures = "fake", True
 
     def __init__(self, reading: Callable[[], Reading] | None = None) -> None:
         self.reading = reading or (lambda: Reading("fake", (card(),)))

@@ -18,7 +18,7 @@ from tests.builders import new_task
 from tests.stores.audit import audit
 from ygg.errors import StoreError, StoreLocked
 from ygg.model import Submitted
-from ygg.stores.sqlite import SqliteStore, locking, open_archive, open_store, reading
+from ygg.stores.sqlite import SqliteStore, inspecting, locking, open_archive, open_store
 
 pytestmark = pytest.mark.skipif(
     sqlite3.sqlite_version_info < (3, 37), reason="the foreign program is Python's own SQLite"
@@ -75,7 +75,7 @@ async def test_what_is_acknowledged_after_a_foreign_reader_has_left_is_there(
     store = open_store(path)
     await put(store)
     archive = open_archive(path)
-    assert reading.facts(path).newest_ms == NOW
+    assert inspecting.facts(path).newest_ms == NOW
     await archive.counts()
     await archive.close()
     with pytest.raises(StoreLocked):
