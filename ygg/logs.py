@@ -5,16 +5,19 @@ Standard library only; nothing of ygg is needed to log.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import logging.handlers
 import os
 import sys
+import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TextIO
 
 LOG_BYTES, LOG_FILES = 10_000_000, 5
+WRITE_S = 0.05
 ASK_LINES = 64  #: a file may be longer than `LOG_BYTES` by so many
 #: C0 and C1 control characters but tab: log lines may quote servers and prompts.
 _CONTROLS = dict.fromkeys((*range(9), *range(10, 32), *range(127, 160)), "�")
@@ -65,9 +68,37 @@ def _clean(record: logging.LogRecord) -> str:
 
 
 class RotatingLog(logging.handlers.RotatingFileHandler):
-    """Rotates by size. The file is asked for it once in `ASK_LINES` lines: asking costs more than writing one."""
+    """Rotates by size, and writes to the file from a thread of its own: a line below WARNING within
+    `WRITE_S`, together with those beside it. The file is asked for its size once in `ASK_LINES` lines. Either
+    costs more than to make a line."""
 
-    _unasked = 0
+    def __init__(self, path: Path, *, most: int, kept: int) -> None:
+        super().__init__(path, maxBytes=most, backupCount=kept, encoding="utf-8", errors="replace")
+        self._unasked, self._urgent, self._waits = 0, False, threading.Event()
+        threading.Thread(target=self._write, name="ygg-log", daemon=True).start()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._urgent = record.levelno >= logging.WARNING
+        super().emit(record)
+        self._waits.set()
+
+    def flush(self) -> None:
+        """What is urgent is written at once, and so is everything at the end."""
+        if self._urgent:
+            super().flush()
+
+    def close(self) -> None:
+        self._urgent = True
+        super().close()
+
+    def _write(self) -> None:
+        while self._waits.wait():
+            time.sleep(WRITE_S)
+            self._waits.clear()
+            with contextlib.suppress(
+                OSError, ValueError
+            ):  # disk full, closed: no line waits for it
+                super().flush()
 
     def shouldRollover(self, record: logging.LogRecord) -> bool:
         if self.stream is None:
@@ -85,9 +116,7 @@ def set_up_logging(state: Path, *, console: bool) -> Path:
     root.setLevel(logging.INFO)
     root.propagate = False
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False  # no line tells
-    file = RotatingLog(
-        path, maxBytes=LOG_BYTES, backupCount=LOG_FILES, encoding="utf-8", errors="replace"
-    )
+    file = RotatingLog(path, most=LOG_BYTES, kept=LOG_FILES)
     file.setFormatter(CleanFormatter())
     root.addHandler(file)
     if console:

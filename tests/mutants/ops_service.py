@@ -58,6 +58,20 @@ MUTANTS: list[Mutant] = [
         (f"{SYSTEM}::test_sighup_is_framed_by_reloading_and_ready",),
     ),
     Mutant(
+        "a log file is never asked for its size",
+        "ygg/logs.py",
+        "return self._unasked == 1 and",
+        "return self._unasked == ASK_LINES and",
+        ("tests/ops/test_logs.py",),
+    ),
+    Mutant(
+        "a quiet line waits for a further one",
+        "ygg/logs.py",
+        "        super().emit(record)\n        self._waits.set()\n",
+        "        super().emit(record)\n",
+        ("tests/ops/test_logs.py",),
+    ),
+    Mutant(
         "the lines of a traceback have no priority",
         "ygg/logs.py",
         '"\\n".join(prefix + line for line in lines)',

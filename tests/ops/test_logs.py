@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import threading
 from pathlib import Path
+from typing import TextIO
 
 import pytest
 
@@ -43,7 +45,7 @@ def test_foreign_text_starts_no_line_of_its_own(formatter: logging.Formatter) ->
 
 def test_a_full_file_is_rotated_within_so_many_lines_and_loses_none(tmp_path: Path) -> None:
     path = tmp_path / "ygg.log"
-    log = RotatingLog(path, maxBytes=100, backupCount=5, encoding="utf-8")
+    log = RotatingLog(path, most=100, kept=5)
     for n in range(3 * ASK_LINES):
         log.emit(record(logging.INFO, f"line {n}"))
     log.close()
@@ -52,6 +54,35 @@ def test_a_full_file_is_rotated_within_so_many_lines_and_loses_none(tmp_path: Pa
     assert [line for lines in files for line in lines] == [
         f"line {n}" for n in range(3 * ASK_LINES)
     ]
+
+
+def test_a_warning_is_in_the_file_at_once_with_all_that_came_before(tmp_path: Path) -> None:
+    path = tmp_path / "ygg.log"
+    log = RotatingLog(path, most=10_000, kept=1)
+    log.emit(record(logging.INFO, "first"))
+    log.emit(record(logging.WARNING, "second"))
+    assert path.read_text().splitlines() == ["first", "second"]
+    log.close()
+
+
+def test_a_quiet_line_is_written_without_a_further_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "ygg.log"
+    log = RotatingLog(path, most=10_000, kept=1)
+    written = threading.Event()
+    flush = logging.StreamHandler.flush
+
+    def flushed(handler: logging.StreamHandler[TextIO]) -> None:
+        flush(handler)
+        if handler is log:
+            written.set()
+
+    monkeypatch.setattr(logging.StreamHandler, "flush", flushed)
+    log.emit(record(logging.INFO, "alone"))
+    assert written.wait(5)
+    assert path.read_text() == "alone\n"
+    log.close()
 
 
 def test_the_journal_is_recognised_by_device_and_inode(

@@ -216,10 +216,10 @@ def test_the_log_file_names_the_task_in_each_line_about_one(tmp_path: Path, conf
     with daemon(tmp_path, config) as target:
         task = submitted(target, "work", "--wait-timeout", "30")
         target.ygg("wait", task)
-        lines = [x for x in (target.state / "logs/ygg.log").read_text().splitlines() if task in x]
-        assert len(lines) == 2
-        assert "first choice" in lines[0]
-        assert "completed on a" in lines[1]
+    lines = [x for x in (target.state / "logs/ygg.log").read_text().splitlines() if task in x]
+    assert len(lines) == 2
+    assert "first choice" in lines[0]
+    assert "completed on a" in lines[1]
 
 
 @pytest.mark.parametrize("dialect", ["ollama", "vllm"])
