@@ -324,3 +324,14 @@ def test_a_slot_that_is_taken_again_asks_no_further_lane(monkeypatch: pytest.Mon
     monkeypatch.setattr(order, "best_first", counted)
     step(world.board, world.ended(world.calls["t1"]), world.now)
     assert asked == ["k2"]
+
+
+def test_a_task_goes_back_to_the_host_it_avoids_at_once_when_the_others_go_down() -> None:
+    types = {"general": kind("general", "b", "a"), "x": kind("x", "a")}
+    world = World((host("a"), host("b")), types)
+    world.submit("x")  # keeps the other host busy
+    task = world.submit("general")
+    world.fail(task, K.ERROR)
+    assert world.running_on("b") == []
+    world.check_answer("a", HostHealth.DOWN)
+    assert world.running_on("b") == [task]
