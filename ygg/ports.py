@@ -7,7 +7,7 @@ caller; no port reads a clock to decide anything. The rules in these docstrings 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -49,7 +49,7 @@ from ygg.model import (
 
 
 class Queue(Protocol):
-    """The durable queue: every verb is one atomic, durable write, acknowledged after COMMIT.
+    """The durable queue: every verb is one atomic write, answered once it is durable.
 
     Calls may overlap; they take effect in the order they were made, but for claims, which may go before
     what is not answered yet. A claim is durable 200 ms after its answer: until then a power cut can undo
@@ -81,8 +81,12 @@ class Queue(Protocol):
         *,
         capacity: int | None = None,
         atomic: bool = True,
+        stored: Callable[[list[Submitted | YggError]], None] | None = None,
     ) -> Awaitable[list[Submitted | YggError]]:
         """Store tasks as `queued`, or `scheduled` when `not_before_ms` is later than `now_ms`.
+
+        `stored` is told the answers as soon as the tasks can be claimed, which may be before they are durable;
+        it is not told of a refusal.
 
         Same (lane.caller, idempotency_key) and same `body_hash` as a stored task: that task, with
         `existing=True`. Same key, other hash: `Conflict`. With `capacity`, a submit that would leave

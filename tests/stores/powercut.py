@@ -11,6 +11,7 @@ from __future__ import annotations
 import itertools
 import random
 import threading
+from collections.abc import Callable
 
 import apsw
 
@@ -33,6 +34,7 @@ class Disk(apsw.VFS):
         self.deaf = False  # syncs fail, as on a drive that drops off its bus
         self.syncs = 0
         self.synced = threading.Event()  # set by each sync
+        self.lock = threading.Lock()  # one thread writes while another syncs
         super().__init__(self.name, "")
 
     def tick(self) -> None:
@@ -68,6 +70,11 @@ class Disk(apsw.VFS):
         if len(kept) < start + len(piece):
             kept.extend(bytes(start + len(piece) - len(kept)))
         kept[start : start + len(piece)] = piece
+
+    def log_sync(self, path: str) -> Callable[[], None]:
+        """What makes the log of this database durable, for the process that has it open now."""
+        file = DiskFile(self, f"{path}-wal")
+        return lambda: file.xSync(0)
 
     # --- VFS -----------------------------------------------------------------------------------
 
@@ -112,12 +119,13 @@ class DiskFile:
         if self._dead():
             return
         self.disk.tick()
-        image = self.disk.live[self.path]
-        if len(image) < offset + len(data):
-            image.extend(bytes(offset + len(data) - len(image)))
-        image[offset : offset + len(data)] = data
         first, last = offset // SECTOR, (offset + len(data) - 1) // SECTOR
-        self.disk.dirty.setdefault(self.path, set()).update(range(first, last + 1))
+        with self.disk.lock:
+            image = self.disk.live[self.path]
+            if len(image) < offset + len(data):
+                image.extend(bytes(offset + len(data) - len(image)))
+            image[offset : offset + len(data)] = data
+            self.disk.dirty.setdefault(self.path, set()).update(range(first, last + 1))
 
     def xTruncate(self, size: int) -> None:
         if self._dead():
@@ -133,8 +141,9 @@ class DiskFile:
             raise apsw.IOError("no such device")
         self.disk.syncs += 1
         self.disk.synced.set()
-        self.disk.durable[self.path] = bytearray(self.disk.live[self.path])
-        self.disk.dirty[self.path] = set()
+        with self.disk.lock:
+            self.disk.durable[self.path] = bytearray(self.disk.live[self.path])
+            self.disk.dirty[self.path] = set()
 
     def xFileSize(self) -> int:
         return len(self.disk.live[self.path])

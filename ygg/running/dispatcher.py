@@ -147,9 +147,14 @@ class Dispatcher:
             raise Draining(
                 "ygg is shutting down", hint="submit again in a minute", retry_after_s=60
             )
-        answers = await self._queue.submit(tasks, self._wall_ms(), capacity=capacity, atomic=atomic)
+        return await self._queue.submit(
+            tasks, self._wall_ms(), capacity=capacity, atomic=atomic, stored=self._stored
+        )
+
+    def _stored(self, answers: list[Submitted | YggError]) -> None:
+        """They may start while their submit is still on its way to the disk: if a power cut undoes it, nobody
+        has been told that they exist."""
         self._entered([a.task for a in answers if isinstance(a, Submitted) and not a.existing])
-        return answers
 
     def _entered(self, tasks: Sequence[Task]) -> None:
         """Tell the core of tasks that wait now."""

@@ -8,7 +8,7 @@ clock. `reopened` is a crash and restart: the rows stay, the epoch goes on.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -158,6 +158,7 @@ class MemoryStore:
         *,
         capacity: int | None = None,
         atomic: bool = True,
+        stored: Callable[[list[Submitted | YggError]], None] | None = None,
     ) -> list[Submitted | YggError]:
         self._check_open()
         saved = (dict(self._rows), dict(self._keys), dict(self._logs), self._next_seq)
@@ -170,6 +171,8 @@ class MemoryStore:
         if atomic and any(isinstance(a, YggError) for a in answers):
             self._rows, self._keys, self._logs, self._next_seq = saved
             return [a if isinstance(a, YggError) else LeftOut() for a in answers]
+        if stored is not None:
+            stored(answers)
         return answers
 
     def _submit(self, new: NewTask, now_ms: int, capacity: int | None) -> Submitted:

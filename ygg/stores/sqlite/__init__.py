@@ -80,12 +80,10 @@ class SqliteStore:
         dispatcher: bool = True,
         on_fatal: Callable[[BaseException], None] | None = None,
         retention_s: float = WEEK_S,
-        vfs: str | None = None,
-        synchronous: str = "FULL",
     ) -> None:
         self._lock = locking.lock(path, dispatcher=dispatcher)
         try:
-            self._db = opening.connect(path, vfs=vfs, synchronous=synchronous)
+            self._db = opening.connect(path)
             step = opening.next_epoch if dispatcher else opening.current_epoch
             self._epoch = step(self._db)
         except BaseException:
@@ -100,11 +98,17 @@ class SqliteStore:
             after=self._ledger.after,
             on_fatal=on_fatal,
         )
-        self._reader = Reader(path, vfs=vfs)
+        self._reader = Reader(path)
         self._writer.start()
 
-    def _post(self, work: Callable[[], T], *, hasty: bool = False) -> asyncio.Future[T]:
-        return self._writer.post(self._ledger.operation(work), hasty=hasty)
+    def _post(
+        self,
+        work: Callable[[], T],
+        *,
+        hasty: bool = False,
+        committed: Callable[[T], None] | None = None,
+    ) -> asyncio.Future[T]:
+        return self._writer.post(work, hasty=hasty, committed=committed)
 
     # --- Queue ---------------------------------------------------------------------------------
 
@@ -136,9 +140,13 @@ class SqliteStore:
         *,
         capacity: int | None = None,
         atomic: bool = True,
+        stored: Callable[[list[Submitted | YggError]], None] | None = None,
     ) -> list[Submitted | YggError]:
+        def submit() -> list[Submitted | YggError]:
+            return self._verbs.submit(tasks, now_ms, capacity, atomic)
+
         try:
-            return await self._post(lambda: self._verbs.submit(tasks, now_ms, capacity, atomic))
+            return await self._post(submit, committed=stored)
         except Refused as refused:
             return refused.answers
 

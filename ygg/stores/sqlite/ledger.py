@@ -1,14 +1,12 @@
 """What the writer keeps beside the rows: interned lanes, counters, and the event log.
 
-Counter changes gather here while operations run and are written once per transaction; an operation that
-is rolled back leaves none. Lane numbers are cached, and forgotten after any rollback.
+Counter changes gather here while operations run and are written once per transaction; one that is rolled
+back leaves none. Lane numbers are cached, and forgotten after any rollback.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
-from typing import TypeVar
 
 import apsw
 
@@ -16,7 +14,6 @@ from ygg.model import Lane, State
 from ygg.model.lifecycle import legal
 from ygg.stores.sqlite.rows import parse_lane
 
-T = TypeVar("T")
 Place = tuple[int, int, State]  #: lane, priority and state: what tasks are counted by
 
 _WAITING = (State.QUEUED, State.SCHEDULED)
@@ -31,42 +28,9 @@ class Ledger:
         self._lanes: dict[int, Lane] = {}
         self._counts: Counter[Place] = Counter()
         self._batches: Counter[tuple[str, State]] = Counter()
-        self._op_counts: Counter[Place] = Counter()
-        self._op_batches: Counter[tuple[str, State]] = Counter()
-        sql = "SELECT coalesce(sum(n), 0) FROM counters WHERE state IN ('queued', 'scheduled')"
-        self._waiting: int = self._db.execute(sql).get
+        self.waiting: int = self._db.execute(_WAITING_SUM).get  #: tasks queued or scheduled
 
     # --- transactions --------------------------------------------------------------------------
-
-    def operation(self, work: Callable[[], T]) -> Callable[[], T]:
-        """`work` as one operation: its counter changes stay only if it succeeds."""
-
-        def run() -> T:
-            self._op_counts.clear()
-            self._op_batches.clear()
-            try:
-                result = work()
-            except BaseException:
-                self._forget()
-                raise
-            self._merge()
-            return result
-
-        return run
-
-    def _merge(self) -> None:
-        for key, n in self._op_counts.items():
-            self._counts[key] += n
-            if key[2] in _WAITING:
-                self._waiting += n
-        for batch, n in self._op_batches.items():
-            self._batches[batch] += n
-
-    def _forget(self) -> None:
-        self._op_counts.clear()
-        self._op_batches.clear()
-        self._ids.clear()
-        self._lanes.clear()
 
     def flush(self) -> None:
         """Write the gathered counter changes."""
@@ -80,18 +44,12 @@ class Ledger:
         self._batches.clear()
 
     def after(self, committed: bool) -> None:
+        """A transaction is over: what one that was rolled back had learned does not hold."""
         if committed:
             return
-        self._counts.clear()
-        self._batches.clear()
-        self._forget()
-        sql = "SELECT coalesce(sum(n), 0) FROM counters WHERE state IN ('queued', 'scheduled')"
-        self._waiting = self._db.execute(sql).get
-
-    @property
-    def waiting(self) -> int:
-        """Tasks queued or scheduled, this operation's changes included."""
-        return self._waiting + sum(n for k, n in self._op_counts.items() if k[2] in _WAITING)
+        for known in (self._counts, self._batches, self._ids, self._lanes):
+            known.clear()
+        self.waiting = self._db.execute(_WAITING_SUM).get
 
     # --- lanes ---------------------------------------------------------------------------------
 
@@ -117,14 +75,17 @@ class Ledger:
     # --- transitions ---------------------------------------------------------------------------
 
     def entered(self, place: Place, batch: str | None) -> None:
-        self._op_counts[place] += 1
-        if batch is not None:
-            self._op_batches[batch, place[2]] += 1
+        self._count(place, batch, 1)
 
     def left(self, place: Place, batch: str | None) -> None:
-        self._op_counts[place] -= 1
+        self._count(place, batch, -1)
+
+    def _count(self, place: Place, batch: str | None, n: int) -> None:
+        self._counts[place] += n
+        if place[2] in _WAITING:
+            self.waiting += n
         if batch is not None:
-            self._op_batches[batch, place[2]] -= 1
+            self._batches[batch, place[2]] += n
 
     def log(
         self,
@@ -143,6 +104,7 @@ class Ledger:
         self._db.execute(_LOG, (task, at_ms, attempt, before, after, reason, host, detail))
 
 
+_WAITING_SUM = "SELECT coalesce(sum(n), 0) FROM counters WHERE state IN ('queued', 'scheduled')"
 _LANE = "INSERT INTO lanes (key, unavoided, unmarked) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
 _COUNT = (
     "INSERT INTO counters (lane, priority, state, n) VALUES (?, ?, ?, ?)"

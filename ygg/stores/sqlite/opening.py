@@ -19,15 +19,15 @@ from ygg.stores.sqlite.translating import translate
 APPLICATION_ID = 0x79676731  # "ygg1": tells our files from other SQLite databases
 
 
-def connect(path: Path, *, vfs: str | None = None, synchronous: str = "FULL") -> apsw.Connection:
+def connect(path: Path) -> apsw.Connection:
     """The writing connection, checked and migrated. Raises a StoreError."""
     fresh = not path.exists() or path.stat().st_size == 0
     try:
-        db = apsw.Connection(str(path), vfs=vfs)
+        db = apsw.Connection(str(path))
     except (apsw.Error, OSError) as error:
         raise translate(error, str(path)) from error
     try:
-        _prepare(db, synchronous)
+        _prepare(db)
         _check(db, path, fresh)
         migrate(db, path, fresh)
     except apsw.Error as error:
@@ -39,11 +39,11 @@ def connect(path: Path, *, vfs: str | None = None, synchronous: str = "FULL") ->
     return db
 
 
-def _prepare(db: apsw.Connection, synchronous: str) -> None:
+def _prepare(db: apsw.Connection) -> None:
     db.set_busy_timeout(5000)
     for pragma in (
         "journal_mode = WAL",
-        f"synchronous = {synchronous}",
+        "synchronous = FULL",
         "foreign_keys = ON",
         "trusted_schema = OFF",
         "mmap_size = 0",

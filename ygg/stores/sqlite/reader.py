@@ -42,8 +42,8 @@ _JOIN = " JOIN lanes ON lanes.id = tasks.lane"
 class Reader:
     """Reads of one database file; safe beside a writing daemon and without one."""
 
-    def __init__(self, path: Path, *, vfs: str | None = None) -> None:
-        self._path, self._vfs = path, vfs
+    def __init__(self, path: Path) -> None:
+        self._path = path
         self._pool = ThreadPoolExecutor(READERS, thread_name_prefix="ygg-read")
         self._local = threading.local()
         self._open: list[apsw.Connection] = []
@@ -63,7 +63,7 @@ class Reader:
     def _connection(self) -> apsw.Connection:
         db: apsw.Connection | None = getattr(self._local, "db", None)
         if db is None:
-            db = apsw.Connection(str(self._path), flags=apsw.SQLITE_OPEN_READONLY, vfs=self._vfs)
+            db = apsw.Connection(str(self._path), flags=apsw.SQLITE_OPEN_READONLY)
             db.set_busy_timeout(5000)
             db.execute("PRAGMA query_only = ON")
             db.execute("PRAGMA mmap_size = 0")

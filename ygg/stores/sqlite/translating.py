@@ -7,7 +7,7 @@ import apsw
 from ygg.errors import InvalidInput, StoreCorrupt, StoreError, StoreFull, StoreLocked
 
 
-def translate(error: BaseException, path: str) -> BaseException:
+def translate(error: Exception, path: str) -> Exception:
     """An exception of SQLite or of binding values, in ygg's words. Others pass through."""
     match error:
         case apsw.FullError():

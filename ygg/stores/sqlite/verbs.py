@@ -1,6 +1,6 @@
 """The verbs of the queue as SQL on the writing connection, one method each.
 
-Every method runs inside the writer's transaction and savepoint, so it may raise at any point. What a verb
+Every method runs inside the writer's transaction, so it may raise at any point, and may then run again. What a verb
 makes of a task is said in `model.lifecycle` and compiled once, in `statements`; this module binds the inputs, and
 logs and counts what a statement says it has changed. Sets are `SET_ROWS` rows at most.
 """
@@ -298,7 +298,7 @@ class Verbs:
 
 
 class Refused(Conflict):
-    """Carries the answers of an atomic submit through the rollback of its savepoint."""
+    """Carries the answers of an atomic submit through the rollback."""
 
     def __init__(self, answers: list[Submitted | YggError]) -> None:
         super().__init__("atomic submit refused")
