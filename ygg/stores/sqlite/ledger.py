@@ -1,21 +1,24 @@
 """What the writer keeps beside the rows: interned lanes, counters, and the event log.
 
-Counter changes gather here while operations run and are written once per transaction; one that is rolled
-back leaves none. Lane numbers are cached, and forgotten after any rollback.
+Counter changes and log rows gather here while operations run and are written once per transaction, each kind
+with one statement; one that is rolled back leaves none. Lane numbers are cached, and forgotten after any rollback.
 """
 
 from __future__ import annotations
 
 from collections import Counter
+from functools import lru_cache
+from itertools import chain
 
 import apsw
 
 from ygg.model import Lane, State
 from ygg.model.lifecycle import legal
-from ygg.stores.sqlite.rows import parse_lane
+from ygg.stores.sqlite.rows import Row, parse_lane
 
 Place = tuple[int, int, State]  #: lane, priority and state: what tasks are counted by
 
+ROWS = 32  #: of one statement
 _WAITING = (State.QUEUED, State.SCHEDULED)
 
 
@@ -28,26 +31,29 @@ class Ledger:
         self._lanes: dict[int, Lane] = {}
         self._counts: Counter[Place] = Counter()
         self._batches: Counter[tuple[str, State]] = Counter()
+        self._log: list[Row] = []
         self.waiting: int = self._db.execute(_WAITING_SUM).get  #: tasks queued or scheduled
 
     # --- transactions --------------------------------------------------------------------------
 
     def flush(self) -> None:
-        """Write the gathered counter changes."""
-        for key, n in self._counts.items():
-            if n:
-                self._db.execute(_COUNT, (*key, max(n, 0), n))
-        for batch, n in self._batches.items():
-            if n:
-                self._db.execute(_COUNT_BATCH, (*batch, max(n, 0), n))
-        self._counts.clear()
-        self._batches.clear()
+        """Write what has gathered."""
+        self._insert(_LOG, 8, self._log)
+        self._insert(_COUNT, 4, [(*key, n) for key, n in self._counts.items() if n])
+        self._insert(_COUNT_BATCH, 3, [(*key, n) for key, n in self._batches.items() if n])
+        for gathered in (self._log, self._counts, self._batches):
+            gathered.clear()
+
+    def _insert(self, sql: str, width: int, rows: list[Row]) -> None:
+        for start in range(0, len(rows), ROWS):
+            part = rows[start : start + ROWS]
+            self._db.execute(_many(sql, width, len(part)), [*chain.from_iterable(part)])
 
     def after(self, committed: bool) -> None:
         """A transaction is over: what one that was rolled back had learned does not hold."""
         if committed:
             return
-        for known in (self._counts, self._batches, self._ids, self._lanes):
+        for known in (self._log, self._counts, self._batches, self._ids, self._lanes):
             known.clear()
         self.waiting = self._db.execute(_WAITING_SUM).get
 
@@ -101,20 +107,26 @@ class Ledger:
         before, after = change
         if before is not after:
             legal(task, before, after)
-        self._db.execute(_LOG, (task, at_ms, attempt, before, after, reason, host, detail))
+        self._log.append((task, at_ms, attempt, before, after, reason, host, detail))
 
 
 _WAITING_SUM = "SELECT coalesce(sum(n), 0) FROM counters WHERE state IN ('queued', 'scheduled')"
 _LANE = "INSERT INTO lanes (key, unavoided, unmarked) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
 _COUNT = (
-    "INSERT INTO counters (lane, priority, state, n) VALUES (?, ?, ?, ?)"
-    " ON CONFLICT (lane, priority, state) DO UPDATE SET n = n + ?"
+    "INSERT OR REPLACE INTO counters (lane, priority, state, n) SELECT column1, column2, column3,"
+    " column4 + coalesce(n, 0) FROM (VALUES {}) LEFT JOIN counters"
+    " ON (lane, priority, state) = (column1, column2, column3)"
 )
 _COUNT_BATCH = (
-    "INSERT INTO batch_counters (batch, state, n) VALUES (?, ?, ?)"
-    " ON CONFLICT (batch, state) DO UPDATE SET n = n + ?"
+    "INSERT OR REPLACE INTO batch_counters (batch, state, n) SELECT column1, column2,"
+    " column3 + coalesce(n, 0) FROM (VALUES {}) LEFT JOIN batch_counters"
+    " ON (batch, state) = (column1, column2)"
 )
-_LOG = (
-    "INSERT INTO log (task, at_ms, attempt, before, after, reason, host, detail)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
-)
+_LOG = "INSERT INTO log (task, at_ms, attempt, before, after, reason, host, detail) VALUES {}"
+
+
+@lru_cache(maxsize=3 * ROWS)
+def _many(sql: str, width: int, count: int) -> str:
+    """The statement for so many rows of so many values."""
+    row = f"({', '.join('?' * width)})"
+    return sql.format(", ".join([row] * count))
