@@ -77,7 +77,7 @@ class Reach(NamedTuple):
 
 
 class Offer(NamedTuple):
-    """The best head of a lane."""
+    """The best head of a lane. No two heads have one rank, so that offers are in order of rank."""
 
     rank: Rank
     head: Head

@@ -57,7 +57,8 @@ def wanted(board: Board, now: Now) -> set[str]:
 def rest(board: Board, now: Now) -> list[Effect]:
     """Leave hosts alone that have had no work for `REST_S`; look at resting ones as configured."""
     effects: list[Effect] = []
-    busy = wanted(board, now)
+    idle = any(h.gauge.probed and not h.busy for h in board.hosts.values())
+    busy = wanted(board, now) if idle else set()
     for name, host in board.hosts.items():
         gauge, every = host.gauge, host.host.telemetry.idle_interval_s
         if not gauge.probed or host.removed:

@@ -15,19 +15,26 @@ from ygg.model.words import JsonDict, ReasonCode
 Facts = Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Reason:
     """`facts` are the numbers and names of this one case, plain values. `until_ms`: wall-clock time at which
-    it ends by itself, where that is known. `said`: words that came with the task, such as an error."""
+    it ends by itself, where that is known. `said`: words that came with the task, such as an error. Nobody
+    changes one; it is not frozen because a start makes up to nine."""
 
     code: ReasonCode
     host: str | None = None
     until_ms: int | None = None
     facts: Facts = field(default_factory=dict)
+    _text: str | None = field(default=None, init=False, repr=False, compare=False)
 
     @property
     def text(self) -> str:
         """One sentence for a person."""
+        if self._text is None:
+            self._text = self._sentence()
+        return self._text
+
+    def _sentence(self) -> str:
         if "said" in self.facts:
             return str(self.facts["said"])
         sentence = SENTENCES.get(self.code, "")

@@ -17,7 +17,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterable
 
-from ygg.core.board import Board, CallState, LaneState, Offer, Phase, Rank, Try
+from ygg.core.board import Board, CallState, LaneState, Offer, Phase, Try
 from ygg.core.effects import ClaimTasks, Effect, Note
 from ygg.core.hosts import gates
 from ygg.core.house import HostState
@@ -61,8 +61,7 @@ class _Pass:
         self.claims: list[Claim] = []
         self.effects: list[Effect] = []
         self.notes: list[Effect] = []
-        self.offers: list[tuple[Rank, int, LaneState, Offer]] = []
-        self.order = 0
+        self.offers: list[Offer] = []
         self.shifts = False  # fewer tasks wait for a CPU host than before
         self.waits = False  # tasks wait that such a host may help out with then
 
@@ -71,14 +70,13 @@ class _Pass:
         for host in board.changed_hosts:
             self._reopen(board.hosts.get(host), host)
         if board.open:
-            asked = enumerate(self._to_ask())
-            self.offers = [(s.best.rank, n, s, s.best) for n, s in asked if s.best is not None]
+            self.offers = [s.best for s in self._to_ask() if s.best is not None]
             heapq.heapify(self.offers)
-            self.order = len(self.offers)
             for lane, priority in board.unseen:
                 self.effects += lanes.refill(board, lane, priority)
         while self.offers and board.open:
-            _, _, state, offer = heapq.heappop(self.offers)
+            offer = heapq.heappop(self.offers)
+            state = board.lanes[offer.head.lane]
             if state.best is offer and not board.open.keys().isdisjoint(state.reach.hosts):
                 self._place(state, offer)
         remedies.decided(self.round)
@@ -109,8 +107,7 @@ class _Pass:
 
     def _offer(self, state: LaneState) -> None:
         if state.best is not None:
-            self.order += 1
-            heapq.heappush(self.offers, (state.best.rank, self.order, state, state.best))
+            heapq.heappush(self.offers, state.best)
 
     def _place(self, state: LaneState, offer: Offer) -> None:
         head = offer.head
