@@ -45,9 +45,8 @@ def fetch(
 parse_lane = lru_cache(maxsize=4096)(Lane.parse)
 
 
-def dumps(value: object) -> str:
-    """Compact JSON; NaN and infinities are refused (ValueError)."""
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+#: Compact JSON; NaN and infinities are refused (ValueError).
+dumps = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
 
 
 def to_task(row: Row, lane: Lane) -> Task:
