@@ -147,6 +147,7 @@ async def test_an_atomic_submit_stores_all_or_nothing(store: Store) -> None:
     assert (await store.counts()).total == 1
     loose = await store.submit([good, bad], NOW, atomic=False)
     assert [type(a) for a in loose] == [Submitted, Conflict]
+    assert (await store.counts()).total == 2
 
 
 # --- dispatch -------------------------------------------------------------------------------------

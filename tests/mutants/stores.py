@@ -13,17 +13,17 @@ MUTANTS: list[Mutant] = [
         ("tests/contract/test_queue.py",),
     ),
     Mutant(
-        "commits are not synced",
-        "ygg/stores/sqlite/opening.py",
-        '        f"synchronous = {synchronous}",',
-        '        "synchronous = NORMAL",',
+        "what was committed is answered before its sync",
+        "ygg/stores/sqlite/writer.py",
+        "        announce(waiting)\n",
+        "        answer(waiting)\n",
         ("tests/stores/test_powercut.py::test_nothing_acknowledged_is_lost_in_25_power_cuts",),
     ),
     Mutant(
         "an operation is acknowledged before its COMMIT",
         "ygg/stores/sqlite/writer.py",
-        "                self._savepoint(job)\n\n        return self._committed",
-        "                self._savepoint(job)\n            self._resolve(group)\n\n        return self._committed",
+        "            self._before_commit()\n",
+        "            answer(group)\n            self._before_commit()\n",
         ("tests/stores/test_powercut.py::test_nothing_acknowledged_is_lost_in_25_power_cuts",),
     ),
     Mutant(
@@ -78,15 +78,15 @@ MUTANTS: list[Mutant] = [
     Mutant(
         "a counter is forgotten",
         "ygg/stores/sqlite/ledger.py",
-        "        self._op_counts[place] -= 1\n",
-        "        self._op_counts[place] -= 0\n",
+        "        self._count(place, batch, -1)\n",
+        "        self._count(place, batch, 0)\n",
         ("tests/contract/test_queue.py",),
     ),
     Mutant(
         "counters of a failed operation stay",
         "ygg/stores/sqlite/ledger.py",
-        "            except BaseException:\n                self._forget()\n",
-        "            except BaseException:\n                self._merge()\n",
+        "for known in (self._log, self._counts, self._batches, self._ids, self._lanes):",
+        "for known in (self._log, self._ids, self._lanes):",
         ("tests/contract/test_queue.py",),
     ),
     Mutant(
@@ -188,11 +188,11 @@ MUTANTS: list[Mutant] = [
         ("tests/contract/test_queue.py",),
     ),
     Mutant(
-        "an end rides in a group of claims",
+        "a group of claims holds what was posted beside them",
         "ygg/stores/sqlite/writer.py",
         "    parts = [[job for job in group if job.hasty], [job for job in group if not job.hasty]]",
         "    parts = [sorted(group, key=lambda job: not job.hasty)]",
-        ("tests/stores/test_powercut.py::test_an_end_that_waits_beside_a_claim_is_synced",),
+        ("tests/stores/test_haste.py",),
     ),
     Mutant(
         "ends are hasty too",
@@ -210,16 +210,16 @@ MUTANTS: list[Mutant] = [
     ),
     Mutant(
         "a claim is durable only when something else is written",
-        "ygg/stores/sqlite/writer.py",
-        "                if self._overdue():",
-        "                if False:",
+        "ygg/stores/sqlite/syncing.py",
+        "            if jobs or self._since is not None:",
+        "            if jobs:",
         (
             "tests/stores/test_powercut.py::test_a_task_that_takes_the_machine_down_again_and_again_is_blocked",
         ),
     ),
     Mutant(
         "a claim takes half a second to be durable",
-        "ygg/stores/sqlite/writer.py",
+        "ygg/stores/sqlite/syncing.py",
         "HASTE_S = 0.1 ",
         "HASTE_S = 0.5 ",
         (
@@ -227,11 +227,48 @@ MUTANTS: list[Mutant] = [
         ),
     ),
     Mutant(
-        "a group that has written nothing counts as the sync of the claims before it",
+        "a sync that failed counts as one",
+        "ygg/stores/sqlite/syncing.py",
+        "        self._since, self._failing = time.monotonic(), True\n",
+        "        self._since, self._failing = None, True\n",
+        ("tests/stores/test_syncing.py",),
+    ),
+    Mutant(
+        "nobody is told of a sync that failed",
+        "ygg/stores/sqlite/syncing.py",
+        "            job.error = job.error or _unknown(self._path, error)\n",
+        "            job.error = job.error or None\n",
+        ("tests/stores/test_syncing.py",),
+    ),
+    Mutant(
+        "the log is not synced",
+        "ygg/stores/sqlite/syncing.py",
+        "        os.fdatasync(self._fd)\n",
+        "",
+        ("tests/stores/test_syncing.py",),
+    ),
+    Mutant(
+        "the writer waits for the sync",
         "ygg/stores/sqlite/writer.py",
-        "        self._after(True)\n        return None\n",
-        "        self._after(True)\n        self._unsynced = self._unsynced if hasty else None\n        return None\n",
-        ("tests/stores/test_powercut.py::test_reads_behind_a_claim_do_not_count_as_its_sync",),
+        "            self._syncer.take(waiting)\n",
+        "            self._syncer._sync(waiting)\n",
+        ("tests/stores/test_syncing.py",),
+    ),
+    Mutant(
+        "tasks start only when their submit is durable",
+        "ygg/stores/sqlite/__init__.py",
+        "            return await self._post(submit, committed=stored)\n",
+        "            answers = await self._post(submit)\n"
+        "            stored(answers) if stored else None\n"
+        "            return answers\n",
+        ("tests/stores/test_syncing.py",),
+    ),
+    Mutant(
+        "who fails takes his whole group down",
+        "ygg/stores/sqlite/writer.py",
+        "            alone = self._transaction([job])\n",
+        "            alone = error\n",
+        ("tests/stores/test_faults.py",),
     ),
     Mutant(
         "an error of COMMIT says that nothing happened",
@@ -239,7 +276,7 @@ MUTANTS: list[Mutant] = [
         "            raise OutcomeUnknown(",
         "            raise StoreError(",
         (
-            "tests/stores/test_powercut.py::test_an_answer_that_got_lost_in_a_commit_is_told_as_unknown",
+            "tests/stores/test_powercut.py::test_what_could_not_be_written_for_sure_is_told_as_unknown",
         ),
     ),
     Mutant(

@@ -80,6 +80,21 @@ async def test_waiting_claims_are_answered_before_what_was_posted_ahead_of_them(
     assert told["end"][0].state is State.COMPLETED
 
 
+async def test_a_claim_is_answered_while_what_waited_beside_it_is_still_written(
+    store: SqliteStore,
+) -> None:
+    queued, slow = await put(store), threading.Event()
+    with Gathered(store) as wait:
+        wait.post("other", store._writer.post(lambda: slow.wait(8)))
+        wait.post("claim", store.claim([claim_of(queued)], NOW))
+        wait.gate.set()
+        (claimed,) = await asyncio.wait_for(wait.verbs["claim"], 5)
+    assert claimed.state is State.PROCESSING
+    assert not wait.verbs["other"].done()
+    slow.set()
+    await wait.answers()
+
+
 async def test_only_claims_are_hasty(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
     task, running = await put(store), await run(store)
     hasty: list[bool] = []

@@ -275,6 +275,18 @@ async def test_an_end_that_waits_beside_a_claim_is_synced(no_folding: None) -> N
     rig.close()
 
 
+async def test_what_could_not_be_written_for_sure_is_told_as_unknown(no_folding: None) -> None:
+    disk = Disk()
+    rig = Rig(disk)
+    await rig.submit()
+    disk.writes_left = 0
+    with pytest.raises(OutcomeUnknown, match="may be done or not"):
+        await rig.submit()
+    rig = await rig.after_a_cut(disk)
+    audit_connection(rig.db)
+    rig.close()
+
+
 async def test_what_was_written_and_not_synced_is_told_as_unknown(no_folding: None) -> None:
     """Its record is in the log, only the sync failed: it may be there after the next cut, or not."""
     disk = Disk()

@@ -25,16 +25,10 @@ class Reason:
     host: str | None = None
     until_ms: int | None = None
     facts: Facts = field(default_factory=dict)
-    _text: str | None = field(default=None, init=False, repr=False, compare=False)
 
     @property
     def text(self) -> str:
         """One sentence for a person."""
-        if self._text is None:
-            self._text = self._sentence()
-        return self._text
-
-    def _sentence(self) -> str:
         if "said" in self.facts:
             return str(self.facts["said"])
         sentence = SENTENCES.get(self.code, "")

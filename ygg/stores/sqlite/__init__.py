@@ -106,9 +106,10 @@ class SqliteStore:
         work: Callable[[], T],
         *,
         hasty: bool = False,
+        reads: bool = False,
         committed: Callable[[T], None] | None = None,
     ) -> asyncio.Future[T]:
-        return self._writer.post(work, hasty=hasty, committed=committed)
+        return self._writer.post(work, hasty=hasty, reads=reads, committed=committed)
 
     # --- Queue ---------------------------------------------------------------------------------
 
@@ -123,7 +124,7 @@ class SqliteStore:
         self._verbs.retention_s = retention_s
 
     def holds(self) -> Awaitable[Holds]:
-        return self._post(lambda: holding.holds(self._db))
+        return self._post(lambda: holding.holds(self._db), reads=True)
 
     async def recover(self, now_ms: int, max_crashes: int) -> Recovery:
         found = Recovery(0, 0)
@@ -151,13 +152,13 @@ class SqliteStore:
             return refused.answers
 
     def lanes(self) -> Awaitable[list[tuple[Lane, Priority, int]]]:
-        return self._post(self._verbs.lanes)
+        return self._post(self._verbs.lanes, reads=True)
 
     def heads(self, lane: Lane, priority: Priority, limit: int) -> Awaitable[list[Head]]:
-        return self._post(lambda: self._verbs.heads(lane, priority, limit))
+        return self._post(lambda: self._verbs.heads(lane, priority, limit), reads=True)
 
     def running(self) -> Awaitable[list[RunningRow]]:
-        return self._post(self._verbs.running)
+        return self._post(self._verbs.running, reads=True)
 
     def claim(self, claims: Sequence[Claim], now_ms: int) -> Awaitable[list[Task | None]]:
         return self._post(lambda: self._verbs.claim(claims, now_ms), hasty=True)

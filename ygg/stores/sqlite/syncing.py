@@ -15,7 +15,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
@@ -29,17 +29,24 @@ HASTE_S = 0.1  #: a claim is durable 0.2 s after its answer; the rest of that is
 Operation = Callable[[], Any]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Job:
-    """An operation and who waits for it. `committed` is told its result before the sync."""
+    """An operation and who waits for it. A `hasty` one goes first; neither that nor one that `reads` waits for
+    the disk. `committed` is told the result before the sync."""
 
     operation: Operation
     loop: asyncio.AbstractEventLoop
     future: asyncio.Future[Any]
-    hasty: bool
+    hasty: bool = False
+    reads: bool = False
     committed: Callable[[Any], None] | None = None
     result: Any = None
-    error: BaseException | None = field(default=None)
+    error: BaseException | None = None
+
+    @property
+    def promises(self) -> bool:
+        """Whether its answer says that something is kept."""
+        return not (self.hasty or self.reads)
 
 
 def answer(jobs: Iterable[Job]) -> None:

@@ -10,7 +10,7 @@ Operations that were posted as *hasty* (claims, and nothing else) do not wait fo
 are a group of their own, which goes first and is answered at its commit. A claim that a power cut undoes is a
 task that was never started. They overtake what was posted before them and is not answered yet, which nobody
 can have relied on: a claim names the version of its row, so it is refused where an answered write has
-changed it. A group that has written nothing has nothing to wait for either.
+changed it. What only reads, or has written nothing, has nothing to wait for either.
 
 The log is folded here and not by SQLite inside COMMIT: an error of folding can never be taken for one of the
 commit.
@@ -75,10 +75,11 @@ class Writer(threading.Thread):
         operation: Callable[[], T],
         *,
         hasty: bool = False,
+        reads: bool = False,
         committed: Callable[[T], None] | None = None,
     ) -> asyncio.Future[T]:
         """Run `operation` in the writer's next group; the future resolves when it is durable, or at its COMMIT
-        when it is hasty. `committed` is told the result at the COMMIT in any case."""
+        when it is hasty or only reads. `committed` is told the result at the COMMIT in any case."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
         if self._closing or self._dead is not None:
@@ -86,7 +87,7 @@ class Writer(threading.Thread):
                 StoreError(f"{self._path} is closed", hint="is ygg shutting down?")
             )
         else:
-            self._queue.put(Job(operation, loop, future, hasty, committed))
+            self._queue.put(Job(operation, loop, future, hasty, reads, committed))
         return future
 
     def close(self) -> None:
@@ -138,12 +139,11 @@ class Writer(threading.Thread):
         """Write it, and see that everybody is answered when it is time."""
         self._written = False
         self._run_group(part)
-        if part[0].hasty or not self._written:
-            answer(part)
-        else:
-            announce(part)
+        waiting = [job for job in part if job.promises] if self._written else []
+        answer([job for job in part if not job.promises] if waiting else part)
+        announce(waiting)
         if self._written:
-            self._syncer.take([] if part[0].hasty else part)
+            self._syncer.take(waiting)
 
     def _run_group(self, group: list[Job]) -> None:
         error = self._transaction(group)

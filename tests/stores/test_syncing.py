@@ -1,0 +1,154 @@
+"""Who waits for the disk and who does not: the writer, claims and reads never, promises always."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.builders import claim_of, end_of, new_task
+from ygg.errors import OutcomeUnknown, YggError
+from ygg.model import Lane, Priority, State, Submitted, Task
+from ygg.stores.sqlite import SqliteStore, open_store, syncing
+
+NOW = 1_800_000_000_000
+
+
+class Drive:
+    """A disk that syncs when it is let, and may fail."""
+
+    def __init__(self) -> None:
+        self.free, self.asked = threading.Event(), threading.Event()
+        self.free.set()
+        self.broken = False
+        self.synced: list[str] = []
+
+    def hold(self) -> None:
+        self.free.clear()
+        self.asked.clear()
+
+    def fdatasync(self, fd: int) -> None:
+        self.asked.set()
+        self.free.wait(10)
+        if self.broken:
+            raise OSError(5, "Input/output error")
+        self.synced.append(str(Path(f"/proc/self/fd/{fd}").readlink()))
+
+
+@pytest.fixture
+def drive(monkeypatch: pytest.MonkeyPatch) -> Drive:
+    found = Drive()
+    monkeypatch.setattr(os, "fdatasync", found.fdatasync)
+    return found
+
+
+@pytest.fixture
+async def store(tmp_path: Path, drive: Drive) -> AsyncIterator[SqliteStore]:
+    opened = open_store(tmp_path / "ygg.db")
+    yield opened
+    drive.broken = False
+    drive.free.set()
+    await opened.close()
+
+
+async def put(store: SqliteStore) -> Task:
+    (answer,) = await store.submit([new_task()], NOW)
+    assert isinstance(answer, Submitted)
+    return answer.task
+
+
+async def held(drive: Drive) -> None:
+    assert await asyncio.to_thread(drive.asked.wait, 10)
+
+
+async def test_a_promise_is_told_after_a_sync_of_the_log(
+    store: SqliteStore, drive: Drive, tmp_path: Path
+) -> None:
+    await put(store)
+    assert drive.synced == [f"{tmp_path}/ygg.db-wal"]
+    drive.hold()
+    submit = asyncio.ensure_future(put(store))
+    await held(drive)
+    assert await store.heads(Lane("general"), Priority.NORMAL, 9) != []
+    assert not submit.done()
+    drive.free.set()
+    assert (await submit).state is State.QUEUED
+
+
+async def test_claims_and_reads_go_on_while_a_sync_takes_its_time(
+    store: SqliteStore, drive: Drive
+) -> None:
+    first, second = await put(store), await put(store)
+    drive.hold()
+    cancel = asyncio.ensure_future(store.cancel(second.id, NOW))
+    await held(drive)
+    (claimed,) = await asyncio.wait_for(store.claim([claim_of(first)], NOW), 5)
+    assert claimed is not None
+    assert [row.id for row in await asyncio.wait_for(store.running(), 5)] == [first.id]
+    assert not cancel.done()
+    drive.free.set()
+    await cancel
+
+
+async def test_writes_that_come_during_a_sync_share_the_next_one(
+    store: SqliteStore, drive: Drive
+) -> None:
+    await put(store)
+    drive.hold()
+    one = asyncio.ensure_future(put(store))
+    await held(drive)
+    before = len(drive.synced)
+    others = [asyncio.ensure_future(put(store)) for _ in range(20)]
+    await asyncio.sleep(0)
+    await store.running()  # behind them
+    drive.free.set()
+    await asyncio.gather(one, *others)
+    assert len(drive.synced) == before + 2
+
+
+async def test_tasks_can_be_claimed_and_end_before_their_submit_is_durable(
+    store: SqliteStore, drive: Drive
+) -> None:
+    await put(store)
+    drive.hold()
+    told: asyncio.Future[list[Submitted | YggError]] = asyncio.get_running_loop().create_future()
+    submit = asyncio.ensure_future(store.submit([new_task()], NOW, stored=told.set_result))
+    (answer,) = await asyncio.wait_for(told, 5)
+    assert isinstance(answer, Submitted)
+    (claimed,) = await store.claim([claim_of(answer.task)], NOW)
+    assert claimed is not None
+    end = asyncio.ensure_future(store.finish([end_of(claimed)], NOW))
+    await store.running()  # behind it
+    assert not submit.done()
+    assert not end.done()
+    drive.free.set()
+    assert (await submit)[0] == answer
+    (ended,) = await end
+    assert ended is not None
+    assert ended.state is State.COMPLETED
+
+
+async def test_nobody_is_told_of_tasks_that_were_refused(store: SqliteStore) -> None:
+    told: list[object] = []
+    (answer,) = await store.submit([new_task()], NOW, capacity=0, stored=told.append)
+    assert isinstance(answer, YggError)
+    assert told == []
+
+
+async def test_a_sync_that_fails_is_told_as_unknown_and_tried_again(
+    store: SqliteStore, drive: Drive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(syncing, "HASTE_S", 0.01)
+    await put(store)
+    drive.broken = True
+    with pytest.raises(OutcomeUnknown, match="Input/output error"):
+        await put(store)
+    drive.hold()
+    await held(drive)  # nobody asks for it
+    drive.broken = False
+    drive.free.set()
+    assert len(await store.heads(Lane("general"), Priority.NORMAL, 9)) == 2
