@@ -31,6 +31,7 @@ from ygg.model import (
     State,
     Submitted,
     Task,
+    because,
 )
 from ygg.model.lifecycle import SET_ROWS
 from ygg.ports import Filter
@@ -201,7 +202,15 @@ async def test_lanes_are_counted_by_priority_with_every_write_before(store: Stor
 
 async def test_why_a_claim_was_made_is_in_the_event_log(store: Store) -> None:
     task = await put(store)
-    await store.claim([replace(claim_of(task), why="surtr m (GPU): first choice")], NOW + 7)
+    await store.claim(
+        [
+            replace(
+                claim_of(task),
+                why=because(ReasonCode.UNSTORABLE, said="surtr m (GPU): first choice"),
+            )
+        ],
+        NOW + 7,
+    )
     row = (await store.log(task.id))[-1]
     assert (row.reason, row.host, row.detail) == ("chosen", "surtr", "surtr m (GPU): first choice")
 

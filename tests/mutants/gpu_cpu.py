@@ -235,7 +235,7 @@ MUTANTS: list[Mutant] = [
     Mutant(
         "why a GPU or CPU host was chosen is not in the event log",
         "ygg/core/placement/permits.py",
-        "call.candidate, call.why.text, call.id)",
+        "call.candidate, call.why, call.id)",
         "call.candidate, None, call.id)",
         ANSWER,
     ),

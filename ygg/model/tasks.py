@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from ygg.model.answers import Result
 from ygg.model.places import Candidate
+from ygg.model.reasons import Reason
 from ygg.model.words import GpuNeed, JsonDict, Operation, Priority, ReasonCode, State
 
 
@@ -187,13 +188,13 @@ class Submitted:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Take `task_id` at `version` for `candidate`; refused when the row has changed since. `why` goes to
-    the task's event log, `call` (the id of the call that will run it) into the row."""
+    """Take `task_id` at `version` for `candidate`; refused when the row has changed since. `why`, as a sentence,
+    goes to the task's event log, `call` (the id of the call that will run it) into the row."""
 
     task_id: str
     version: int
     candidate: Candidate
-    why: str | None = None
+    why: Reason | None = None
     call: str = ""
 
 

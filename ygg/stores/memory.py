@@ -240,7 +240,7 @@ class MemoryStore:
         if task is None:
             return None
         return self._apply(
-            life.CLAIM, task, now_ms, claim.why, version=claim.version, host=where.host,
+            life.CLAIM, task, now_ms, claim.why.text if claim.why else None, version=claim.version, host=where.host,
             endpoint=where.endpoint, model=where.model, call=claim.call or None,
         )  # fmt: skip
 

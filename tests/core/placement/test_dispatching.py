@@ -304,7 +304,7 @@ def test_a_claim_carries_the_version_it_saw() -> None:
     )
     (claim,) = [e.claims[0] for e in world.todo if isinstance(e, fx.ClaimTasks)]
     assert claim == Claim("h", 42, world.types["general"].route[0], claim.why, "run-1")
-    assert claim.why == next(e.reason.text for e in world.todo if isinstance(e, fx.Note))
+    assert claim.why == next(e.reason for e in world.todo if isinstance(e, fx.Note))
 
 
 def test_a_slot_that_is_taken_again_asks_no_further_lane(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -85,7 +85,7 @@ def test_the_reason_of_a_start_names_a_few_candidates_and_counts_the_rest() -> N
     task = world.submit("general")
     (why,) = [n.reason for n in world.notes if n.task_id == task]
     assert (len(why.facts["passed"]), why.facts["further"]) == (links.NAMED, 29 - links.NAMED)
-    assert why.text.endswith("and 21 more")
+    assert why.text.endswith("and 25 more")
 
 
 def test_why_names_fifty_candidates_and_counts_the_rest() -> None:

@@ -19,7 +19,7 @@ from ygg.core.placement.rounds import Round
 from ygg.model import Candidate, JsonDict, Reason, ReasonCode, because
 
 Link = Callable[[Round, LaneState, Candidate], Reason | None]
-NAMED = 8  #: candidates passed over that the reason of a start names
+NAMED = 4  #: candidates passed over that the reason of a start names
 
 
 def held(turn: Round, state: LaneState, candidate: Candidate) -> Reason | None:

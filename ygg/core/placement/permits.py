@@ -80,7 +80,7 @@ def ask_next(board: Board, call: CallState, now: Now) -> Effect:
 
 def claims(call: CallState) -> tuple[Claim, ...]:
     heads = (attempt.head for attempt in call.tries.values())
-    return tuple(Claim(h.id, h.version, call.candidate, call.why.text, call.id) for h in heads)
+    return tuple(Claim(h.id, h.version, call.candidate, call.why, call.id) for h in heads)
 
 
 def granted(board: Board, grant: Grant, now: Now) -> list[Effect]:

@@ -189,7 +189,7 @@ class Verbs:
         }  # fmt: skip
         for row in fetch(self._db, statements.CLAIM, given):
             was = Was(row[1], State.QUEUED, row[LANE], row[3])  # as the guard says
-            self._record(row, was, now_ms, _short(claim.why))
+            self._record(row, was, now_ms, _short(claim.why.text if claim.why else None))
             return self._task(row)
         return None
 
