@@ -211,8 +211,8 @@ MUTANTS: list[Mutant] = [
     Mutant(
         "a claim is durable only when something else is written",
         "ygg/stores/sqlite/syncing.py",
-        "            if jobs or self._since is not None:",
-        "            if jobs:",
+        "            if self._since is not None:",
+        "            if jobs and self._since is not None:",
         (
             "tests/stores/test_powercut.py::test_a_task_that_takes_the_machine_down_again_and_again_is_blocked",
         ),
@@ -241,6 +241,21 @@ MUTANTS: list[Mutant] = [
         ("tests/stores/test_syncing.py",),
     ),
     Mutant(
+        "who has written nothing does not wait for what he was told of",
+        "ygg/stores/sqlite/writer.py",
+        "        waiting = [job for job in part if job.promises]\n",
+        "        waiting = [job for job in part if job.promises and self._written]\n"
+        "        answer([] if waiting else part)\n",
+        ("tests/stores/test_syncing.py",),
+    ),
+    Mutant(
+        "an end can be read before it is durable",
+        "ygg/stores/sqlite/__init__.py",
+        "        if not self._writer.settled:\n",
+        "        if False:\n",
+        ("tests/stores/test_syncing.py",),
+    ),
+    Mutant(
         "the log is not synced",
         "ygg/stores/sqlite/syncing.py",
         "        os.fdatasync(self._fd)\n",
@@ -250,8 +265,8 @@ MUTANTS: list[Mutant] = [
     Mutant(
         "the writer waits for the sync",
         "ygg/stores/sqlite/writer.py",
-        "            self._syncer.take(waiting)\n",
-        "            self._syncer._sync(waiting)\n",
+        "        self._syncer.take(self._begun, waiting, written=self._written)\n",
+        "        self._syncer._sync(waiting)\n",
         ("tests/stores/test_syncing.py",),
     ),
     Mutant(

@@ -132,6 +132,54 @@ async def test_tasks_can_be_claimed_and_end_before_their_submit_is_durable(
     assert ended.state is State.COMPLETED
 
 
+async def test_who_is_told_of_a_task_that_exists_may_count_on_it(
+    store: SqliteStore, drive: Drive
+) -> None:
+    await put(store)
+    drive.hold()
+    first = asyncio.ensure_future(store.submit([new_task(idempotency_key="k")], NOW))
+    await held(drive)
+    second = asyncio.ensure_future(store.submit([new_task(idempotency_key="k")], NOW))
+    await store.running()  # behind it
+    await store.running()  # and its answer, if it had one, has come
+    assert not second.done()
+    drive.free.set()
+    (one,), (other,) = await first, await second
+    assert isinstance(one, Submitted)
+    assert other == Submitted(one.task, existing=True)
+
+
+async def test_an_end_is_read_when_it_is_durable_and_while_the_disk_fails(
+    store: SqliteStore, drive: Drive
+) -> None:
+    task = await put(store)
+    (claimed,) = await store.claim([claim_of(task)], NOW)
+    assert claimed is not None
+    await store.touch_read(task.id, NOW, 1.0)  # the claim is durable
+    drive.hold()
+    end = asyncio.ensure_future(store.finish([end_of(claimed)], NOW))
+    await held(drive)
+    read = asyncio.ensure_future(store.get(task.id))
+    seen = await store._reader.get(task.id)
+    await store.running()
+    assert seen.state is State.COMPLETED
+    assert not read.done()
+    drive.broken = True
+    drive.free.set()
+    with pytest.raises(OutcomeUnknown):
+        await end
+    assert (await read).state is State.COMPLETED
+
+
+async def test_a_read_of_what_is_durable_asks_the_writer_for_nothing(
+    store: SqliteStore, drive: Drive
+) -> None:
+    task = await put(store)
+    drive.hold()
+    assert await asyncio.wait_for(store.get(task.id), 5) == task
+    assert not drive.asked.is_set()
+
+
 async def test_nobody_is_told_of_tasks_that_were_refused(store: SqliteStore) -> None:
     told: list[object] = []
     (answer,) = await store.submit([new_task()], NOW, capacity=0, stored=told.append)

@@ -15,7 +15,7 @@ from typing import TypeVar
 
 import apsw
 
-from ygg.errors import NotFound, YggError
+from ygg.errors import NotFound, StoreError, YggError
 from ygg.model import (
     Claim,
     Counts,
@@ -211,17 +211,26 @@ class SqliteStore:
 
     # --- Archive -------------------------------------------------------------------------------
 
+    async def _durable(self, read: Awaitable[T]) -> T:
+        """What was read, once a power cut cannot undo it: whoever is told that a task has ended may count
+        on it. Where the disk fails it is told all the same."""
+        found = await read
+        if not self._writer.settled:
+            with contextlib.suppress(StoreError):
+                await self._post(lambda: None)
+        return found
+
     def get(self, task_id: str) -> Awaitable[Task]:
-        return self._reader.get(task_id)
+        return self._durable(self._reader.get(task_id))
 
     def find(self, which: Filter) -> Awaitable[list[Task]]:
-        return self._reader.find(which)
+        return self._durable(self._reader.find(which))
 
     def log(self, task_id: str) -> Awaitable[list[LogRow]]:
-        return self._reader.log(task_id)
+        return self._durable(self._reader.log(task_id))
 
     def result(self, task_id: str) -> Awaitable[Result | None]:
-        return self._reader.result(task_id)
+        return self._durable(self._reader.result(task_id))
 
     def counts(self) -> Awaitable[Counts]:
         return self._reader.counts()

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import Any
+from typing import Any, NamedTuple
 
 from ygg.errors import OutcomeUnknown
 
@@ -110,19 +110,27 @@ class LogFile:
             self._fd = None
 
 
+class _Part(NamedTuple):
+    number: int
+    jobs: list[Job]
+    written: float | None  #: when; None where it has changed nothing
+
+
 class Syncer(threading.Thread):
     """Takes what is committed, in order, and answers it after a sync."""
 
     def __init__(self, path: str, sync: Callable[[], None]) -> None:
         super().__init__(name="ygg-sync", daemon=True)
         self._path, self._sync_log = path, sync
-        self._queue: SimpleQueue[tuple[float, list[Job]] | None] = SimpleQueue()
+        self._queue: SimpleQueue[_Part | None] = SimpleQueue()
         self._since: float | None = None  # since when the log holds what no sync has reached
+        self._reached = 0
         self._closing = self._failing = False
+        self.durable = 0  #: the number of the last part that is, and all before it
 
-    def take(self, jobs: list[Job]) -> None:
-        """These were committed just now, and wait; none where everybody has his answer already."""
-        self._queue.put((time.monotonic(), jobs))
+    def take(self, number: int, jobs: list[Job], *, written: bool) -> None:
+        """A part was committed just now, and these wait; none where everybody has his answer already."""
+        self._queue.put(_Part(number, jobs, time.monotonic() if written else None))
 
     def close(self) -> None:
         """Take no more; the thread ends once all is durable and answered."""
@@ -131,22 +139,26 @@ class Syncer(threading.Thread):
     def run(self) -> None:
         while not self._closing:
             jobs = self._gather()
-            if jobs or self._since is not None:
+            if self._since is not None:
                 self._sync(jobs)
+            else:
+                self._keep(jobs)
 
     def _gather(self) -> list[Job]:
         """Who waits for the next sync, once there is a reason for one."""
         jobs: list[Job] = []
         while not self._closing:
             try:
-                committed = self._queue.get(timeout=0.0 if jobs else self._patience())
+                part = self._queue.get(timeout=0.0 if jobs else self._patience())
             except Empty:
                 break
-            if committed is None:
+            if part is None:
                 self._closing = True
             else:
-                self._since = self._since or committed[0]
-                jobs += committed[1]
+                self._reached, self._since = part.number, self._since or part.written
+                jobs += part.jobs
+                if self._since is None:  # nothing to wait for
+                    break
         return jobs
 
     def _patience(self) -> float | None:
@@ -160,8 +172,14 @@ class Syncer(threading.Thread):
             self._sync_log()
         except Exception as error:  # noqa: BLE001 - whatever it was, somebody waits
             self._failed(jobs, error)
+            answer(jobs)
         else:
             self._since, self._failing = None, False
+            self._keep(jobs)
+
+    def _keep(self, jobs: list[Job]) -> None:
+        """All that was taken is durable."""
+        self.durable = self._reached
         answer(jobs)
 
     def _failed(self, jobs: list[Job], error: Exception) -> None:

@@ -10,7 +10,8 @@ Operations that were posted as *hasty* (claims, and nothing else) do not wait fo
 are a group of their own, which goes first and is answered at its commit. A claim that a power cut undoes is a
 task that was never started. They overtake what was posted before them and is not answered yet, which nobody
 can have relied on: a claim names the version of its row, so it is refused where an answered write has
-changed it. What only reads, or has written nothing, has nothing to wait for either.
+changed it. What only reads for the dispatcher does not wait either. Everybody else does, also who has written
+nothing: he may be told of what another has written just before.
 
 The log is folded here and not by SQLite inside COMMIT: an error of folding can never be taken for one of the
 commit.
@@ -22,6 +23,7 @@ import asyncio
 import contextlib
 import logging
 import threading
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -63,6 +65,7 @@ class Writer(threading.Thread):
         self._dead: BaseException | None = None
         self._unfolded, self._wal_pages = False, 0  # since the last checkpoint
         self._written = False  # by the part that runs
+        self._begun = 0  # parts, the one that runs included
         self._log = LogFile(Path(connection.filename_wal))
         self._syncer = Syncer(path, sync or self._log.sync)
         connection.execute("PRAGMA synchronous = NORMAL")  # a commit does not sync, folding does
@@ -90,6 +93,11 @@ class Writer(threading.Thread):
             self._queue.put(Job(operation, loop, future, hasty, reads, committed))
         return future
 
+    @property
+    def settled(self) -> bool:
+        """Whether everything that a reader can have seen by now is durable."""
+        return self._syncer.durable == self._begun
+
     def close(self) -> None:
         """Take no more operations; the thread ends once those that wait are done."""
         if not self._closing:
@@ -99,16 +107,18 @@ class Writer(threading.Thread):
     # --- the thread ----------------------------------------------------------------------------
 
     def run(self) -> None:
-        group: list[Job] | None = []
+        parts: deque[list[Job]] = deque()
         self._syncer.start()
         try:
             while (group := self._next_group()) is not None:
-                for part in _parts(group):
-                    self._run_part(part)
+                parts.extend(_parts(group))
+                while parts:
+                    self._run_part(parts[0])
+                    parts.popleft()
                 if self._wal_pages >= FOLD_PAGES:
                     self._checkpoint(apsw.SQLITE_CHECKPOINT_PASSIVE)
         except BaseException as error:  # noqa: BLE001 - the last line: tell the owner and the waiters
-            self._die(error, group or [])
+            self._die(error, [job for part in parts for job in part])
         self._syncer.close()
         self._syncer.join()
         self._log.close()
@@ -137,13 +147,12 @@ class Writer(threading.Thread):
 
     def _run_part(self, part: list[Job]) -> None:
         """Write it, and see that everybody is answered when it is time."""
-        self._written = False
+        self._begun, self._written = self._begun + 1, False
         self._run_group(part)
-        waiting = [job for job in part if job.promises] if self._written else []
-        answer([job for job in part if not job.promises] if waiting else part)
+        waiting = [job for job in part if job.promises]
+        answer(job for job in part if not job.promises)
         announce(waiting)
-        if self._written:
-            self._syncer.take(waiting)
+        self._syncer.take(self._begun, waiting, written=self._written)
 
     def _run_group(self, group: list[Job]) -> None:
         error = self._transaction(group)
@@ -203,9 +212,8 @@ class Writer(threading.Thread):
         with contextlib.suppress(apsw.Error):
             self._connection.wal_checkpoint(mode=mode)
 
-    def _die(self, error: BaseException, group: list[Job]) -> None:
+    def _die(self, error: BaseException, left: list[Job]) -> None:
         self._dead = error
-        left = group
         with contextlib.suppress(Empty):
             while (job := self._queue.get_nowait()) is not None:
                 left.append(job)
