@@ -95,6 +95,7 @@ class _Daemon:
 
     async def main(self) -> int:
         database = self.state / wire.DATABASE
+        self._wake = asyncio.get_running_loop().call_soon_threadsafe
         self.notifier.starting(START_S, "opening the database")
         with self._signals():
             async with wire.running(self.config, database, on_fatal=self._on_fatal) as self.scope:
@@ -156,10 +157,10 @@ class _Daemon:
             self._on_fatal(task.exception() or RuntimeError("service ended"))
 
     def _on_fatal(self, error: BaseException) -> None:
-        """Something that must not die did: drain what can be drained, exit 1."""
+        """Something that must not die did, in whatever thread: drain what can be drained, exit 1."""
         log.critical("stopping: %s", error, exc_info=error)
         self.fatal = error
-        self.stop.set()
+        self._wake(self.stop.set)
 
     @asynccontextmanager
     async def _live_view(self, scope: Scope, looks: dict[str, bool]) -> AsyncIterator[None]:

@@ -104,8 +104,8 @@ class OutcomeUnknown(StoreError):
     """The store's answer was lost: what was asked for may or may not have happened. Ask the store; do not
     guess, and do not take it for undone.
 
-    SQLite: only where COMMIT itself ends in an I/O error. Its record may have reached the log before a
-    sync failed; this run sees the write undone, the next one may find it done.
+    SQLite: where COMMIT itself ends in an I/O error, or the sync after it does. The second ends the run; the next
+    one finds what was asked for done, unless a power cut comes between.
     """
 
     code = "outcome_unknown"

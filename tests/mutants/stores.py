@@ -211,8 +211,8 @@ MUTANTS: list[Mutant] = [
     Mutant(
         "a claim is durable only when something else is written",
         "ygg/stores/sqlite/syncing.py",
-        "            if self._since is not None:",
-        "            if jobs and self._since is not None:",
+        "                if self._since is not None:",
+        "                if self._jobs and self._since is not None:",
         (
             "tests/stores/test_powercut.py::test_a_task_that_takes_the_machine_down_again_and_again_is_blocked",
         ),
@@ -227,18 +227,25 @@ MUTANTS: list[Mutant] = [
         ),
     ),
     Mutant(
-        "a sync that failed counts as one",
+        "after a sync that failed the next one counts",
         "ygg/stores/sqlite/syncing.py",
-        "        self._since, self._failing = time.monotonic(), True\n",
-        "        self._since, self._failing = None, True\n",
-        ("tests/stores/test_syncing.py",),
+        "        self._failed(error)\n",
+        "        self._since = None\n        self._answer()\n        return self.run()\n",
+        ("tests/stores/test_powercut.py", "tests/stores/test_syncing.py"),
     ),
     Mutant(
         "nobody is told of a sync that failed",
         "ygg/stores/sqlite/syncing.py",
-        "            job.error = job.error or _unknown(self._path, error)\n",
-        "            job.error = job.error or None\n",
+        "                job.error = job.error or OutcomeUnknown(",
+        "                job.error = job.error or print(",
         ("tests/stores/test_syncing.py",),
+    ),
+    Mutant(
+        "the log of a dead owner is not written anew",
+        "ygg/stores/sqlite/opening.py",
+        "        db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)\n",
+        "        return\n",
+        ("tests/stores/test_powercut.py", "tests/stores/test_syncing.py"),
     ),
     Mutant(
         "who has written nothing does not wait for what he was told of",
@@ -266,7 +273,7 @@ MUTANTS: list[Mutant] = [
         "the writer waits for the sync",
         "ygg/stores/sqlite/writer.py",
         "        self._syncer.take(self._begun, waiting, written=self._written)\n",
-        "        self._syncer._sync(waiting)\n",
+        "        self._syncer.take(self._begun, waiting, written=self._written)\n        self._syncer._sync()\n",
         ("tests/stores/test_syncing.py",),
     ),
     Mutant(

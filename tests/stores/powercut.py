@@ -137,7 +137,8 @@ class DiskFile:
         if self._dead():
             return
         self.disk.tick()
-        if self.disk.deaf:
+        if self.disk.deaf:  # as Linux does: told once, and never written
+            self.disk.dirty[self.path] = set()
             raise apsw.IOError("no such device")
         self.disk.syncs += 1
         self.disk.synced.set()

@@ -15,7 +15,7 @@ import pytest
 from tests.builders import claim_of, end_of, new_task
 from tests.stores.audit import audit_connection
 from tests.stores.powercut import Disk
-from ygg.errors import OutcomeUnknown, YggError
+from ygg.errors import OutcomeUnknown, StoreError, YggError
 from ygg.model import FINAL, ReasonCode, State, Submitted, Task
 from ygg.stores.sqlite import opening, writer
 from ygg.stores.sqlite.ledger import Ledger
@@ -63,6 +63,7 @@ class Rig:
         self.db.execute("PRAGMA locking_mode = EXCLUSIVE")  # one process: no shared memory needed
         opening._prepare(self.db)
         opening.migrate(self.db, Path(PATH), fresh=True)
+        opening.fold(self.db)
         self.ledger = Ledger(self.db)
         self.verbs = Verbs(self.db, self.ledger, opening.next_epoch(self.db), 7 * 86400.0)
         self.writer = Writer(
@@ -287,22 +288,28 @@ async def test_what_could_not_be_written_for_sure_is_told_as_unknown(no_folding:
     rig.close()
 
 
-async def test_what_was_written_and_not_synced_is_told_as_unknown(no_folding: None) -> None:
-    """Its record is in the log, only the sync failed: it may be there after the next cut, or not."""
+async def test_what_was_written_and_not_synced_is_told_as_unknown_and_nothing_follows_it(
+    no_folding: None,
+) -> None:
+    """The next owner writes the log anew: what he promises stands on it."""
     disk = Disk()
     rig = Rig(disk)
     await rig.submit()
     disk.deaf = True
     with pytest.raises(OutcomeUnknown, match="may be done or not"):
         await rig.submit()
-    rig.writer.close()
+    disk.deaf = False
+    with pytest.raises(StoreError):
+        await rig.submit()
     rig.writer.join()
     disk.kill()
-    disk.frozen, disk.deaf = True, False
+    disk.frozen = True
     rig.db.close()
     disk.frozen = False
     rig = Rig(disk)
-    assert rig.db.execute("SELECT count(*) FROM tasks").get == 2
+    await rig.submit()
+    rig = await rig.after_a_cut(disk)
+    assert rig.db.execute("SELECT count(*) FROM tasks").get == 3
     audit_connection(rig.db)
     rig.close()
 

@@ -1,9 +1,11 @@
-"""Who waits for the disk and who does not: the writer, claims and reads never, promises always."""
+"""Who waits for the disk and who does not: claims and reads of the dispatcher never, promises always."""
 
 from __future__ import annotations
 
 import asyncio
 import os
+import subprocess
+import sys
 import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -11,9 +13,10 @@ from pathlib import Path
 import pytest
 
 from tests.builders import claim_of, end_of, new_task
-from ygg.errors import OutcomeUnknown, YggError
+from ygg.errors import OutcomeUnknown, StoreError, YggError
 from ygg.model import Lane, Priority, State, Submitted, Task
-from ygg.stores.sqlite import SqliteStore, open_store, syncing
+from ygg.ports import Filter
+from ygg.stores.sqlite import SqliteStore, open_store
 
 NOW = 1_800_000_000_000
 
@@ -187,16 +190,50 @@ async def test_nobody_is_told_of_tasks_that_were_refused(store: SqliteStore) -> 
     assert told == []
 
 
-async def test_a_sync_that_fails_is_told_as_unknown_and_tried_again(
-    store: SqliteStore, drive: Drive, monkeypatch: pytest.MonkeyPatch
+async def test_a_sync_that_fails_is_the_end_and_everybody_is_told(
+    tmp_path: Path, drive: Drive
 ) -> None:
-    monkeypatch.setattr(syncing, "HASTE_S", 0.01)
+    fatal: list[BaseException] = []
+    store = open_store(tmp_path / "ygg.db", on_fatal=fatal.append)
     await put(store)
-    drive.broken = True
-    with pytest.raises(OutcomeUnknown, match="Input/output error"):
-        await put(store)
     drive.hold()
-    await held(drive)  # nobody asks for it
-    drive.broken = False
+    one = asyncio.ensure_future(put(store))
+    await held(drive)
+    other = asyncio.ensure_future(put(store))
+    await store.running()  # behind it
+    drive.broken = True
     drive.free.set()
-    assert len(await store.heads(Lane("general"), Priority.NORMAL, 9)) == 2
+    for lost in (one, other):
+        with pytest.raises(OutcomeUnknown, match="Input/output error"):
+            await lost
+    with pytest.raises(StoreError, match=r"has ended|is closed"):
+        await put(store)
+    assert [str(e) for e in fatal] == ["[Errno 5] Input/output error"]
+    await store.close()
+    drive.broken = False
+    again = open_store(tmp_path / "ygg.db")
+    assert (await again.counts()).total == 3
+    await again.close()
+
+
+async def test_what_a_killed_owner_left_is_durable_before_it_is_told(
+    store: SqliteStore, drive: Drive, tmp_path: Path
+) -> None:
+    path = tmp_path / "left.db"
+    script = (
+        "import asyncio, os; from pathlib import Path\n"
+        "from tests.stores.test_syncing import put\n"
+        "from ygg.stores.sqlite import open_store\n"
+        "async def main():\n"
+        f"    await put(open_store(Path({str(path)!r})))\n"
+        "    os._exit(9)\n"
+        "asyncio.run(main())"
+    )
+    subprocess.run([sys.executable, "-c", script], check=False, cwd=Path.cwd())
+    assert path.with_name("left.db-wal").stat().st_size > 0
+    left = open_store(path, dispatcher=False)
+    assert path.with_name("left.db-wal").stat().st_size == 0, "the log is not folded"
+    (task,) = await left.find(Filter())
+    assert drive.synced[-1] == f"{path}-wal"
+    assert task.state is State.QUEUED
+    await left.close()

@@ -1,6 +1,6 @@
 """The dispatcher as people and programs meet it: the verbs of `ports.Control`, and snapshots.
 
-Every verb is a durable write first; the board hears of it through an event afterwards. A snapshot takes no step.
+Every verb is a write first, answered when it is durable; the board hears of it through an event. A snapshot takes no step.
 """
 
 from __future__ import annotations

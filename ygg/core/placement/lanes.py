@@ -111,8 +111,9 @@ def window(board: Board, lane: Lane, priority: Priority) -> Window:
 
 
 def insert(board: Board, head: Head) -> None:
-    """Put a head in its window, or count it where it lies beyond; not when it is on its way."""
-    if head.id in board.call_of:
+    """Put a head in its window, or count it where it lies beyond; not when it is on its way
+    to a call or from one."""
+    if head.id in board.call_of or head.id in board.finishing:
         return
     if head.id in board.where:
         remove(board, head.id)
@@ -210,8 +211,7 @@ def seen(board: Board, event: HeadsSeen) -> None:
     queued = kept.queued
     kept.peeking, kept.complete = True, False
     for head in event.heads:
-        if head.id not in board.finishing:
-            insert(board, head)
+        insert(board, head)
     if not event.complete:
         last = _ORDER(event.heads[-1])
         for head in [h for h in kept.heads if _ORDER(h) > last]:

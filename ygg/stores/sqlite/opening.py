@@ -6,6 +6,7 @@ copy of an existing database. A file that is newer, foreign or damaged is refuse
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
@@ -30,6 +31,7 @@ def connect(path: Path) -> apsw.Connection:
         _prepare(db)
         _check(db, path, fresh)
         migrate(db, path, fresh)
+        fold(db)
     except apsw.Error as error:
         db.close()
         raise translate(error, str(path)) from error
@@ -50,6 +52,13 @@ def _prepare(db: apsw.Connection) -> None:
         "wal_autocheckpoint = 0",  # the writer does it, after it has answered
     ):
         db.execute(f"PRAGMA {pragma}")
+
+
+def fold(db: apsw.Connection) -> None:
+    """Write what the last owner left in the log into the database, synced: he may have been killed before his
+    sync, or have ended because one failed. A reader may be in the way, who does no harm."""
+    with contextlib.suppress(apsw.BusyError):
+        db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
 
 
 def _check(db: apsw.Connection, path: Path, fresh: bool) -> None:

@@ -4,6 +4,10 @@ A commit writes to the write-ahead log and does not wait for the disk. Whoever i
 has his answer after a sync of the log that began after his commit: the log is one file, so one sync makes all
 before it durable. While it runs the writer commits the next groups. What was answered without one (claims) is
 synced with the next that comes, or by itself once it is `HASTE_S` old.
+
+A sync that fails is the end: the kernel tells it once and may have dropped what was not written, so that no later
+sync says anything about what came before it. Who waits is told that the outcome is unknown, and the owner
+that the store is dead; the next start folds the log, which writes it anew.
 """
 
 from __future__ import annotations
@@ -18,7 +22,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from ygg.errors import OutcomeUnknown
 
@@ -26,6 +30,7 @@ log = logging.getLogger("ygg.store")
 
 HASTE_S = 0.1  #: a claim is durable 0.2 s after its answer; the rest of that is for the sync
 
+T = TypeVar("T")
 Operation = Callable[[], Any]
 
 
@@ -51,22 +56,23 @@ class Job:
 
 def answer(jobs: Iterable[Job]) -> None:
     """Resolve their futures, all in one wake-up of their event loop."""
-    _in_loops(_resolve, jobs)
-
-
-def announce(jobs: Iterable[Job]) -> None:
-    """Tell those who want to know before the sync."""
-    wanted = [job for job in jobs if job.committed is not None and job.error is None]
-    _in_loops(_committed, wanted)
-
-
-def _in_loops(tell: Callable[[list[Job]], None], jobs: Iterable[Job]) -> None:
     by_loop: dict[asyncio.AbstractEventLoop, list[Job]] = {}
     for job in jobs:
         by_loop.setdefault(job.loop, []).append(job)
     for loop, found in by_loop.items():
-        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
-            loop.call_soon_threadsafe(tell, found)
+        _soon(loop, _resolve, found)
+
+
+def announce(jobs: Iterable[Job]) -> None:
+    """Tell those who want to know before the sync."""
+    for job in jobs:
+        if job.committed is not None and job.error is None:
+            _soon(job.loop, job.committed, job.result)
+
+
+def _soon(loop: asyncio.AbstractEventLoop, tell: Callable[[T], object], what: T) -> None:
+    with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+        loop.call_soon_threadsafe(tell, what)
 
 
 def _resolve(jobs: list[Job]) -> None:
@@ -79,15 +85,10 @@ def _resolve(jobs: list[Job]) -> None:
             job.future.set_result(job.result)
 
 
-def _committed(jobs: list[Job]) -> None:
-    for job in jobs:
-        if job.committed is not None:
-            job.committed(job.result)
-
-
 class LogFile:
     """The write-ahead log of a database that this process has open. SQLite takes no lock on it, so that it may
-    be opened beside SQLite; it stays the same file as long as somebody has the database open."""
+    be opened beside SQLite; it stays the same file as long as somebody has the database open. SQLite itself syncs
+    the folder of a new one."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -97,11 +98,6 @@ class LogFile:
         """Wait until everything written to it is on the disk. Raises OSError."""
         if self._fd is None:
             self._fd = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
-            folder = os.open(self._path.parent, os.O_RDONLY | os.O_CLOEXEC)
-            try:
-                os.fsync(folder)  # the name of a new file is as durable as what is in it
-            finally:
-                os.close(folder)
         os.fdatasync(self._fd)
 
     def close(self) -> None:
@@ -117,16 +113,20 @@ class _Part(NamedTuple):
 
 
 class Syncer(threading.Thread):
-    """Takes what is committed, in order, and answers it after a sync."""
+    """Takes what is committed, in order, and answers it after a sync; `failed` is told of the one that failed."""
 
-    def __init__(self, path: str, sync: Callable[[], None]) -> None:
+    def __init__(
+        self, path: str, sync: Callable[[], None], failed: Callable[[BaseException], None]
+    ) -> None:
         super().__init__(name="ygg-sync", daemon=True)
-        self._path, self._sync_log = path, sync
+        self._path, self._sync, self._failed = path, sync, failed
         self._queue: SimpleQueue[_Part | None] = SimpleQueue()
-        self._since: float | None = None  # since when the log holds what no sync has reached
+        self._jobs: list[Job] = []  # who waits for the next sync
+        # Since when the log holds what no sync has reached; an owner that was killed may have left some.
+        self._since: float | None = time.monotonic()
         self._reached = 0
-        self._closing = self._failing = False
-        self.durable = 0  #: the number of the last part that is, and all before it
+        self._closing = False
+        self.durable = -1  #: the number of the last part that is, and all before it
 
     def take(self, number: int, jobs: list[Job], *, written: bool) -> None:
         """A part was committed just now, and these wait; none where everybody has his answer already."""
@@ -137,29 +137,34 @@ class Syncer(threading.Thread):
         self._queue.put(None)
 
     def run(self) -> None:
-        while not self._closing:
-            jobs = self._gather()
-            if self._since is not None:
-                self._sync(jobs)
-            else:
-                self._keep(jobs)
+        try:
+            while not self._closing:
+                self._gather()
+                if self._since is not None:
+                    self._sync()
+                    self._since = None
+                self.durable = self._reached
+                self._answer()
+        except BaseException as error:  # noqa: BLE001 - the last line: tell the owner and the waiters
+            self._give_up(error)
 
-    def _gather(self) -> list[Job]:
-        """Who waits for the next sync, once there is a reason for one."""
-        jobs: list[Job] = []
+    def _gather(self) -> None:
+        """Take who waits, until there is a reason for a sync or nothing to wait for."""
         while not self._closing:
             try:
-                part = self._queue.get(timeout=0.0 if jobs else self._patience())
+                part = self._queue.get(timeout=0.0 if self._jobs else self._patience())
             except Empty:
                 break
-            if part is None:
-                self._closing = True
-            else:
-                self._reached, self._since = part.number, self._since or part.written
-                jobs += part.jobs
-                if self._since is None:  # nothing to wait for
-                    break
-        return jobs
+            self._take(part)
+            if self._since is None:
+                break
+
+    def _take(self, part: _Part | None) -> None:
+        if part is None:
+            self._closing = True
+            return
+        self._reached, self._since = part.number, self._since or part.written
+        self._jobs += part.jobs
 
     def _patience(self) -> float | None:
         """How long to wait for somebody who needs a sync before there is one anyway."""
@@ -167,32 +172,20 @@ class Syncer(threading.Thread):
             return None
         return max(0.0, self._since + HASTE_S - time.monotonic())
 
-    def _sync(self, jobs: list[Job]) -> None:
-        try:
-            self._sync_log()
-        except Exception as error:  # noqa: BLE001 - whatever it was, somebody waits
-            self._failed(jobs, error)
-            answer(jobs)
-        else:
-            self._since, self._failing = None, False
-            self._keep(jobs)
-
-    def _keep(self, jobs: list[Job]) -> None:
-        """All that was taken is durable."""
-        self.durable = self._reached
+    def _answer(self) -> None:
+        jobs, self._jobs = self._jobs, []
         answer(jobs)
 
-    def _failed(self, jobs: list[Job], error: Exception) -> None:
-        """The disk is in trouble: it is told once, and tried again in a while."""
-        if not self._failing:
-            log.error("%s: %s", self._path, error)
-        self._since, self._failing = time.monotonic(), True
-        for job in jobs:
-            job.error = job.error or _unknown(self._path, error)
-
-
-def _unknown(path: str, error: Exception) -> OutcomeUnknown:
-    return OutcomeUnknown(
-        f"{path}: {error}; what was asked for may be done or not",
-        hint="see what the queue holds, and whether the disk is well",
-    )
+    def _give_up(self, error: BaseException) -> None:
+        log.critical("%s cannot be made durable: %s", self._path, error)
+        self._failed(error)
+        while True:
+            for job in self._jobs:
+                job.error = job.error or OutcomeUnknown(
+                    f"{self._path}: {error}; what was asked for may be done or not",
+                    hint="see whether the disk is well, and then what the queue holds",
+                )
+            self._answer()
+            if self._closing:
+                return
+            self._take(self._queue.get())

@@ -66,8 +66,9 @@ class Writer(threading.Thread):
         self._unfolded, self._wal_pages = False, 0  # since the last checkpoint
         self._written = False  # by the part that runs
         self._begun = 0  # parts, the one that runs included
+        self._over = False  # nobody looks into the queue any more
         self._log = LogFile(Path(connection.filename_wal))
-        self._syncer = Syncer(path, sync or self._log.sync)
+        self._syncer = Syncer(path, sync or self._log.sync, self._sync_failed)
         connection.execute("PRAGMA synchronous = NORMAL")  # a commit does not sync, folding does
         connection.set_wal_hook(self._noted)
 
@@ -91,6 +92,8 @@ class Writer(threading.Thread):
             )
         else:
             self._queue.put(Job(operation, loop, future, hasty, reads, committed))
+            if self._over:
+                self._refuse([])
         return future
 
     @property
@@ -104,11 +107,14 @@ class Writer(threading.Thread):
             self._closing = True
             self._queue.put(None)
 
+    def start(self) -> None:
+        self._syncer.start()
+        super().start()
+
     # --- the thread ----------------------------------------------------------------------------
 
     def run(self) -> None:
         parts: deque[list[Job]] = deque()
-        self._syncer.start()
         try:
             while (group := self._next_group()) is not None:
                 parts.extend(_parts(group))
@@ -117,8 +123,11 @@ class Writer(threading.Thread):
                     parts.popleft()
                 if self._wal_pages >= FOLD_PAGES:
                     self._checkpoint(apsw.SQLITE_CHECKPOINT_PASSIVE)
-        except BaseException as error:  # noqa: BLE001 - the last line: tell the owner and the waiters
-            self._die(error, [job for part in parts for job in part])
+        except BaseException as error:
+            log.critical("the writer thread died", exc_info=error)
+            self._die(error)
+        self._over = True
+        self._refuse([job for part in parts for job in part])
         self._syncer.close()
         self._syncer.join()
         self._log.close()
@@ -162,7 +171,6 @@ class Writer(threading.Thread):
             group[0].error = self._told(error)
             return
         for job in group:
-            job.result = None
             alone = self._transaction([job])
             if alone is not None:
                 job.error = self._told(error if isinstance(error, OutcomeUnknown) else alone)
@@ -212,17 +220,26 @@ class Writer(threading.Thread):
         with contextlib.suppress(apsw.Error):
             self._connection.wal_checkpoint(mode=mode)
 
-    def _die(self, error: BaseException, left: list[Job]) -> None:
+    def _sync_failed(self, error: BaseException) -> None:
+        """Told by the syncer, in its thread: nothing more can be promised."""
+        self._die(error)
+        self._queue.put(None)
+
+    def _die(self, error: BaseException) -> None:
         self._dead = error
-        with contextlib.suppress(Empty):
-            while (job := self._queue.get_nowait()) is not None:
-                left.append(job)
-        for job in left:
-            job.error = StoreError(f"{self._path}: the writer died: {error}")
-        answer(left)
-        log.critical("the writer thread died", exc_info=error)
         if self._on_fatal is not None:
-            self._on_fatal(error)
+            with contextlib.suppress(RuntimeError):  # the loop is closed
+                self._on_fatal(error)
+
+    def _refuse(self, left: list[Job]) -> None:
+        """Answer those whose operations nobody will run."""
+        with contextlib.suppress(Empty):
+            while True:
+                job = self._queue.get_nowait()
+                left += [job] if job is not None else []
+        for job in left:
+            job.error = StoreError(f"{self._path}: the writer has ended: {self._dead or 'closed'}")
+        answer(left)
 
 
 def _parts(group: list[Job]) -> list[list[Job]]:
