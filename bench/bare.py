@@ -1,8 +1,8 @@
 """What a plain asyncio program costs for the same work, as the yardstick.
 
 The same HTTP client with streaming, the same durability (SQLite through apsw, one writer thread, group
-commit: claims that wait go first and unsynced, the ends behind them with a sync that covers both), and no scheduling: each host's workers take the next row of their host, claim it, call,
-store the result. No priorities, no retries, no fencing, no log, no counters.
+commit: claims that wait go first and unsynced, the ends behind them with a sync that covers both), and no
+scheduling: each host's workers take the next row of their host, claim it, call, store the result. No priorities, no retries, no fencing, no log, no counters.
 """
 
 from __future__ import annotations

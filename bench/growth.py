@@ -2,8 +2,9 @@
 
 Every slot is taken and tasks wait. A *decision* is everything the core does for one slot that is freed:
 the steps of CallEnded, Claimed, Finished and CallStarted, and of HeadsSeen where a window had to be filled
-again; it ends with the next call in that slot. A *submit* is the step of TasksQueued for one task. A *poll* is what the core does
-every 2 s to be sure that it has missed nothing. What the store and the servers would do costs nothing here.
+again; it ends with the next call in that slot. A *submit* is the step of TasksQueued for one task. A *poll* is
+what the core does every 2 s to be sure that it has missed nothing. What the store and the servers would do
+costs nothing here.
 
 A figure is the least over batches of the mean in a batch, since other work on the machine only adds.
 """

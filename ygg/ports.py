@@ -200,7 +200,8 @@ class Filter:
 
 
 class Archive(Protocol):
-    """Reads. Short transactions on read-only connections; they never wait for the writer."""
+    """Reads. Short transactions on read-only connections. What is told of a task is durable: a read that has seen
+    a write which is not yet waits for its sync, and for nothing else."""
 
     def get(self, task_id: str) -> Awaitable[Task]:
         """By id, or by a suffix of at least 4 characters that fits one task alone. `NotFound`;

@@ -14,6 +14,7 @@ from ygg.model import (
     AttemptId,
     Call,
     Candidate,
+    Claim,
     Outcome,
     Priority,
     ReasonCode,
@@ -188,13 +189,19 @@ def test_a_claim_whose_answer_was_lost_is_given_back_uncharged_and_runs() -> Non
     assert (world.rows[task].errors, world.rows[task].attempt) == (0, 2)
 
 
-def test_a_claim_of_which_nothing_is_known_frees_its_slot_and_is_found_by_the_next_poll() -> None:
-    world = one(1)
+def claim_on_its_way(world: World) -> tuple[str, tuple[Claim, ...]]:
+    """A task whose claim was asked for and reaches no store."""
     world.feed(ev.DispatchPaused(True))
     task = world.submit("general")
     world.feed(ev.DispatchPaused(False), settle=False)
     (claims,) = [e.claims for e in world.todo if isinstance(e, fx.ClaimTasks)]
     world.todo.clear()
+    return task, claims
+
+
+def test_a_claim_of_which_nothing_is_known_frees_its_slot_and_is_found_by_the_next_poll() -> None:
+    world = one(1)
+    task, claims = claim_on_its_way(world)
     world._claim(claims[0])  # it was committed, and the connection died before the answer
     world.feed(ev.StoreFailed(claims=claims, unknown=True, message="connection lost"))
     assert world.board.hosts["a"].busy == 0
@@ -206,11 +213,7 @@ def test_a_claim_of_which_nothing_is_known_frees_its_slot_and_is_found_by_the_ne
 
 def test_a_claim_that_certainly_failed_is_tried_again_from_its_place() -> None:
     world = one(1)
-    world.feed(ev.DispatchPaused(True))
-    task = world.submit("general")
-    world.feed(ev.DispatchPaused(False), settle=False)
-    (claims,) = [e.claims for e in world.todo if isinstance(e, fx.ClaimTasks)]
-    world.todo.clear()
+    task, claims = claim_on_its_way(world)
     world.feed(ev.StoreFailed(claims=claims, message="disk full"))
     assert task in world.board.where
     world.pass_time(2)

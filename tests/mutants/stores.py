@@ -236,8 +236,8 @@ MUTANTS: list[Mutant] = [
     Mutant(
         "nobody is told of a sync that failed",
         "ygg/stores/sqlite/syncing.py",
-        "                job.error = job.error or OutcomeUnknown(",
-        "                job.error = job.error or print(",
+        "                job.error = job.error or unknown(self._path, error)\n",
+        "                job.error = job.error\n",
         ("tests/stores/test_syncing.py",),
     ),
     Mutant(
@@ -295,8 +295,8 @@ MUTANTS: list[Mutant] = [
     Mutant(
         "an error of COMMIT says that nothing happened",
         "ygg/stores/sqlite/writer.py",
-        "            raise OutcomeUnknown(",
-        "            raise StoreError(",
+        "            raise unknown(self._path, error) from error\n",
+        "            raise StoreError(str(error)) from error\n",
         (
             "tests/stores/test_powercut.py::test_what_could_not_be_written_for_sure_is_told_as_unknown",
         ),

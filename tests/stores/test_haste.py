@@ -98,13 +98,13 @@ async def test_a_claim_is_answered_while_what_waited_beside_it_is_still_written(
 async def test_only_claims_are_hasty(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
     task, running = await put(store), await run(store)
     hasty: list[bool] = []
-    post = store._writer.post
+    post = store._post
 
     def spy(operation: Any, *, hasty_: list[bool] = hasty, **options: bool) -> Any:
         hasty_.append(options.get("hasty", False))
         return post(operation, **options)
 
-    monkeypatch.setattr(store._writer, "post", spy)
+    monkeypatch.setattr(store, "_post", spy)
     others = [
         store.submit([new_task()], NOW), store.finish([end_of(running)], NOW), store.recover(NOW, 5),
         store.prioritize(task.id, Priority.LOW, NOW), store.cancel(task.id, NOW), store.promote(NOW),

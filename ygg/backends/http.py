@@ -35,7 +35,7 @@ UNLOAD_S = 10.0  #: for freeing a model's memory
 LINE_MAX = 4_194_304  #: bytes of one line of a stream; real ones have hundreds
 WHOLE_MAX = 8_388_608  #: bytes of an answer that is no stream: about 100 vectors of 4,096 numbers
 BODY_MAX = 4_194_304  #: bytes of the answer to a check
-_ENCODER = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
+_dumps = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,7 +275,7 @@ def _names(call: Call) -> list[tuple[str, str]]:
 
 def _encode(body: JsonDict) -> bytes:
     try:
-        return _ENCODER.encode(body).encode()
+        return _dumps(body).encode()
     except (TypeError, ValueError) as exc:
         raise CallFailed(OutcomeKind.BAD_REQUEST, f"the request is no JSON: {exc}") from exc
 

@@ -12,14 +12,14 @@ from ygg.backends import failures
 from ygg.model import Embeddings, JsonDict, ToolDelta
 
 NAME_MAX = 200
-_decode = json.JSONDecoder().decode
 NUMBER_MAX = 2**53  #: counts and durations beyond it are nonsense, and no store holds them
+_decode = json.JSONDecoder().decode
 
 
 def as_object(line: bytes) -> JsonDict | None:
     """A JSON object, or None for anything else."""
     try:
-        data = _decode(line.decode("utf-8", "surrogatepass"))
+        data = _decode(line.decode("utf-8", "surrogatepass").removeprefix("\ufeff"))
     except (ValueError, RecursionError):
         return None
     return data if isinstance(data, dict) else None

@@ -19,7 +19,7 @@ Facts = Mapping[str, Any]
 class Reason:
     """`facts` are the numbers and names of this one case, plain values. `until_ms`: wall-clock time at which
     it ends by itself, where that is known. `said`: words that came with the task, such as an error. Nobody
-    changes one; it is not frozen because a start makes up to nine."""
+    changes one; it is not frozen because every start makes several."""
 
     code: ReasonCode
     host: str | None = None

@@ -98,18 +98,9 @@ class SqliteStore:
             after=self._ledger.after,
             on_fatal=on_fatal,
         )
+        self._post = self._writer.post
         self._reader = Reader(path)
         self._writer.start()
-
-    def _post(
-        self,
-        work: Callable[[], T],
-        *,
-        hasty: bool = False,
-        reads: bool = False,
-        committed: Callable[[T], None] | None = None,
-    ) -> asyncio.Future[T]:
-        return self._writer.post(work, hasty=hasty, reads=reads, committed=committed)
 
     # --- Queue ---------------------------------------------------------------------------------
 

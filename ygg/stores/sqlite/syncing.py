@@ -31,7 +31,6 @@ log = logging.getLogger("ygg.store")
 HASTE_S = 0.1  #: a claim is durable 0.2 s after its answer; the rest of that is for the sync
 
 T = TypeVar("T")
-Operation = Callable[[], Any]
 
 
 @dataclass(slots=True, eq=False)
@@ -39,7 +38,7 @@ class Job:
     """An operation and who waits for it. A `hasty` one goes first; neither that nor one that `reads` waits for
     the disk. `committed` is told the result before the sync."""
 
-    operation: Operation
+    operation: Callable[[], Any]
     loop: asyncio.AbstractEventLoop
     future: asyncio.Future[Any]
     hasty: bool = False
@@ -83,6 +82,14 @@ def _resolve(jobs: list[Job]) -> None:
             job.future.set_exception(job.error)
         else:
             job.future.set_result(job.result)
+
+
+def unknown(path: str, error: BaseException) -> OutcomeUnknown:
+    """What is told where an error came when the work was done."""
+    return OutcomeUnknown(
+        f"{path}: {error}; what was asked for may be done or not",
+        hint="see whether the disk is well, and then what the queue holds",
+    )
 
 
 class LogFile:
@@ -181,10 +188,7 @@ class Syncer(threading.Thread):
         self._failed(error)
         while True:
             for job in self._jobs:
-                job.error = job.error or OutcomeUnknown(
-                    f"{self._path}: {error}; what was asked for may be done or not",
-                    hint="see whether the disk is well, and then what the queue holds",
-                )
+                job.error = job.error or unknown(self._path, error)
             self._answer()
             if self._closing:
                 return

@@ -32,7 +32,7 @@ from typing import TypeVar
 import apsw
 
 from ygg.errors import OutcomeUnknown, StoreError, YggError
-from ygg.stores.sqlite.syncing import Job, LogFile, Syncer, announce, answer
+from ygg.stores.sqlite.syncing import Job, LogFile, Syncer, announce, answer, unknown
 from ygg.stores.sqlite.translating import translate
 
 log = logging.getLogger("ygg.store")
@@ -87,9 +87,7 @@ class Writer(threading.Thread):
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
         if self._closing or self._dead is not None:
-            future.set_exception(
-                StoreError(f"{self._path} is closed", hint="is ygg shutting down?")
-            )
+            future.set_exception(self._ended())
         else:
             self._queue.put(Job(operation, loop, future, hasty, reads, committed))
             if self._over:
@@ -204,10 +202,7 @@ class Writer(threading.Thread):
         try:
             self._connection.execute("COMMIT")
         except apsw.IOError as error:
-            raise OutcomeUnknown(
-                f"{self._path}: {error}; what was asked for may be done or not",
-                hint="see what the queue holds, and whether the disk is well",
-            ) from error
+            raise unknown(self._path, error) from error
 
     def _noted(self, _: apsw.Connection, __: str, pages: int) -> int:
         """Something was written and committed."""
@@ -238,8 +233,15 @@ class Writer(threading.Thread):
                 job = self._queue.get_nowait()
                 left += [job] if job is not None else []
         for job in left:
-            job.error = StoreError(f"{self._path}: the writer has ended: {self._dead or 'closed'}")
+            job.error = self._ended()
         answer(left)
+
+    def _ended(self) -> StoreError:
+        if self._dead is None:
+            return StoreError(f"{self._path} is closed", hint="is ygg shutting down?")
+        return StoreError(
+            f"{self._path}: nothing is stored any more: {self._dead}", hint="ygg doctor"
+        )
 
 
 def _parts(group: list[Job]) -> list[list[Job]]:
