@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = sorted((ROOT / "ygg").rglob("*.py"))
 
 HARD_CAP, SOFT_CAP = 450, 300  #: lines of a file
+ROOT_CAP = 150  #: lines of the composition root, which only names and joins
 LONG_SHARE = 0.05  #: of the files may be over the soft cap
 MEDIAN_BODY, P90_BODY, LONGEST = 6, 18, 60  #: lines of a function
 TESTED = 0.95  #: lines of tests for a line of the package
@@ -75,6 +76,10 @@ def test_no_file_is_over_the_hard_cap() -> None:
 def test_few_files_are_over_the_soft_cap() -> None:
     long = [f"{_name(path)}: {_lines(path)}" for path in PACKAGE if _lines(path) > SOFT_CAP]
     assert len(long) <= LONG_SHARE * len(PACKAGE), long
+
+
+def test_the_composition_root_is_short() -> None:
+    assert _lines(ROOT / "ygg" / "wire.py") <= ROOT_CAP
 
 
 def test_functions_are_small() -> None:

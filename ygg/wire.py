@@ -88,10 +88,8 @@ def open_store(
 async def running(
     config: Config, database: Path, *, on_fatal: Fatal = None, checked: bool = False
 ) -> AsyncIterator[Scope]:
-    """A started dispatcher over `database`; drains and closes everything on the way out.
-
-    Raises StoreError when the database cannot be opened or another process owns it.
-    """
+    """A started dispatcher over `database`; drains and closes everything on the way out. Raises StoreError when the
+    database cannot be opened or another process owns it."""
     from ygg.running.scope import dispatching
 
     store = open_store(database, config, on_fatal=on_fatal)
@@ -127,11 +125,11 @@ def offline_desk(config_path: str | None, *, write: bool) -> Desk:
         if write:
             store = open_store(database, config, dispatcher=False)
             return store, store
-        if not database.exists():
-            from ygg.stores.memory import MemoryStore
+        if database.exists():
+            return None, open_archive(database)
+        from ygg.stores.memory import MemoryStore
 
-            return None, MemoryStore()  # nothing was ever submitted: there is nothing to read
-        return None, open_archive(database)
+        return None, MemoryStore()  # nothing was ever submitted: there is nothing to read
 
     return Desk(
         Offline(config, database, opened, lambda: adapters().backends(config.hosts.values()))
