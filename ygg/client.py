@@ -9,14 +9,17 @@ import http.client
 import json
 import select
 import socket
+import struct
+import time
 from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-from ygg import errors, paths
+from ygg import errors, meant
 from ygg.desk import LONG_POLL_S, Desk, error_of
 from ygg.errors import InvalidInput, Unavailable, YggError
+from ygg.locking import POLL_S, WAIT_S, Owner
 from ygg.verbs import Asked, JsonDict
 
 CONNECT_S = 5.0
@@ -24,27 +27,52 @@ EPILOGUE_S = 30.0  #: how much longer than a long poll an answer may take
 
 
 def connect(explicit: str | None, env: Mapping[str, str]) -> Desk | None:
-    """The daemon at the first socket that answers; None when there is none.
+    """The daemon of the queue that is meant; None where it has none, and its database may be opened without.
 
-    A socket that is there but may not be opened is an error, never a reason to write elsewhere: the
-    task would wait in a database nobody looks at.
+    One that has the database and does not listen yet is waited for. A queue that only its daemon may open is an
+    error without it, and so is a socket that may not be opened, or that somebody else listens on: never a reason
+    to write elsewhere, where the task would wait in a database that nobody looks at.
     """
-    if explicit is not None and not Path(explicit).exists():
-        raise Unavailable(
-            f"no socket at {explicit}", hint="is the daemon running? ygg loop --async"
+    give_up = time.monotonic() + WAIT_S
+    while True:
+        queue = meant.queue(explicit, env)
+        for door in queue.doors:
+            remote = _try(door)
+            if remote is not None:
+                return Desk(remote)
+        if queue.database is None:
+            raise _nobody(queue)
+        if queue.owner is None or not queue.owner.serves:
+            return None
+        if time.monotonic() >= give_up:
+            raise _mute(queue.owner)
+        time.sleep(POLL_S)
+
+
+def _nobody(queue: meant.Queue) -> Unavailable:
+    where = queue.doors[0].socket
+    if queue.service:
+        return Unavailable(
+            f"the ygg service is installed here, but nobody listens on {where}",
+            hint=f"{queue.service}; for a queue of your own beside it set YGG_STATE to a directory",
         )
-    for path in paths.client_sockets(explicit, env):
-        remote = _try(path)
-        if remote is not None:
-            return Desk(remote)
-        if explicit is not None:
-            raise Unavailable(f"nobody answers on {explicit}", hint="is the daemon running?")
-    return None
+    if not where.exists():
+        return Unavailable(f"no socket at {where}", hint="is the daemon running? ygg loop --async")
+    return Unavailable(f"nobody answers on {where}", hint="is the daemon running?")
 
 
-def _try(path: Path) -> Remote | None:
+def _mute(owner: Owner) -> Unavailable:
+    where = f" on {owner.socket}" if owner.socket is not None else ""
+    return Unavailable(
+        f"the daemon (process {owner.process}) has the database and does not answer{where}",
+        hint="ygg doctor; a start after an upgrade can take minutes: its log says so",
+    )
+
+
+def _try(door: meant.Door) -> Remote | None:
+    path = door.socket
     try:
-        return Remote(path)
+        return Remote(path, door.user)
     except (FileNotFoundError, ConnectionRefusedError, NotADirectoryError):
         return None
     except PermissionError as error:
@@ -75,6 +103,14 @@ class _Connection(http.client.HTTPConnection):
             raise
         self.sock.settimeout(self.timeout)
 
+    def listener(self) -> int:
+        """The user who listens there."""
+        assert self.sock is not None
+        if not hasattr(socket, "SO_PEERCRED"):  # no Linux
+            return self._path.stat().st_uid
+        found = self.sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size)
+        return int(_PEER.unpack(found)[1])
+
     def renew(self) -> None:
         """Drop a connection that the daemon has closed since: an idle one is readable only then."""
         if self.sock is None:
@@ -85,6 +121,7 @@ class _Connection(http.client.HTTPConnection):
             self.close()
 
 
+_PEER = struct.Struct("3i")  # struct ucred: process, user, group
 _CUT = (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError)
 
 
@@ -93,11 +130,24 @@ class Remote:
 
     online = True
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, user: int | None = None) -> None:
+        """`user`: who must listen there, if not the system. Raises OSError, Unavailable."""
         self._path = path
         self.where = f"daemon at {path}"
         self._connection = _Connection(path)
         self._connection.connect()
+        if user is not None:
+            self._expect(user)
+
+    def _expect(self, user: int) -> None:
+        found = self._connection.listener()
+        if found in (user, 0):
+            return
+        self.close()
+        raise Unavailable(
+            f"the socket {self._path} belongs to another user ({found}): nothing was sent there",
+            hint="unset XDG_RUNTIME_DIR after su or sudo; if you mean that daemon: --socket PATH",
+        )
 
     def close(self) -> None:
         self._connection.close()

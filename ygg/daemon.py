@@ -19,7 +19,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ygg import paths, wire
+from ygg import meant, paths, wire
 from ygg.errors import YggError
 from ygg.logs import journal_stream, set_up_logging
 from ygg.model import State
@@ -27,6 +27,7 @@ from ygg.ops.service.notify import Notifier
 from ygg.running import chores, evented
 
 if TYPE_CHECKING:
+    from ygg.api.server import Door
     from ygg.config import Config
     from ygg.ops.service.heartbeat import Heartbeat
     from ygg.running.scope import Scope
@@ -39,11 +40,14 @@ START_S = 600.0  #: what opening may take at most: a large database is copied be
 def run(config_path: str | None, *, view: bool = True, **looks: bool) -> int:
     """Run until a signal; the exit code. `looks` go to the live view (ascii_, readonly).
 
-    Raises ConfigError, StoreError before anything started.
+    Raises ConfigError, StoreError, Conflict before anything started.
     """
+    from ygg.api.server import Door, handed_over
     from ygg.config import load_found
 
+    meant.refuse_beside_service(os.environ)
     notifier = Notifier.taken_from(os.environ)  # before any child could inherit it
+    door = Door(paths.daemon_socket(os.environ), handed_over(os.environ))
     if notifier.watchdog_s is not None:
         faulthandler.enable()  # the watchdog kills with SIGABRT: the journal shows where it hung
     config = load_found(config_path, os.environ)
@@ -51,7 +55,7 @@ def run(config_path: str | None, *, view: bool = True, **looks: bool) -> int:
     show = view and _view_wanted()
     log_path = set_up_logging(state, console=not show)
     tell_left_out(config)
-    daemon = _Daemon(config, config_path, state, looks if show else None, notifier)
+    daemon = _Daemon(config, config_path, state, door, looks if show else None, notifier)
     code = evented.run(daemon.main())
     if show:
         sys.stdout.write(f"{daemon.summary}; the log: {log_path}\n")
@@ -82,12 +86,13 @@ class _Daemon:
         config: Config,
         config_path: str | None,
         state: Path,
-        looks: dict[str, bool] | None = None,
-        notifier: Notifier | None = None,
+        door: Door,
+        looks: dict[str, bool] | None,
+        notifier: Notifier,
     ) -> None:
-        self.config, self.config_path, self.state, self.looks = config, config_path, state, looks
+        self.config, self.config_path, self.state = config, config_path, state
+        self.door, self.looks, self.notifier = door, looks, notifier
         self.summary = "ygg stopped"
-        self.notifier = notifier or Notifier()
         self.stop = asyncio.Event()
         self.fatal: BaseException | None = None
         self.scope: Scope | None = None
@@ -98,26 +103,29 @@ class _Daemon:
         self._wake = asyncio.get_running_loop().call_soon_threadsafe
         self.notifier.starting(START_S, "opening the database")
         with self._signals():
-            async with wire.running(self.config, database, on_fatal=self._on_fatal) as self.scope:
-                socket = await self._serve_until_stopped(self.scope)
-        log.info("stopped; socket %s closed", socket)
+            opened = wire.running(self.config, database, on_fatal=self._on_fatal, door=self.door)
+            try:
+                async with opened as self.scope:
+                    await self._serve_until_stopped(self.scope)
+            finally:
+                self.door.leave()
+        log.info("stopped; socket %s closed", self.door.path)
         return 1 if self.fatal is not None else 0
 
-    async def _serve_until_stopped(self, scope: Scope) -> Path:
+    async def _serve_until_stopped(self, scope: Scope) -> None:
         from ygg.api.app import build_app
         from ygg.api.handlers import Handlers
         from ygg.api.server import serve
         from ygg.ops.service.heartbeat import Heartbeat
 
-        socket = paths.daemon_socket(os.environ)
         about = {
             "pid": os.getpid(),
             "store": str(self.state / wire.DATABASE),
-            "socket": str(socket),
+            "socket": str(self.door.path),
         }
         handlers = Handlers(scope.dispatcher, lambda: scope.config, about=about)
         async with AsyncExitStack() as stack:
-            await stack.enter_async_context(serve(build_app(handlers), socket))
+            await stack.enter_async_context(serve(build_app(handlers), self.door))
             if self.looks is not None:
                 await stack.enter_async_context(self._live_view(scope, self.looks))
             heart = self.heart = Heartbeat(self.notifier, scope.dispatcher)
@@ -126,11 +134,10 @@ class _Daemon:
             async with self._services(
                 chores.report_concurrency(loop), chores.prune(loop), chores.record_minutes(loop)
             ):
-                log.info("ready: %d hosts, socket %s", len(scope.config.hosts), socket)
+                log.info("ready: %d hosts, socket %s", len(scope.config.hosts), self.door.path)
                 heart.ready()
                 await self.stop.wait()
             await self._drain(scope, heart)
-        return socket
 
     async def _drain(self, scope: Scope, heart: Heartbeat) -> None:
         waiting = scope.config.policy.drain_s

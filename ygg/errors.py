@@ -124,6 +124,12 @@ class StoreFull(StoreError):
     http_status = 507
 
 
+class StoreGone(StoreError):
+    """The database file was deleted or replaced, or its log: what is written now would be lost."""
+
+    code = "store_gone"
+
+
 class StoreCorrupt(StoreError):
     """The file is not a healthy ygg database."""
 

@@ -1,4 +1,4 @@
-"""Where things are: state directory, sockets, places of hosts.yaml.
+"""Where things are: state directory, sockets, units, places of hosts.yaml.
 
 Standard library only, and nothing here touches the disk: the CLI asks before it loads anything heavy.
 `env` is the environment given by the caller. As the XDG rules say, a relative path in an `XDG_*`
@@ -13,8 +13,13 @@ from pathlib import Path
 
 SOCKET = "ygg.sock"
 CONFIG = "hosts.yaml"
+DATABASE = "ygg.db"
+UNIT = "ygg.service"
 SYSTEM_SOCKET = Path("/run/ygg") / SOCKET
 SYSTEM_CONFIG = Path("/etc/ygg") / CONFIG
+SYSTEM_UNITS = tuple(
+    Path(p) for p in ("/etc/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system")
+)
 
 
 def state_dir(env: Mapping[str, str]) -> Path:
@@ -33,12 +38,27 @@ def daemon_socket(env: Mapping[str, str]) -> Path:
     return _user_socket(env) or state_dir(env) / SOCKET
 
 
-def client_sockets(explicit: str | None, env: Mapping[str, str]) -> list[Path]:
-    """Where a client looks for a daemon, in order and each once: `--socket`, `$YGG_SOCKET`, the
-    user's runtime directory, the system service, the state directory."""
-    named = [_user_path(text, env) for text in (explicit, env.get("YGG_SOCKET")) if text]
-    rest = [_user_socket(env), SYSTEM_SOCKET, state_dir(env) / SOCKET]
-    return list(dict.fromkeys([*named, *(path for path in rest if path)]))
+def named_state(env: Mapping[str, str]) -> bool:
+    """Whether somebody said which state directory is meant."""
+    return bool(env.get("YGG_STATE") or env.get("STATE_DIRECTORY"))
+
+
+def named_socket(explicit: str | None, env: Mapping[str, str]) -> Path | None:
+    """The socket that somebody said is meant: `--socket`, `$YGG_SOCKET`."""
+    text = explicit or env.get("YGG_SOCKET")
+    return _user_path(text, env) if text else None
+
+
+def usual_sockets(env: Mapping[str, str]) -> list[Path]:
+    """Where a daemon of nobody's naming may listen: the user's runtime directory, the system's, its state."""
+    found = [_user_socket(env), SYSTEM_SOCKET, state_dir(env) / SOCKET]
+    return [path for path in found if path]
+
+
+def user_service(env: Mapping[str, str], uid: int) -> tuple[Path, Path]:
+    """The unit of a service of this user's own, and the socket that it has whatever the environment says."""
+    unit = _xdg(env, "XDG_CONFIG_HOME", ".config") / "systemd/user" / UNIT
+    return unit, Path(f"/run/user/{uid}/ygg") / SOCKET
 
 
 def config_places(explicit: str | None, env: Mapping[str, str], cwd: Path) -> list[Path]:

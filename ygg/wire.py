@@ -12,16 +12,17 @@ from typing import TYPE_CHECKING, Any
 
 from ygg.errors import ConfigError
 from ygg.model import Endpoint, Host
+from ygg.paths import DATABASE as DATABASE
 
 if TYPE_CHECKING:
+    from ygg.api.server import Door
     from ygg.config import Config
     from ygg.desk import Desk
-    from ygg.ports import Backend, Probe
+    from ygg.ports import Backend, Backends, Probe
     from ygg.probes.login import HostKey as HostKey
     from ygg.running.scope import Adapters, Scope
     from ygg.stores.sqlite import SqliteStore
 
-DATABASE = "ygg.db"
 KNOWN_HOSTS = "known_hosts"  #: in the state directory: host keys that `ygg hosts trust` wrote
 Fatal = Callable[[BaseException], None] | None
 
@@ -74,26 +75,31 @@ async def host_key(host: Host, known_hosts: Path) -> HostKey:
     return await login.host_key(login.login_of(host, os.environ, known_hosts))
 
 
-def open_store(
-    database: Path, config: Config, *, dispatcher: bool = True, on_fatal: Fatal = None
-) -> SqliteStore:
-    """The durable queue at `database`. Raises a StoreError."""
+def open_store(database: Path, config: Config, **how: Any) -> SqliteStore:
+    """The durable queue at `database`; `how` as `sqlite.open_store` takes it. Raises a StoreError."""
     from ygg.stores import sqlite
 
-    keep = config.policy.retention_s
-    return sqlite.open_store(database, dispatcher=dispatcher, on_fatal=on_fatal, retention_s=keep)
+    return sqlite.open_store(database, retention_s=config.policy.retention_s, **how)
 
 
 @asynccontextmanager
 async def running(
-    config: Config, database: Path, *, on_fatal: Fatal = None, checked: bool = False
+    config: Config,
+    database: Path,
+    *,
+    on_fatal: Fatal = None,
+    checked: bool = False,
+    door: Door | None = None,
 ) -> AsyncIterator[Scope]:
-    """A started dispatcher over `database`; drains and closes everything on the way out. Raises StoreError when the
-    database cannot be opened or another process owns it."""
+    """A started dispatcher over `database`; drains and closes everything on the way out. `door`, where it will
+    listen, is taken before anything is recovered. Raises StoreError when the database cannot be opened or another
+    process owns it, Unavailable when a daemon listens at the door."""
     from ygg.running.scope import dispatching
 
-    store = open_store(database, config, on_fatal=on_fatal)
+    store = open_store(database, config, on_fatal=on_fatal, socket=door and door.path)
     try:
+        if door is not None:
+            door.take()
         build = adapters(database.parent / KNOWN_HOSTS)
         started = dispatching(store, store, config, build, checked=checked, on_fatal=on_fatal)
         async with started as scope:
@@ -114,6 +120,7 @@ def offline_desk(config_path: str | None, *, write: bool) -> Desk:
     """A desk on the database, for when no daemon runs. Writing takes the lock; reading does not."""
     from ygg import paths
     from ygg.api.offline import Offline, Opened
+    from ygg.client import connect
     from ygg.config import load_found
     from ygg.desk import Desk
     from ygg.stores.sqlite import open_archive
@@ -131,9 +138,10 @@ def offline_desk(config_path: str | None, *, write: bool) -> Desk:
 
         return None, MemoryStore()  # nothing was ever submitted: there is nothing to read
 
-    return Desk(
-        Offline(config, database, opened, lambda: adapters().backends(config.hosts.values()))
-    )
+    def backends() -> Backends:
+        return adapters().backends(config.hosts.values())
+
+    return Desk(Offline(config, database, opened, backends, lambda: connect(None, os.environ)))
 
 
 async def ask(endpoint: Endpoint, path: str, timeout_s: float) -> tuple[int, str, dict[str, Any]]:

@@ -16,9 +16,10 @@ import pytest
 
 from tests.builders import new_task
 from tests.stores.audit import audit
+from ygg import locking
 from ygg.errors import StoreError, StoreLocked
 from ygg.model import Submitted
-from ygg.stores.sqlite import SqliteStore, inspecting, locking, open_archive, open_store
+from ygg.stores.sqlite import SqliteStore, inspecting, open_archive, open_store
 
 pytestmark = pytest.mark.skipif(
     sqlite3.sqlite_version_info < (3, 37), reason="the foreign program is Python's own SQLite"
@@ -44,8 +45,8 @@ def waiting(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
     seen = threading.Event()
     taken = locking._taken
 
-    def tell(handle: int) -> bool:
-        got = taken(handle)
+    def tell(handle: int, how: int) -> bool:
+        got = taken(handle, how)
         if not got:
             seen.set()
         return got
@@ -88,15 +89,20 @@ async def test_what_is_acknowledged_after_a_foreign_reader_has_left_is_there(
     audit(path)
 
 
-async def test_an_open_and_close_beside_sqlite_would_lose_it(tmp_path: Path) -> None:
-    """Why the database is never opened but by SQLite: this is what it costs."""
+async def test_an_open_and_close_beside_sqlite_is_noticed_before_it_loses_anything(
+    tmp_path: Path,
+) -> None:
+    """Why the database is never opened but by SQLite: a program that looks takes the log away. What would be
+    written into it then is refused, and all that was known is saved."""
     path = tmp_path / "ygg.db"
     store = open_store(path)
     await put(store)
     path.open("rb").close()
     assert looked(path) == 1
-    await put(store)
-    assert looked(path) == 1
+    with pytest.raises(StoreError, match="-wal was deleted"):
+        await put(store)
+    (saved,) = tmp_path.glob("ygg.db.rescued-*")
+    assert looked(saved) == 1
     await store.close()
 
 

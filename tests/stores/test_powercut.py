@@ -18,6 +18,7 @@ from tests.stores.powercut import Disk
 from ygg.errors import OutcomeUnknown, StoreError, YggError
 from ygg.model import FINAL, ReasonCode, State, Submitted, Task
 from ygg.stores.sqlite import opening, writer
+from ygg.stores.sqlite.guarding import Process
 from ygg.stores.sqlite.ledger import Ledger
 from ygg.stores.sqlite.verbs import Verbs
 from ygg.stores.sqlite.writer import Writer
@@ -65,10 +66,11 @@ class Rig:
         opening.migrate(self.db, Path(PATH), fresh=True)
         opening.fold(self.db)
         self.ledger = Ledger(self.db)
-        self.verbs = Verbs(self.db, self.ledger, opening.next_epoch(self.db), 7 * 86400.0)
+        epoch = opening.next_epoch(self.db, Process("", 0, "", 0))
+        self.verbs = Verbs(self.db, self.ledger, epoch, 7 * 86400.0)
         self.writer = Writer(
             self.db,
-            PATH,
+            Path(PATH),
             before_commit=self.ledger.flush,
             after=self.ledger.after,
             sync=disk.log_sync(PATH) if syncing else lambda: None,

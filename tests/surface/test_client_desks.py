@@ -12,7 +12,7 @@ import pytest
 
 from tests.builders import ANSWER, claim_of, end_of
 from tests.surface.world import config, served
-from ygg import client, paths, wire
+from ygg import client, locking, paths, wire
 from ygg.api.offline import Offline, Opened
 from ygg.client import Remote
 from ygg.desk import Desk
@@ -20,7 +20,6 @@ from ygg.errors import ConfigError, Conflict, InvalidInput, NotFound, StoreLocke
 from ygg.model import Candidate, Endpoint, Health, HostHealth, State
 from ygg.stores import sqlite
 from ygg.stores.memory import MemoryStore
-from ygg.stores.sqlite import locking
 
 LATER = {"prompt": "hello", "not_before": "1h"}
 HOSTS = """\

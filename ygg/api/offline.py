@@ -16,6 +16,7 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -23,7 +24,8 @@ from ygg.api.handlers import LOCAL, Handlers
 from ygg.config import Config
 from ygg.core.board import Board
 from ygg.core.house import HostState, Server
-from ygg.errors import Unavailable, YggError, known_host
+from ygg.desk import Desk
+from ygg.errors import StoreLocked, Unavailable, YggError, known_host
 from ygg.intake.times import wall_ms
 from ygg.model import (
     FINAL,
@@ -190,17 +192,25 @@ class Offline:
         database: Path,
         open_: Callable[[], Opened],
         backends: Callable[[], Backends],
+        daemon: Callable[[], Desk | None],
     ) -> None:
         """`open_`: the queue, None for reading alone, and the archive; `backends`: of the hosts, built when
-        a verb asks them."""
-        self._config, self._open, self._backends = config, open_, backends
+        a verb asks them; `daemon`: one that has started meanwhile."""
+        self._config, self._open, self._backends, self._daemon = config, open_, backends, daemon
         self.where = f"database {database} (no daemon is running)"
 
     def close(self) -> None:
         """Nothing is kept open between verbs."""
 
     def answer(self, asked: Asked) -> Any:
-        return asyncio.run(self._answer(asked))
+        try:
+            return asyncio.run(self._answer(asked))
+        except StoreLocked:
+            desk = self._daemon()
+            if desk is None:
+                raise
+            with closing(desk):
+                return desk.ask(asked)
 
     def events(self, asked: Asked) -> Generator[JsonDict, None, None]:
         yield from self.answer(asked)

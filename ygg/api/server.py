@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import shutil
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, MutableMapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -21,12 +22,51 @@ import uvicorn
 from ygg.errors import Unavailable
 
 GROUP = "ygg"
+FIRST_FD = 3  #: SD_LISTEN_FDS_START
 ACCEPT_STEPS = 3  #: turns of the loop from accept() to the protocol's connection_made
 
 
+class Door:
+    """Where a daemon listens: a socket that the service manager made and keeps, else one of its own at `path`."""
+
+    def __init__(self, path: Path, given: socket.socket | None = None) -> None:
+        self.path = path if given is None else Path(given.getsockname())
+        self._socket, self._given = given, given is not None
+
+    def take(self) -> None:
+        """Be the one who will listen there. Raises Unavailable as `bind` does."""
+        if self._socket is None:
+            self._socket = bind(self.path)
+
+    @property
+    def taken(self) -> socket.socket:
+        """The socket, after `take`."""
+        assert self._socket is not None
+        return self._socket
+
+    def leave(self) -> None:
+        """Listen there no more. What the service manager made stays: clients wait at it for the next start."""
+        if self._socket is not None and not self._given:
+            self._socket.close()
+            _unlink(self.path)
+        self._socket = None
+
+
+def handed_over(env: MutableMapping[str, str]) -> socket.socket | None:
+    """The socket that the service manager made for us, by sd_listen_fds(3); its variables are removed. None
+    without one."""
+    names = ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES")
+    process, count, _ = (env.pop(name, "") for name in names)
+    if process != str(os.getpid()) or not count.isdecimal() or int(count) < 1:
+        return None
+    os.set_inheritable(FIRST_FD, False)
+    sock = socket.socket(fileno=FIRST_FD)
+    sock.setblocking(False)
+    return sock
+
+
 def bind(path: Path) -> socket.socket:
-    """A listening unix socket at `path`. Unavailable when a daemon answers there already, or when the
-    path cannot be used."""
+    """A unix socket at `path`. Unavailable when a daemon answers there already, or when the path cannot be used."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o755)
         _remove_stale(path)
@@ -70,9 +110,9 @@ def _remove_stale(path: Path) -> None:
 
 
 @asynccontextmanager
-async def serve(app: Any, path: Path) -> AsyncIterator[None]:
-    """Serve `app` on the socket until the block ends; open streams are cut after a second."""
-    sock = bind(path)
+async def serve(app: Any, door: Door) -> AsyncIterator[None]:
+    """Serve `app` at the door, which has been taken, until the block ends; open streams are cut after a second."""
+    sock = door.taken
     config = uvicorn.Config(
         app,
         log_config=None,
@@ -92,7 +132,7 @@ async def serve(app: Any, path: Path) -> AsyncIterator[None]:
         yield  # uvicorn's main_loop only renews a Date header ten times a second: left out
     finally:
         await _stop(server, sock)
-        _unlink(path)
+        door.leave()
 
 
 async def _stop(server: uvicorn.Server, sock: socket.socket) -> None:

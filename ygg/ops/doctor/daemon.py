@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ygg import __version__, paths
+from ygg import __version__, meant
 from ygg.client import connect
 from ygg.desk import JsonDict
 from ygg.errors import YggError
@@ -37,7 +37,8 @@ def ask(explicit: str | None, env: Mapping[str, str]) -> Daemon:
 
 def findings(daemon: Daemon, explicit: str | None, env: Mapping[str, str]) -> list[Check]:
     """The daemon, and every socket file that a client would try."""
-    places = [p for p in paths.client_sockets(explicit, env) if os.path.lexists(p)]
+    doors = meant.queue(explicit, env).doors
+    places = [door.socket for door in doors if os.path.lexists(door.socket)]
     return [_daemon(daemon, places), *(_socket(p) for p in places)]
 
 

@@ -15,6 +15,7 @@ from typing import TypeVar
 
 import apsw
 
+from ygg import locking
 from ygg.errors import NotFound, StoreError, YggError
 from ygg.model import (
     Claim,
@@ -36,8 +37,8 @@ from ygg.model import (
 )
 from ygg.model.lifecycle import SET_ROWS
 from ygg.ports import Filter
+from ygg.stores.sqlite import guarding, opening
 from ygg.stores.sqlite import holds as holding
-from ygg.stores.sqlite import locking, opening
 from ygg.stores.sqlite import minutes as history
 from ygg.stores.sqlite.ledger import Ledger
 from ygg.stores.sqlite.reader import Reader
@@ -56,11 +57,14 @@ def open_store(
     dispatcher: bool = True,
     on_fatal: Callable[[BaseException], None] | None = None,
     retention_s: float = WEEK_S,
+    socket: Path | None = None,
 ) -> SqliteStore:
     """Open the database for writing: takes its lock, checks and migrates it, and with `dispatcher`
-    begins a new epoch. A dispatcher waits up to `locking.WAIT_S` for a command, a command for anybody.
-    Raises StoreLocked, StoreNewer, StoreCorrupt or another StoreError."""
-    return SqliteStore(path, dispatcher=dispatcher, on_fatal=on_fatal, retention_s=retention_s)
+    begins a new epoch; `socket` is where it will listen. A dispatcher and a command wait up to `locking.WAIT_S` for
+    a command. Raises StoreLocked, StoreNewer, StoreCorrupt, StoreGone or another StoreError."""
+    guarding.refuse_lost(path)
+    held = locking.lock(path, dispatcher=dispatcher, socket=socket)
+    return SqliteStore(path, held, dispatcher, on_fatal, retention_s)
 
 
 def open_archive(path: Path) -> Reader:
@@ -76,16 +80,20 @@ class SqliteStore:
     def __init__(
         self,
         path: Path,
-        *,
-        dispatcher: bool = True,
-        on_fatal: Callable[[BaseException], None] | None = None,
-        retention_s: float = WEEK_S,
+        lock: int,
+        dispatcher: bool,
+        on_fatal: Callable[[BaseException], None] | None,
+        retention_s: float,
     ) -> None:
-        self._lock = locking.lock(path, dispatcher=dispatcher)
+        """`lock`: the open lock file, which is the store's from now on."""
+        self._path, self._lock, self._dispatcher = path, lock, dispatcher
         try:
             self._db = opening.connect(path)
-            step = opening.next_epoch if dispatcher else opening.current_epoch
-            self._epoch = step(self._db)
+            self._epoch = (
+                opening.next_epoch(self._db, guarding.this_process(path))
+                if dispatcher
+                else opening.current_epoch(self._db)
+            )
         except BaseException:
             os.close(self._lock)
             raise
@@ -93,7 +101,7 @@ class SqliteStore:
         self._verbs = Verbs(self._db, self._ledger, self._epoch, retention_s)
         self._writer = Writer(
             self._db,
-            str(path),
+            path,
             before_commit=self._ledger.flush,
             after=self._ledger.after,
             on_fatal=on_fatal,
@@ -178,6 +186,7 @@ class SqliteStore:
 
     def prune(self, now_ms: int, limit: int = 500) -> Awaitable[int]:
         def prune() -> int:
+            opening.drop_copies(self._path, now_ms / 1000 - self._verbs.retention_s)
             return self._verbs.prune(now_ms, limit) + history.prune(self._db, now_ms, limit)
 
         return self._post(prune)
@@ -197,6 +206,8 @@ class SqliteStore:
 
     def _fold_and_close(self) -> None:
         with contextlib.suppress(apsw.Error):  # a reader may hold it up: the next start folds it in
+            if self._dispatcher:
+                guarding.disown(self._db)
             self._db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
         self._db.close()
 

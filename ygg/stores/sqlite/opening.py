@@ -13,7 +13,9 @@ from pathlib import Path
 
 import apsw
 
+from ygg import private
 from ygg.errors import StoreCorrupt, StoreNewer
+from ygg.stores.sqlite import guarding
 from ygg.stores.sqlite.rows import fetch
 from ygg.stores.sqlite.translating import translate
 
@@ -23,13 +25,15 @@ APPLICATION_ID = 0x79676731  # "ygg1": tells our files from other SQLite databas
 def connect(path: Path) -> apsw.Connection:
     """The writing connection, checked and migrated. Raises a StoreError."""
     fresh = not path.exists() or path.stat().st_size == 0
+    log_there = path.with_name(f"{path.name}-wal").exists()
     try:
         db = apsw.Connection(str(path))
     except (apsw.Error, OSError) as error:
         raise translate(error, str(path)) from error
     try:
         _prepare(db)
-        _check(db, path, fresh)
+        if not _check(db, path, fresh):
+            guarding.refuse_owned(db, path, log_there=log_there)
         migrate(db, path, fresh)
         fold(db)
     except apsw.Error as error:
@@ -61,11 +65,11 @@ def fold(db: apsw.Connection) -> None:
         db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
 
 
-def _check(db: apsw.Connection, path: Path, fresh: bool) -> None:
-    """Ours, not newer than we are, and sound at first sight."""
+def _check(db: apsw.Connection, path: Path, fresh: bool) -> bool:
+    """Ours, not newer than we are, and sound at first sight. True for one that nothing was in yet."""
     if fresh or _never_begun(db):
         db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        return
+        return True
     if db.execute("PRAGMA application_id").get != APPLICATION_ID:
         raise StoreCorrupt(
             f"{path} is an SQLite database, but not one of ygg's",
@@ -84,6 +88,7 @@ def _check(db: apsw.Connection, path: Path, fresh: bool) -> None:
             f"{path} is damaged: {found}",
             hint="move it away and restore a backup; ygg never overwrites it",
         )
+    return False
 
 
 def _never_begun(db: apsw.Connection) -> bool:
@@ -130,18 +135,29 @@ def migrate(db: apsw.Connection, path: Path, fresh: bool) -> None:
 def _backup(db: apsw.Connection, path: Path, version: int) -> None:
     target = path.with_name(f"{path.name}.schema{version}.bak")
     target.unlink(missing_ok=True)
+    private.made(target)
     db.execute("VACUUM INTO ?", (str(target),))
 
 
-def next_epoch(db: apsw.Connection) -> int:
-    """Count one more run of a dispatcher, durably."""
+def drop_copies(path: Path, before_s: float) -> None:
+    """Delete the copies of before a migration that are older: they hold what is pruned from the database."""
+    for copy in path.parent.glob(f"{path.name}.schema*.bak"):
+        with contextlib.suppress(OSError):
+            if copy.stat().st_mtime < before_s:
+                copy.unlink()
+
+
+def next_epoch(db: apsw.Connection, me: guarding.Process) -> int:
+    """Count one more run of a dispatcher and note which process it is, in the database file itself."""
     db.execute("BEGIN IMMEDIATE")
     sql = (
         "INSERT INTO meta (key, value) VALUES ('epoch', 1)"
         " ON CONFLICT (key) DO UPDATE SET value = value + 1 RETURNING value"
     )
     epoch: int = fetch(db, sql)[0][0]
+    guarding.own(db, me)
     db.execute("COMMIT")
+    fold(db)
     return epoch
 
 

@@ -14,7 +14,8 @@ changed it. What only reads for the dispatcher does not wait either. Everybody e
 nothing: he may be told of what another has written just before.
 
 The log is folded here and not by SQLite inside COMMIT: an error of folding can never be taken for one of the
-commit.
+commit. Before each part the files are looked at: where they are gone, nothing more is acknowledged, and what
+is known is saved.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ from typing import TypeVar
 
 import apsw
 
-from ygg.errors import OutcomeUnknown, StoreError, YggError
+from ygg.errors import OutcomeUnknown, StoreError, StoreGone, YggError
+from ygg.stores.sqlite.guarding import Guard, rescue
 from ygg.stores.sqlite.syncing import Job, LogFile, Syncer, announce, answer, unknown
 from ygg.stores.sqlite.translating import translate
 
@@ -50,7 +52,7 @@ class Writer(threading.Thread):
     def __init__(
         self,
         connection: apsw.Connection,
-        path: str,
+        path: Path,
         *,
         before_commit: Callable[[], None],
         after: Callable[[bool], None],
@@ -58,7 +60,8 @@ class Writer(threading.Thread):
         sync: Callable[[], None] | None = None,
     ) -> None:
         super().__init__(name="ygg-store", daemon=True)
-        self._connection, self._path = connection, path
+        self._connection, self._path = connection, str(path)
+        self._guard = Guard(path)
         self._before_commit, self._after, self._on_fatal = before_commit, after, on_fatal
         self._queue: SimpleQueue[Job | None] = SimpleQueue()
         self._closing = False
@@ -68,7 +71,7 @@ class Writer(threading.Thread):
         self._begun = 0  # parts, the one that runs included
         self._over = False  # nobody looks into the queue any more
         self._log = LogFile(Path(connection.filename_wal))
-        self._syncer = Syncer(path, sync or self._log.sync, self._sync_failed)
+        self._syncer = Syncer(self._path, sync or self._log.sync, self._sync_failed)
         connection.execute("PRAGMA synchronous = NORMAL")  # a commit does not sync, folding does
         connection.set_wal_hook(self._noted)
 
@@ -121,6 +124,8 @@ class Writer(threading.Thread):
                     parts.popleft()
                 if self._wal_pages >= FOLD_PAGES:
                     self._checkpoint(apsw.SQLITE_CHECKPOINT_PASSIVE)
+        except StoreGone as error:
+            self._die(self._rescued(error))
         except BaseException as error:
             log.critical("the writer thread died", exc_info=error)
             self._die(error)
@@ -154,6 +159,7 @@ class Writer(threading.Thread):
 
     def _run_part(self, part: list[Job]) -> None:
         """Write it, and see that everybody is answered when it is time."""
+        self._guard.check()
         self._begun, self._written = self._begun + 1, False
         self._run_group(part)
         waiting = [job for job in part if job.promises]
@@ -219,6 +225,14 @@ class Writer(threading.Thread):
         """Told by the syncer, in its thread: nothing more can be promised."""
         self._die(error)
         self._queue.put(None)
+
+    def _rescued(self, gone: StoreGone) -> StoreGone:
+        """The database is not where it was: save what is known beside it."""
+        try:
+            saved = rescue(self._connection, Path(self._path))
+        except (OSError, apsw.Error) as error:
+            return StoreGone(f"{gone.message}; its tasks could not be saved: {error}")
+        return StoreGone(f"{gone.message}; all tasks were saved to {saved}")
 
     def _die(self, error: BaseException) -> None:
         self._dead = error

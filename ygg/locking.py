@@ -1,0 +1,164 @@
+"""One owner for a database: a lock file that is named by the database's device and inode.
+
+`flock` on `locks/DEV-INO` beside the database is held for the process's life: whoever has it knows that the
+last owner is dead. The name comes from `stat`, so that whatever path or link leads to the file, the lock is
+the same. The file says who has it and on which socket he listens, so that a command finds its daemon whatever
+its environment. Nothing here, nor anywhere in a process that has the database open, opens the database itself
+but SQLite: closing any descriptor of a file drops every POSIX lock that the process has on it. The next program
+that closes the database then takes itself for the last one and deletes the log under its owner, with all
+that the owner acknowledges from then on.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+from ygg import private
+from ygg.errors import StoreError, StoreLocked
+
+WAIT_S = 10.0  #: how long a daemon that starts and a command that writes wait for each other
+POLL_S = 0.05
+DISPATCHER, COMMAND = "dispatcher", "command"
+FOLDER = "locks"
+
+
+class Identity(NamedTuple):
+    """What a file is, whatever it is called."""
+
+    device: int
+    inode: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.device:x}-{self.inode:x}"
+
+
+class Owner(NamedTuple):
+    """Who holds a database, as he says himself; a command listens on no socket."""
+
+    process: int
+    role: str
+    socket: Path | None = None
+    user: int = -1  #: whom the lock file belongs to
+
+    @property
+    def serves(self) -> bool:
+        return self.role == DISPATCHER
+
+    def __str__(self) -> str:
+        return f"{self.process} {self.role} {self.socket or ''}\n"
+
+
+def lock(path: Path, *, dispatcher: bool, socket: Path | None = None) -> int:
+    """Own the database, which is created empty where there is none; the open lock file, which tells of `socket`.
+
+    Two dispatchers do not wait for each other, and no command for a dispatcher: it is there to be asked. Raises
+    StoreLocked, which names the owner's process, and StoreError where the directory cannot be written or the
+    database has a second name.
+    """
+    real = Path(os.path.realpath(path))
+    me = Owner(os.getpid(), DISPATCHER if dispatcher else COMMAND, socket)
+    give_up = time.monotonic() + WAIT_S
+    try:
+        private.folder(real.parent)
+        private.folder(real.parent / FOLDER)
+        while True:
+            identity = _identity(real)
+            handle = _flocked(path, real.parent / FOLDER / identity.name, give_up, me)
+            if _identity(real) == identity:
+                return _alone(path, handle)
+            os.close(handle)  # another file was put there meanwhile
+    except OSError as error:
+        raise StoreError(
+            f"{real.parent} cannot be written: {error.strerror}",
+            hint="check its owner and permissions, or set YGG_STATE to another directory",
+        ) from error
+
+
+def owner(path: Path) -> Owner | None:
+    """Who has the database now; None where nobody has, where there is none, or where that cannot be seen."""
+    try:
+        real = Path(os.path.realpath(path))
+        handle = os.open(real.parent / FOLDER / identify(real).name, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        # Shared and for a moment: who takes the lock just now looks twice before he gives up.
+        return None if _taken(handle, fcntl.LOCK_SH) else _owner(handle)
+    finally:
+        os.close(handle)
+
+
+def identify(path: Path) -> Identity:
+    """What the file at `path` is. Raises OSError."""
+    found = path.stat()
+    return Identity(found.st_dev, found.st_ino)
+
+
+def _identity(path: Path) -> Identity:
+    """Of the database at `path`, made now if there is none: a new file, which nobody has open yet."""
+    if not path.exists():
+        private.made(path)
+    return identify(path)
+
+
+def _flocked(path: Path, lock_path: Path, give_up: float, me: Owner) -> int:
+    """The lock file, open and locked, with its owner in it."""
+    handle = private.opened(lock_path, os.O_RDWR)
+    try:
+        before: Owner | None = None
+        while not _taken(handle, fcntl.LOCK_EX):
+            has = _owner(handle)
+            serves = has is not None and has.serves and has == before
+            if time.monotonic() >= give_up or serves:
+                raise _locked(path, has)
+            before = has
+            time.sleep(POLL_S)
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, str(me).encode("utf-8", "surrogateescape"), 0)
+    except BaseException:
+        os.close(handle)
+        raise
+    return handle
+
+
+def _taken(handle: int, how: int) -> bool:
+    try:
+        fcntl.flock(handle, how | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _owner(handle: int) -> Owner | None:
+    """Who holds it, by what he has written; None while he has not."""
+    words = os.pread(handle, 4096, 0).decode("utf-8", "surrogateescape").split(maxsplit=2)
+    if len(words) < 2 or not words[0].isdecimal():
+        return None
+    socket = Path(words[2].removesuffix("\n")) if len(words) == 3 else None
+    return Owner(int(words[0]), words[1], socket, os.fstat(handle).st_uid)
+
+
+def _locked(path: Path, owner: Owner | None) -> StoreLocked:
+    who = f" (process {owner.process})" if owner is not None else ""
+    return StoreLocked(
+        f"{path} is in use by another ygg{who}",
+        hint="stop it first (systemctl stop ygg, or Ctrl-C where it runs), or talk to it: ygg status",
+    )
+
+
+def _alone(path: Path, handle: int) -> int:
+    """The handle, if the database has one name only: SQLite keeps a log for each name, so that two owners
+    that came by two names would not see each other's."""
+    found = path.stat()
+    if found.st_nlink > 1:
+        os.close(handle)
+        raise StoreError(
+            f"{path} has {found.st_nlink} names (hard links); a database can be used by one only",
+            hint=f"remove the others: find / -xdev -inum {found.st_ino}",
+        )
+    return handle
