@@ -41,20 +41,20 @@ def test_socket_of_the_daemon(env: dict[str, str], expected: str) -> None:
     assert paths.daemon_socket(HOME | env) == Path(expected)
 
 
-def test_clients_look_in_order_and_at_each_place_once() -> None:
-    env = HOME | {"XDG_RUNTIME_DIR": "/run/user/1", "YGG_SOCKET": "/named.sock"}
-    assert [str(p) for p in paths.client_sockets("/given.sock", env)] == [
-        "/given.sock",
-        "/named.sock",
+def test_clients_look_in_order_where_nobody_said_which_queue_is_meant() -> None:
+    env = HOME | {"XDG_RUNTIME_DIR": "/run/user/1"}
+    assert [str(p) for p in paths.usual_sockets(env)] == [
         "/run/user/1/ygg/ygg.sock",
         "/run/ygg/ygg.sock",
         "/home/me/.local/state/ygg/ygg.sock",
     ]
-    twice = HOME | {"YGG_SOCKET": "/run/ygg/ygg.sock"}
-    assert [str(p) for p in paths.client_sockets(None, twice)] == [
-        "/run/ygg/ygg.sock",
-        "/home/me/.local/state/ygg/ygg.sock",
-    ]
+
+
+def test_a_named_socket_is_the_one_of_the_command_before_that_of_the_environment() -> None:
+    env = HOME | {"YGG_SOCKET": "~/named.sock"}
+    assert paths.named_socket("/given.sock", env) == Path("/given.sock")
+    assert paths.named_socket(None, env) == Path("/home/me/named.sock")
+    assert paths.named_socket(None, HOME) is None
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_clients_look_in_order_and_at_each_place_once() -> None:
 )
 def test_a_client_finds_the_daemon_wherever_it_listens(env: dict[str, str]) -> None:
     client = {k: v for k, v in env.items() if k != "RUNTIME_DIRECTORY"}  # only the service has it
-    assert paths.daemon_socket(HOME | env) in paths.client_sockets(None, HOME | client)
+    assert paths.daemon_socket(HOME | env) in paths.usual_sockets(HOME | client)
 
 
 def test_only_the_standard_library_is_loaded() -> None:

@@ -39,7 +39,7 @@ def nothing(_done: int, _total: int) -> None:
 @pytest.fixture
 def database(offline: Cli) -> Path:
     offline.submit("one")
-    return offline.folder / "state" / "ygg.db"
+    return offline.state / "ygg.db"
 
 
 @pytest.fixture
@@ -94,7 +94,7 @@ def test_an_existing_file_is_replaced_only_with_force(offline: Cli, database: Pa
     assert len(ids(target)) == 1
 
 
-@pytest.mark.parametrize("name", ["ygg.db", "ygg.db-wal", "ygg.db.lock", "../state/ygg.db"])
+@pytest.mark.parametrize("name", ["ygg.db", "ygg.db-wal", "ygg.db.lock", "../ygg/ygg.db"])
 def test_the_database_itself_is_never_replaced(offline: Cli, database: Path, name: str) -> None:
     before = database.read_bytes()
     ran = offline("backup", str(database.parent / name), "--force")

@@ -51,11 +51,14 @@ class Cli:
         self.socket = folder / "run" / "ygg" / "ygg.sock"
         self.config = folder / "hosts.yaml"
         self.config.write_text(HOSTS)
-        patch.setenv("YGG_STATE", str(folder / "state"))
+        self.state = folder / "state" / "ygg"
+        patch.setenv("XDG_STATE_HOME", str(self.state.parent))
+        patch.delenv("YGG_STATE", raising=False)
         patch.setenv("XDG_RUNTIME_DIR", str(folder / "run"))
         patch.setenv("YGG_CONFIG", str(self.config))
         patch.delenv("YGG_SOCKET", raising=False)
         patch.setattr(paths, "SYSTEM_SOCKET", folder / "none.sock")
+        patch.setattr(paths, "SYSTEM_UNITS", ())
 
     def __call__(self, *args: str, stdin: str | bytes | None = None, tty: bool = False) -> Ran:
         """`tty`: stdin, stdout and stderr are terminals. Without `stdin` there is a terminal there."""

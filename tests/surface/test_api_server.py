@@ -18,7 +18,7 @@ import pytest
 from tests.surface.world import Api, api, served
 from ygg.api import server as server_module
 from ygg.api.app import build_app
-from ygg.api.server import bind, serve
+from ygg.api.server import Door, bind, serve
 from ygg.client import Remote
 from ygg.desk import Desk
 from ygg.errors import Unavailable
@@ -132,7 +132,7 @@ async def test_stopping_does_not_wait_for_a_stream(path: Path) -> None:
         found.surtr.latency_s = 1e6
         answer = await found.handlers.submits.submit({"tasks": [PROMPT]}, caller="local")
         task_id = answer["tasks"][0]["id"]
-        async with serve(build_app(found.handlers), path):
+        async with serve(build_app(found.handlers), Door(path)):
             reader, writer = await asyncio.open_unix_connection(str(path))
             writer.write(f"GET /v1/tasks/{task_id}/follow HTTP/1.1\r\nHost: ygg\r\n\r\n".encode())
             assert b"200 OK" in await reader.readline()
@@ -157,7 +157,7 @@ async def test_signals_stay_ours(path: Path) -> None:
     import signal
 
     before = [signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM)]
-    async with api() as found, serve(build_app(found.handlers), path):
+    async with api() as found, serve(build_app(found.handlers), Door(path)):
         assert [signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM)] == before
 
 

@@ -46,7 +46,7 @@ def now_ms() -> int:
 @pytest.fixture
 def database(offline: Cli) -> Cli:
     """A home without a daemon whose `surtr` had work for 400 minutes."""
-    remember(offline.folder / "state" / "ygg.db", past(400, before_ms=now_ms()))
+    remember(offline.state / "ygg.db", past(400, before_ms=now_ms()))
     return offline
 
 
@@ -74,7 +74,7 @@ def test_without_history_it_says_what_is_needed(either: Cli) -> None:
 
 def test_days_bound_what_is_looked_at(offline: Cli) -> None:
     long_ago = past(400, before_ms=now_ms() - 3 * 86_400_000)
-    remember(offline.folder / "state" / "ygg.db", long_ago + past(12, before_ms=now_ms()))
+    remember(offline.state / "ygg.db", long_ago + past(12, before_ms=now_ms()))
     assert "12 of 30 minutes" in offline.ok("tune", "surtr", "--days", "1").out
     assert "412 minutes with work" in offline.ok("tune", "surtr", "--days", "14").out
     assert offline("tune", "--days", "15").code == 2
@@ -93,7 +93,7 @@ def test_an_unknown_host_exits_3_and_names_the_known(either: Cli) -> None:
 ])  # fmt: skip
 def test_it_fits_80_columns_whatever_it_says(offline: Cli, fields: dict[str, float]) -> None:
     rows = past(9999, before_ms=now_ms(), **fields)
-    remember(offline.folder / "state" / "ygg.db", rows)
+    remember(offline.state / "ygg.db", rows)
     lines = offline.ok("tune", "surtr").lines
     assert len(lines) > 3
     assert [line for line in lines if len(line) > 80] == []
@@ -107,7 +107,7 @@ def test_a_terminal_gets_the_same_plain_text_and_the_next_step(database: Cli) ->
 def test_figures_that_are_not_known_have_no_line(offline: Cli) -> None:
     blind = {"used_share": None, "used_mb": None, "utilization": None, "started": 0}
     rows = past(40, before_ms=now_ms(), **blind, wait_ms=None, wait_max_ms=None)
-    remember(offline.folder / "state" / "ygg.db", rows)
+    remember(offline.state / "ygg.db", rows)
     assert offline.ok("tune", "surtr").lines == [
         "surtr: fine",
         "  memory, waits and use are within bounds",

@@ -44,7 +44,7 @@ def remote(path: Path, live: Api) -> Iterator[Desk]:
 
 
 def env(tmp_path: Path, **more: str) -> dict[str, str]:
-    return {"HOME": str(tmp_path), "YGG_STATE": str(tmp_path / "state"), **more}
+    return {"HOME": str(tmp_path), **more}
 
 
 # --- finding the socket ---------------------------------------------------------------------------
@@ -71,9 +71,19 @@ def test_a_socket_nobody_listens_on_counts_as_none(tmp_path: Path, path: Path) -
     path.parent.mkdir()
     with socket.socket(socket.AF_UNIX) as dead:
         dead.bind(str(path))
-    assert connect(None, env(tmp_path, YGG_SOCKET=str(path))) is None
+    assert connect(None, env(tmp_path, XDG_RUNTIME_DIR=str(path.parents[1]))) is None
+
+
+@pytest.mark.parametrize("how", ["explicit", "YGG_SOCKET"])
+def test_where_nobody_listens_on_a_socket_that_was_named_nothing_else_is_tried(
+    tmp_path: Path, path: Path, how: str
+) -> None:
+    path.parent.mkdir()
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(path))
+    more = {"YGG_SOCKET": str(path)} if how == "YGG_SOCKET" else {}
     with pytest.raises(Unavailable, match="nobody answers"):
-        connect(str(path), env(tmp_path))
+        connect(None if more else str(path), env(tmp_path, **more))
 
 
 def test_a_named_socket_must_be_there(tmp_path: Path) -> None:
@@ -94,9 +104,10 @@ def test_a_socket_that_may_not_be_opened_says_how_to_join(
     assert "usermod -aG ygg" in caught.value.hint
 
 
-def test_a_file_that_is_no_socket_is_passed_over_or_named(tmp_path: Path) -> None:
+def test_a_file_that_is_no_socket_is_named(tmp_path: Path) -> None:
     (tmp_path / "notes").write_text("x")
-    assert connect(None, env(tmp_path, YGG_SOCKET=str(tmp_path / "notes"))) is None
+    with pytest.raises(Unavailable, match="notes"):
+        connect(None, env(tmp_path, YGG_SOCKET=str(tmp_path / "notes")))
 
 
 # --- a daemon that goes away ----------------------------------------------------------------------

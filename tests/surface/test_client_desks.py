@@ -267,7 +267,7 @@ class _Shelf:
 
 
 def _on_shelf(shelf: _Shelf, backends: dict[Any, Any] | None = None) -> Desk:
-    return Desk(Offline(config(), Path("x"), shelf.open, lambda: backends or {}))
+    return Desk(Offline(config(), Path("x"), shelf.open, lambda: backends or {}, lambda: None))
 
 
 def test_status_without_a_daemon_asks_the_hosts_itself() -> None:
@@ -343,7 +343,8 @@ def test_without_a_socket_the_desk_is_the_database(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "hosts.yaml").write_text(HOSTS)
-    monkeypatch.setenv("YGG_STATE", str(tmp_path / "state"))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.delenv("YGG_STATE", raising=False)
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "run"))
     monkeypatch.delenv("YGG_SOCKET", raising=False)
     monkeypatch.setattr(paths, "SYSTEM_SOCKET", tmp_path / "none.sock")

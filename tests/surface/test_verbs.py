@@ -103,7 +103,7 @@ def socket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 def _desks(socket: Path) -> list[Desk]:
     store = MemoryStore()
-    offline = Offline(config(), Path("x"), lambda: (store, store.reopened()), dict)
+    offline = Offline(config(), Path("x"), lambda: (store, store.reopened()), dict, lambda: None)
     return [Desk(Remote(socket)), Desk(offline)]
 
 

@@ -77,7 +77,7 @@ def printed() -> str:
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         cli = Cli(Path(folder), patch)
         cli.config.write_text(CONFIG)
-        asyncio.run(_keep(cli.folder / "state" / "ygg.db", run_virtual(_two_hours())))
+        asyncio.run(_keep(cli.state / "ygg.db", run_virtual(_two_hours())))
         return "$ ygg tune\n" + cli.ok("tune").out
 
 

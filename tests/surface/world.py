@@ -16,7 +16,7 @@ import httpx
 from tests.shell.virtual import House, Place, house, run_virtual, until
 from ygg.api.app import build_app
 from ygg.api.handlers import Handlers
-from ygg.api.server import serve
+from ygg.api.server import Door, serve
 from ygg.config import Config, from_dict
 from ygg.model import Policy
 
@@ -114,7 +114,7 @@ def served(
     loop = new_loop()
 
     async def main() -> None:
-        async with api() as inside, serve(build_app(inside.handlers), path):
+        async with api() as inside, serve(build_app(inside.handlers), Door(path)):
             for place in inside.house.places.values():
                 place.latency_s = latency_s
             found.append(inside)

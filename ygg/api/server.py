@@ -33,15 +33,10 @@ class Door:
         self.path = path if given is None else Path(given.getsockname())
         self._socket, self._given = given, given is not None
 
-    def take(self) -> None:
-        """Be the one who will listen there. Raises Unavailable as `bind` does."""
+    def take(self) -> socket.socket:
+        """Be the one who listens there, from now on if not before. Raises Unavailable as `bind` does."""
         if self._socket is None:
             self._socket = bind(self.path)
-
-    @property
-    def taken(self) -> socket.socket:
-        """The socket, after `take`."""
-        assert self._socket is not None
         return self._socket
 
     def leave(self) -> None:
@@ -111,8 +106,8 @@ def _remove_stale(path: Path) -> None:
 
 @asynccontextmanager
 async def serve(app: Any, door: Door) -> AsyncIterator[None]:
-    """Serve `app` at the door, which has been taken, until the block ends; open streams are cut after a second."""
-    sock = door.taken
+    """Serve `app` at the door until the block ends; open streams are cut after a second."""
+    sock = door.take()
     config = uvicorn.Config(
         app,
         log_config=None,

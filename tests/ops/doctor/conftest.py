@@ -12,4 +12,4 @@ from tests.surface.cli import Cli
 @pytest.fixture
 def database(offline: Cli) -> Path:
     offline.submit("one")
-    return offline.folder / "state" / "ygg.db"
+    return offline.state / "ygg.db"
