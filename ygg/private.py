@@ -66,7 +66,7 @@ def _owned(handle: int, path: Path) -> None:
     """Close it to others. Raises PermissionError where it is somebody else's, who could open it again."""
     found, me = os.fstat(handle), os.geteuid()
     if found.st_uid == me:
-        os.fchmod(handle, stat.S_IMODE(found.st_mode) & ~OTHERS)
+        os.fchmod(handle, 0o600 | stat.S_IMODE(found.st_mode) & ~OTHERS)
     elif me != 0:
         raise PermissionError(errno.EPERM, "it belongs to another user", str(path))
 

@@ -47,8 +47,12 @@ def uninstall(user: User = False, dry_run: DryRun = False, root: FromRoot = "/")
 
 
 @service.command("print")
-def print_(user: User = False) -> None:
+def print_(
+    user: User = False,
+    socket: Annotated[bool, typer.Option("--socket", help="The unit of its socket.")] = False,
+) -> None:
     """Print the unit file for the ygg that is running."""
-    from ygg.ops.service.installing import running_program, unit_text
+    from ygg.ops.service.installing import running_program, socket_text, unit_text
 
-    output.data(unit_text(running_program().command, user=user).rstrip())
+    text = socket_text(user=user) if socket else unit_text(running_program().command, user=user)
+    output.data(text.rstrip())

@@ -69,7 +69,7 @@ def test_an_image_gets_user_unit_and_example(tmp_path: Path, ran: Path, said: li
     install(target, said.append, by=LOCAL)
     root = f"--root={target.root}"
     assert calls(ran) == [
-        f"systemd-sysusers {root} ygg.conf", f"systemctl {root} enable ygg.service",
+        f"systemd-sysusers {root} ygg.conf", f"systemctl {root} enable ygg.socket ygg.service",
     ]  # fmt: skip
     assert target.unit.read_text() == unit_text(LOCAL.command)
     assert target.unit.stat().st_mode & 0o777 == 0o644
@@ -101,14 +101,15 @@ def test_a_user_s_service_is_written_enabled_and_removed(
     unit = person / "systemd/user/ygg.service"
     install(Target(user=True), said.append)
     assert calls(ran) == [
-        "systemctl --user daemon-reload", "systemctl --user enable --now ygg.service",
+        "systemctl --version", "systemctl --user daemon-reload",
+        "systemctl --user enable ygg.socket ygg.service", "systemctl --user start ygg.service",
     ]  # fmt: skip
     assert "User=" not in unit.read_text()
     assert any("loginctl enable-linger" in line for line in said)
     ran.write_text("")
     uninstall(Target(user=True), said.append)
     assert calls(ran) == [
-        "systemctl --user disable --now ygg.service", "systemctl --user daemon-reload",
+        "systemctl --user disable --now ygg.socket ygg.service", "systemctl --user daemon-reload",
     ]  # fmt: skip
     assert not unit.exists()
     assert (person / "ygg/hosts.yaml").exists()
@@ -148,7 +149,8 @@ def test_a_dry_run_tells_all_steps_and_does_none(
 ) -> None:
     target = image(tmp_path)
     install(target, said.append, by=LOCAL, dry_run=True)
-    assert [line.split()[0] for line in said[:5]] == ["write", "run", "write", "write", "run"]
+    words = [line.split()[0] for line in said[:6]]
+    assert words == ["write", "run", "write", "write", "write", "run"]
     assert not target.root.exists()
     assert calls(ran) == []
     install(target, said.append, by=LOCAL)

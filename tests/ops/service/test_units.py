@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from ygg.errors import ConfigError
-from ygg.ops.service.installing import UNITS, running_program, unit_text
+from ygg.ops.service.installing import UNITS, running_program, socket_text, unit_text
 
 ROOT = Path(__file__).resolve().parents[3]
-NAMES = ("ygg.service", "ygg-user.service", "ygg.sysusers")
+NAMES = ("ygg.service", "ygg-user.service", "ygg.socket", "ygg-user.socket", "ygg.sysusers")
 analyze = pytest.mark.skipif(
     shutil.which("systemd-analyze") is None, reason="needs systemd-analyze (make tools)"
 )
@@ -44,7 +44,9 @@ def test_the_files_for_copying_are_those_of_the_package(name: str) -> None:
 def test_systemd_finds_nothing_to_complain_about(tmp_path: Path, user: bool) -> None:
     path = tmp_path / "ygg.service"
     path.write_text(unit_text(running_program().command, user=user))
-    done = ask(tmp_path, *(["--user"] if user else []), "verify", str(path))
+    socket = tmp_path / "ygg.socket"
+    socket.write_text(socket_text(user=user))
+    done = ask(tmp_path, *(["--user"] if user else []), "verify", str(path), str(socket))
     assert (done.returncode, done.stderr) == (0, "")
 
 
@@ -76,14 +78,20 @@ def test_the_unit_fits_what_the_daemon_does(user: bool) -> None:
     assert f"RestartPreventExitStatus={ConfigError.exit_code}" in unit
     assert {"Type=notify", "NotifyAccess=main", "KillMode=mixed"} <= set(unit.splitlines())
     assert "Environment=YGG_INTERRUPTED=requeue" in unit
-    assert "LISTEN" not in unit
-    assert ".socket" not in unit
+    assert {"Requires=ygg.socket", "RestartSec=500ms", "Also=ygg.socket"} <= set(unit.splitlines())
+    assert "RuntimeDirectory" not in unit  # systemd would take the socket away with it
+    assert "RestartSteps" not in unit
+
+
+def test_a_systemd_that_can_waits_longer_after_each_crash() -> None:
+    assert "RestartSteps=8\nRestartMaxDelaySec=30s\n" in unit_text(("/ygg",), systemd=254)
+    assert "RestartSteps" not in unit_text(("/ygg",), systemd=253)
 
 
 def test_members_of_the_group_reach_the_socket_and_nobody_the_state() -> None:
     unit = unit_text(("/usr/local/bin/ygg",)).splitlines()
-    assert {"User=ygg", "Group=ygg", "RuntimeDirectoryMode=0755", "StateDirectoryMode=0700"} <= set(
-        unit
-    )
+    assert {"User=ygg", "Group=ygg", "StateDirectoryMode=0700"} <= set(unit)
+    socket = set(socket_text().splitlines())
+    assert {"SocketGroup=ygg", "SocketMode=0660", "DirectoryMode=0755"} <= socket
     assert "DeviceAllow=char-nvidia* rw" in unit
     assert "DynamicUser=yes" not in unit

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,9 @@ from typing import NamedTuple
 from ygg.errors import InvalidInput, NotFound, YggError
 from ygg.ops.service.steps import Remove, Run, Say, Step, Write, WriteOnce, carry_out, need
 
-UNIT = "ygg.service"
+UNIT, SOCKET = "ygg.service", "ygg.socket"
+STEPS_SINCE = 254  #: the systemd that waits longer after each crash, up to a bound
+STEPS = "RestartSteps=8\nRestartMaxDelaySec=30s\n"
 UNITS = Path(__file__).with_name("units")
 #: What ProtectHome and PrivateTmp keep from the service.
 HIDDEN = tuple(Path(p) for p in ("/home", "/root", "/run/user", "/tmp", "/var/tmp"))
@@ -59,6 +62,10 @@ class Target:
         return folder / UNIT
 
     @property
+    def socket(self) -> Path:
+        return self.unit.with_name(SOCKET)
+
+    @property
     def sysusers(self) -> Path:
         return self.root / "etc/sysusers.d/ygg.conf"
 
@@ -80,7 +87,8 @@ def install(target: Target, say: Say, *, dry_run: bool = False, by: Program | No
     if not target.user:
         _refuse_hidden(program)
     _check(target, dry_run)
-    unit = Write(target.unit, unit_text(program.command, user=target.user))
+    version = _systemd() if target.live else 0
+    unit = Write(target.unit, unit_text(program.command, user=target.user, systemd=version))
     config = WriteOnce(target.config, example_config())
     outdated, fresh = target.unit.exists() and not unit.done(), not target.config.exists()
     carry_out(_install_steps(target, unit, config), say, dry_run=dry_run)
@@ -94,7 +102,8 @@ def uninstall(target: Target, say: Say, *, dry_run: bool = False) -> None:
         return
     _check(target, dry_run)
     now = ("--now",) if target.live else ()
-    steps: list[Step] = [target.systemctl("disable", *now, UNIT), Remove(target.unit)]
+    steps: list[Step] = [target.systemctl("disable", *now, SOCKET, UNIT)]
+    steps += [Remove(target.unit), Remove(target.socket)]
     if not target.user:
         steps.append(Remove(target.sysusers))
     if target.live:
@@ -103,11 +112,34 @@ def uninstall(target: Target, say: Say, *, dry_run: bool = False) -> None:
     _tell_uninstalled(target, say)
 
 
-def unit_text(command: tuple[str, ...], *, user: bool = False) -> str:
-    """The unit that starts this ygg. Raises InvalidInput when its path cannot stand in a unit."""
-    text = (UNITS / ("ygg-user.service" if user else "ygg.service")).read_text(encoding="utf-8")
+def unit_text(command: tuple[str, ...], *, user: bool = False, systemd: int = 0) -> str:
+    """The unit that starts this ygg, for that version of systemd. Raises InvalidInput when its path cannot stand in
+    a unit."""
+    text = _template("ygg.service", user)
+    if systemd >= STEPS_SINCE:
+        text = text.replace("RestartSec=500ms\n", f"RestartSec=500ms\n{STEPS}")
     start = " ".join(_quoted(word) for word in command)
     return text.replace("ExecStart=/usr/local/bin/ygg ", f"ExecStart={start} ")
+
+
+def socket_text(*, user: bool = False) -> str:
+    """The unit of the socket that the service listens on."""
+    return _template("ygg.socket", user)
+
+
+def _template(name: str, user: bool) -> str:
+    found = name.replace("ygg.", "ygg-user.") if user else name
+    return (UNITS / found).read_text(encoding="utf-8")
+
+
+def _systemd() -> int:
+    """The version of systemd here; 0 where there is none."""
+    program = shutil.which("systemctl")
+    if program is None:
+        return 0
+    said = subprocess.run((program, "--version"), capture_output=True, text=True, check=False)
+    found = re.match(r"systemd (\d+)", said.stdout)
+    return int(found[1]) if found else 0
 
 
 def running_program() -> Program:
@@ -136,15 +168,17 @@ def example_config() -> str:
 
 
 def _install_steps(target: Target, unit: Write, config: WriteOnce) -> list[Step]:
-    steps: list[Step] = [unit, config]
+    steps: list[Step] = [unit, Write(target.socket, socket_text(user=target.user)), config]
     if not target.user:
         root = () if target.live else (f"--root={target.root}",)
         users = Write(target.sysusers, (UNITS / "ygg.sysusers").read_text(encoding="utf-8"))
         steps = [users, Run(("systemd-sysusers", *root, "ygg.conf")), *steps]
+    enable = target.systemctl("enable", SOCKET, UNIT)
     if not target.live:
-        return [*steps, target.systemctl("enable", UNIT)]
-    enable = target.systemctl("enable", "--now", UNIT, hint=f"{target.journal()} says why")
-    return [*steps, target.systemctl("daemon-reload"), enable]
+        return [*steps, enable]
+    # The service brings its socket up first; where an older one runs without, both come with its restart.
+    start = target.systemctl("start", UNIT, hint=f"{target.journal()} says why")
+    return [*steps, target.systemctl("daemon-reload"), enable, start]
 
 
 def _check(target: Target, dry_run: bool) -> None:
