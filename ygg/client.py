@@ -42,8 +42,8 @@ def connect(explicit: str | None, env: Mapping[str, str]) -> Desk | None:
                 return Desk(remote)
         if queue.database is None:
             raise _nobody(queue)
-        if queue.owner is None or not queue.owner.serves:
-            return None
+        if queue.owner is None or queue.owner.socket is None:
+            return None  # nobody has it, or somebody who listens nowhere
         if time.monotonic() >= give_up:
             raise _mute(queue.owner)
         time.sleep(POLL_S)

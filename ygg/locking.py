@@ -38,7 +38,7 @@ class Identity(NamedTuple):
 
 
 class Owner(NamedTuple):
-    """Who holds a database, as he says himself; a command listens on no socket."""
+    """Who holds a database, as he says himself; a command listens on no socket, nor does `ygg loop --no-async`."""
 
     process: int
     role: str

@@ -13,8 +13,11 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TextIO
+
+from ygg import private
 
 LOG_BYTES, LOG_FILES = 10_000_000, 5
 WRITE_S = 0.05
@@ -77,6 +80,10 @@ class RotatingLog(logging.handlers.RotatingFileHandler):
         self._unasked, self._urgent, self._waits = 0, False, threading.Event()
         threading.Thread(target=self._write, name="ygg-log", daemon=True).start()
 
+    def _open(self) -> TextIOWrapper:  # type: ignore[type-arg,unused-ignore]
+        handle = private.opened(Path(self.baseFilename), os.O_WRONLY | os.O_APPEND)
+        return os.fdopen(handle, "a", encoding=self.encoding, errors=self.errors)
+
     def emit(self, record: logging.LogRecord) -> None:
         self._urgent = record.levelno >= logging.WARNING
         super().emit(record)
@@ -110,7 +117,8 @@ class RotatingLog(logging.handlers.RotatingFileHandler):
 def set_up_logging(state: Path, *, console: bool) -> Path:
     """Log to `<state>/logs/ygg.log`, rotated, and to the journal or stdout when `console`."""
     folder = state / "logs"
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    private.folder(state)
+    private.folder(folder)
     path = folder / "ygg.log"
     root = logging.getLogger("ygg")
     root.setLevel(logging.INFO)

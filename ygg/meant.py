@@ -50,12 +50,17 @@ def _installed(env: Mapping[str, str]) -> Queue | None:
     """Of this user's service, else of the machine's."""
     me = os.geteuid()
     unit, own = paths.user_service(env, me)
-    if unit.exists():
+    if _there(unit):
         found = (Door(own, me), *(Door(p, me) for p in paths.usual_sockets(env)[:1] if p != own))
         return Queue(found, service="systemctl --user start ygg")
-    if any((folder / paths.UNIT).exists() for folder in paths.SYSTEM_UNITS):
+    if any(_there(folder / paths.UNIT) for folder in paths.SYSTEM_UNITS):
         return Queue((Door(paths.SYSTEM_SOCKET),), service="sudo systemctl start ygg")
     return None
+
+
+def _there(path: Path) -> bool:
+    """Also where that may not be known: then it is not this user's."""
+    return os.access(path, os.F_OK)
 
 
 def _private(env: Mapping[str, str], usual: list[Path] | tuple[()]) -> Queue:

@@ -85,7 +85,6 @@ class Service(Daemon):
             "NOTIFY_SOCKET": manager.address,
             "STATE_DIRECTORY": str(self.state),
             "RUNTIME_DIRECTORY": str(self.socket.parent),
-            "YGG_SOCKET": str(self.socket),  # for the clients; a daemon does not look at it
             "YGG_INTERRUPTED": "requeue",
             **env,
         }

@@ -203,7 +203,8 @@ def test_another_user_without_the_group_is_told_the_way_out(tmp_path: Path, conf
         if folder.stat().st_mode & 0o005 != 0o005 and str(folder).startswith("/tmp/"):
             folder.chmod(0o755)
     with daemon(tmp_path, config) as target:
-        env = target.env | {"YGG_STATE": str(tmp_path / "theirs")}
+        env = target.env | {"XDG_STATE_HOME": str(tmp_path / "theirs")}
+        del env["YGG_STATE"]
         done = subprocess.run(
             [sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=60
         )

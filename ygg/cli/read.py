@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from ygg import private
 from ygg.cli import output
 from ygg.cli.app import Json, app, desk
 from ygg.desk import OVER
@@ -136,16 +137,13 @@ def _filed(result: dict[str, Any]) -> str:
 
 
 def _write(path: Path, text: str) -> None:
-    """Whole or not at all: a temporary file beside it, then a rename. Pipes and devices as they are."""
-    partial = path.with_name(f".{path.name}.part")
+    """Whole or not at all, and for its owner alone where it is new. Pipes and devices as they are."""
     try:
         if path.exists() and not path.is_file():
             path.write_text(text, encoding="utf-8")
         else:
-            partial.write_text(text, encoding="utf-8")
-            partial.replace(path)
+            private.put(path, text)
     except OSError as error:
-        partial.unlink(missing_ok=True)
         raise YggError(
             f"{path} cannot be written: {error.strerror}", hint="the answer is kept: ygg result"
         ) from None

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from ygg import paths
+from ygg import paths, private
 from ygg.desk import JsonDict
 from ygg.errors import Conflict, InvalidInput, YggError
 
@@ -130,7 +130,7 @@ def _part(target: Path) -> Iterator[tuple[Path, int]]:
 def _locked(part: Path) -> int:
     """Open, lock and empty the file. Conflict while another backup writes it."""
     while True:
-        handle = os.open(part, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        handle = private.opened(part, os.O_RDWR)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if _same(handle, part):

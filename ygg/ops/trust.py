@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ygg import paths, wire
+from ygg import paths, private, wire
 from ygg.errors import Conflict, InvalidInput, YggError
 from ygg.model import Host
 from ygg.ops.doctor import daemon
@@ -76,7 +76,7 @@ def compare(key: HostKey) -> str:
 def write(file: Path, key: HostKey) -> None:
     """Add the key to ygg's own file, which only its owner may read. Raises YggError."""
     try:
-        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        private.folder(file.parent)
         part = file.with_name(f".{file.name}.part")
         before = file.read_text(encoding="utf-8") if file.exists() else ""
         before += "\n" if before and not before.endswith("\n") else ""

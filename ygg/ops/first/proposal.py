@@ -4,13 +4,13 @@ text is quoted where YAML needs it, and routes name only what stands above them.
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ygg import private
 from ygg.errors import YggError
 from ygg.ops.first import choosing
 from ygg.ops.first.choosing import Choice
@@ -240,18 +240,9 @@ def write(target: Path, content: str) -> None:
     from ygg.config import load
 
     target = target.resolve()  # a link keeps pointing where it did
-    part = target.with_name(f".{target.name}.part")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with part.open("w", encoding="utf-8") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            load(part)
-            part.replace(target)
-        finally:
-            part.unlink(missing_ok=True)
+        private.put(target, content, mode=0o644, check=load)
     except OSError as error:
         raise YggError(
             f"{target} cannot be written: {error.strerror or error}",
