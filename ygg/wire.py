@@ -108,14 +108,6 @@ async def running(
         await store.close()
 
 
-def desk(*, socket: str | None, config: str | None, write: bool) -> Desk:
-    """The running daemon, or with none the database itself (`write` takes its lock)."""
-    from ygg.client import connect
-
-    remote = connect(socket, os.environ)
-    return remote if remote is not None else offline_desk(config, write=write)
-
-
 def offline_desk(config_path: str | None, *, write: bool) -> Desk:
     """A desk on the database, for when no daemon runs. Writing takes the lock; reading does not."""
     from ygg import paths

@@ -72,7 +72,7 @@ def test_a_second_daemon_takes_no_task_from_the_first(tmp_path: Path) -> None:
     with scripted(Reply(SLOW)) as server, house(tmp_path, config({"surtr": server})) as home:
         task = home.submit("long work")
         until(lambda: server.calls, what="it runs")
-        for way in ("lock removed", "symbolic link"):
+        for way in ("symbolic link", "lock removed"):
             second = House(tmp_path / "second", home.config)
             second.folder.mkdir(exist_ok=True)
             if way == "lock removed":
@@ -84,7 +84,7 @@ def test_a_second_daemon_takes_no_task_from_the_first(tmp_path: Path) -> None:
             done = second.ygg("loop", "--no-view")
             assert done.returncode == 69, (way, done)
             assert "in use by another ygg" in done.stderr
-        found = home.task(task)
+        found = json.loads(home.ygg("show", task, "--json").stdout)
         assert (found["state"], found["attempt"], found["crashes"]) == ("processing", 1, 0)
         assert len(server.calls) == 1
 

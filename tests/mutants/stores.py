@@ -311,15 +311,15 @@ MUTANTS: list[Mutant] = [
     Mutant(
         "the lock is named by the path",
         "ygg/locking.py",
-        "folder / identity.name",
-        "folder / path.name",
+        "FOLDER / identity.name",
+        "FOLDER / path.name",
         ("tests/stores/test_locking.py",),
     ),
     Mutant(
         "a link has a lock of its own",
         "ygg/locking.py",
-        "    real = Path(os.path.realpath(path))",
-        "    real = path",
+        "    real = Path(os.path.realpath(path))\n    me =",
+        "    real = path\n    me =",
         ("tests/stores/test_locking.py",),
     ),
     Mutant(

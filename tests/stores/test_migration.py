@@ -111,6 +111,7 @@ async def test_the_copy_made_before_is_whole_and_as_old_as_it_was(
     (copy,) = tmp_path.glob("*.bak")
     assert copy.name == f"ygg.db.schema{schema}.bak"
     assert version(copy) == schema
+    assert copy.stat().st_mode & 0o777 == 0o600
     audit(copy)
     db = apsw.Connection(str(copy))
     assert db.execute(OLD).fetchall() == rows

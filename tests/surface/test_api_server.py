@@ -46,6 +46,13 @@ def live(path: Path, new_loop: Callable[[], asyncio.AbstractEventLoop]) -> Itera
         yield found
 
 
+def test_a_socket_that_was_handed_to_another_process_is_not_ours() -> None:
+    env = {"LISTEN_PID": str(os.getpid() + 1), "LISTEN_FDS": "1", "LISTEN_FDNAMES": "x", "A": "b"}
+    assert server_module.handed_over(env) is None
+    assert env == {"A": "b"}, "no child may take them for its own"
+    assert server_module.handed_over({"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "0"}) is None
+
+
 def test_the_socket_is_for_owner_and_group_in_a_directory_all_may_enter(path: Path) -> None:
     before = os.umask(0o022)
     try:

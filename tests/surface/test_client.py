@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -17,7 +17,7 @@ import pytest
 from tests.surface.world import Api, served
 from ygg import client as client_module
 from ygg import desk as desk_module
-from ygg import errors
+from ygg import errors, locking, meant
 from ygg.client import Remote, connect
 from ygg.desk import Desk, error_of, in_parts, waited
 from ygg.errors import Conflict, InvalidInput, NotFound, StoreFull, Unavailable, YggError
@@ -108,6 +108,40 @@ def test_a_file_that_is_no_socket_is_named(tmp_path: Path) -> None:
     (tmp_path / "notes").write_text("x")
     with pytest.raises(Unavailable, match="notes"):
         connect(None, env(tmp_path, YGG_SOCKET=str(tmp_path / "notes")))
+
+
+def test_a_daemon_that_starts_is_waited_for(
+    tmp_path: Path, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has the database and says where it will listen; it does so after the first look."""
+    handle = locking.lock(tmp_path / ".local/state/ygg/ygg.db", dispatcher=True, socket=path)
+    looks: list[meant.Door] = []
+    look = client_module._try
+    with ExitStack() as started:
+
+        def tell(door: meant.Door) -> Remote | None:
+            looks.append(door)
+            if len(looks) == 2:
+                started.enter_context(served(path))
+            return look(door)
+
+        monkeypatch.setattr(client_module, "_try", tell)
+        found = connect(None, env(tmp_path))
+        assert found is not None
+        found.close()
+    os.close(handle)
+    assert looks == [meant.Door(path, os.geteuid())] * 2
+
+
+def test_a_daemon_that_never_listens_is_named(
+    tmp_path: Path, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client_module, "WAIT_S", 0.1)
+    handle = locking.lock(tmp_path / ".local/state/ygg/ygg.db", dispatcher=True, socket=path)
+    with pytest.raises(Unavailable, match=f"process {os.getpid()}.* does not answer on {path}"):
+        connect(None, env(tmp_path))
+    os.close(handle)
+    assert connect(None, env(tmp_path)) is None
 
 
 # --- a daemon that goes away ----------------------------------------------------------------------

@@ -6,14 +6,15 @@ import asyncio
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
 from tests.builders import ANSWER, claim_of, end_of
 from tests.surface.world import config, served
-from ygg import client, locking, paths, wire
+from ygg import locking, paths, wire
 from ygg.api.offline import Offline, Opened
+from ygg.cli import app
 from ygg.client import Remote
 from ygg.desk import Desk
 from ygg.errors import ConfigError, Conflict, InvalidInput, NotFound, StoreLocked, Unavailable
@@ -339,6 +340,20 @@ def _work(shelf: _Shelf, task_id: str, *, end: bool = False) -> None:
     asyncio.run(main())
 
 
+def test_a_command_that_meets_a_daemon_at_the_lock_asks_it(tmp_path: Path) -> None:
+    def locked() -> NoReturn:
+        raise StoreLocked("in use by another ygg")
+
+    path = tmp_path / "ygg.sock"
+    nobody = Desk(Offline(config(), Path("x"), locked, dict, lambda: None))
+    with pytest.raises(StoreLocked):
+        nobody.tasks()
+    with served(path):
+        met = Desk(Offline(config(), Path("x"), locked, dict, lambda: Desk(Remote(path))))
+        (task,) = met.submit([LATER])
+        assert met.show(task["id"])["state"] == "scheduled"
+
+
 def test_without_a_socket_the_desk_is_the_database(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -348,19 +363,18 @@ def test_without_a_socket_the_desk_is_the_database(
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "run"))
     monkeypatch.delenv("YGG_SOCKET", raising=False)
     monkeypatch.setattr(paths, "SYSTEM_SOCKET", tmp_path / "none.sock")
-    assert not wire.desk(socket=None, config=str(tmp_path / "hosts.yaml"), write=True).online
-    with served(tmp_path / "run" / "ygg" / "ygg.sock"):
-        desk = wire.desk(socket=None, config=None, write=True)
+    monkeypatch.setenv("YGG_CONFIG", str(tmp_path / "hosts.yaml"))
+    with app.desk(write=True) as desk:
+        assert not desk.online
+    with served(tmp_path / "run" / "ygg" / "ygg.sock"), app.desk(write=True) as desk:
         assert desk.online
-        desk.close()
 
 
 def test_without_daemon_and_configuration_the_places_are_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
-    monkeypatch.setattr(client, "connect", lambda *_: None)
     with pytest.raises(ConfigError):
-        wire.desk(socket=None, config=str(tmp_path / "missing.yaml"), write=False)
+        wire.offline_desk(str(tmp_path / "missing.yaml"), write=False)
 
 
 def test_before_the_first_task_there_is_nothing_to_read_and_that_is_no_error(

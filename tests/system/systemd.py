@@ -89,6 +89,7 @@ class Service(Daemon):
             **env,
         }
         self.command = YGG
+        self.inherits: tuple[int, ...] = ()
         if plant:
             self.command = [sys.executable, "-c", f"{plant}\n{RUN}"]
 
@@ -96,7 +97,7 @@ class Service(Daemon):
         with self.output.open("ab") as out:
             self.process = subprocess.Popen(
                 [*self.command, "loop", "--no-view"], env=self.env, stdout=out,
-                stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
+                stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, pass_fds=self.inherits,
             )  # fmt: skip
         return self.process
 

@@ -10,6 +10,7 @@ import socket
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
 
@@ -125,6 +126,33 @@ def test_the_directories_of_the_unit_are_used(
         assert target.socket.stat().st_mode & 0o777 == 0o660
         assert target.database.exists()
         assert (target.state / "logs/ygg.log").exists()
+
+
+HANDED = "import os; os.dup2({}, 3); os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS='1')"
+
+
+def test_the_socket_of_the_service_manager_outlives_the_daemon_and_who_comes_meanwhile_waits(
+    tmp_path: Path, config: Path, systemd: Manager
+) -> None:
+    with socket.socket(socket.AF_UNIX) as kept, ThreadPoolExecutor(1) as pool:
+        path = tmp_path / "kept.sock"
+        kept.bind(str(path))
+        kept.listen()
+        target = Service(tmp_path, config, systemd, HANDED.format(kept.fileno()))
+        target.inherits = (kept.fileno(),)
+        with service(target):
+            systemd.wait("READY")
+            assert not target.socket.exists()
+            first = target.ygg("submit", "while it runs")
+            target.signal(signal.SIGTERM)
+            assert target.wait() == 0
+        target.env["YGG_SOCKET"] = str(path)
+        meanwhile = pool.submit(target.ygg, "submit", "while it is away")
+        with service(target):
+            assert meanwhile.result(60).returncode == first.returncode == 0
+            target.signal(signal.SIGTERM)
+            target.signal(signal.SIGTERM)
+            assert target.wait() == 0
 
 
 def test_the_watchdog_is_fed_twice_per_interval_also_while_draining(

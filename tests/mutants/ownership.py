@@ -1,0 +1,173 @@
+"""Planted bugs in who has a database, which one is meant, and who may read it."""
+
+from __future__ import annotations
+
+from tests.mutants.mutant import Mutant
+
+GUARDING = ("tests/stores/test_guarding.py",)
+DATABASE = "tests/cases/test_database.py"
+UNITS = ("tests/ops/service/test_units.py",)
+
+MUTANTS: list[Mutant] = [
+    Mutant(
+        "the files are not looked at before a commit",
+        "ygg/stores/sqlite/writer.py",
+        "        self._guard.check()\n",
+        "",
+        GUARDING,
+    ),
+    Mutant(
+        "only the database itself is looked at, not its log",
+        "ygg/stores/sqlite/guarding.py",
+        'SIDES = ("", "-wal", "-shm")',
+        'SIDES = ("",)',
+        GUARDING,
+    ),
+    Mutant(
+        "what is known is not saved",
+        "ygg/stores/sqlite/writer.py",
+        "            self._die(self._rescued(error))",
+        "            self._die(error)",
+        GUARDING,
+    ),
+    Mutant(
+        "a deleted database begins anew, though its tasks were saved",
+        "ygg/stores/sqlite/__init__.py",
+        "    guarding.refuse_lost(path)\n",
+        "",
+        GUARDING,
+    ),
+    Mutant(
+        "the lock file is all that proves the last owner dead",
+        "ygg/stores/sqlite/guarding.py",
+        "    if last.lives:",
+        "    if False:",
+        GUARDING,
+    ),
+    Mutant(
+        "a process is known by its number alone",
+        "ygg/stores/sqlite/guarding.py",
+        "            return self.started == _started(self.process)",
+        "            return True",
+        GUARDING,
+    ),
+    Mutant(
+        "the log of a killed owner may be missing",
+        "ygg/stores/sqlite/guarding.py",
+        "    if last.inode == identify(path).inode and not log_there:",
+        "    if False:",
+        GUARDING,
+    ),
+    Mutant(
+        "an owner that closes stays written down",
+        "ygg/stores/sqlite/__init__.py",
+        "            if self._dispatcher:\n                guarding.disown(self._db)\n",
+        "",
+        GUARDING,
+    ),
+    Mutant(
+        "copies of before a migration are kept for ever",
+        "ygg/stores/sqlite/opening.py",
+        "            if copy.stat().st_mtime < before_s:",
+        "            if False:",
+        GUARDING,
+    ),
+    Mutant(
+        "a copy of before a migration may be read by others",
+        "ygg/stores/sqlite/opening.py",
+        "    private.made(target)\n",
+        "",
+        ("tests/stores/test_migration.py",),
+    ),
+    Mutant(
+        "the umask decides who may read a directory",
+        "ygg/private.py",
+        "            part.chmod(0o700)\n",
+        "",
+        ("tests/test_private.py",),
+    ),
+    Mutant(
+        "a planted link is followed",
+        "ygg/private.py",
+        "FLAGS = os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW",
+        "FLAGS = os.O_CREAT | os.O_CLOEXEC",
+        ("tests/test_private.py",),
+    ),
+    Mutant(
+        "a state directory stays open to others",
+        "ygg/private.py",
+        "    if not missing:\n        close(path)\n",
+        "",
+        ("tests/test_private.py", *GUARDING),
+    ),
+    Mutant(
+        "the lock file does not tell where its owner listens",
+        "ygg/wire.py",
+        "socket=door and door.path",
+        "socket=None",
+        (f"{DATABASE}::test_cron_and_su_find_the_daemon_without_a_runtime_directory",),
+    ),
+    Mutant(
+        "whoever listens on a socket is asked",
+        "ygg/client.py",
+        "        if found in (user, 0):",
+        "        if True:",
+        (f"{DATABASE}::test_no_prompt_is_handed_to_a_stranger_s_socket",),
+    ),
+    Mutant(
+        "a daemon that starts is not waited for",
+        "ygg/client.py",
+        "        if queue.owner is None or queue.owner.socket is None:",
+        "        if True:",
+        ("tests/surface/test_client.py",),
+    ),
+    Mutant(
+        "a command that meets a daemon at the lock gives up",
+        "ygg/api/offline.py",
+        "            desk = self._daemon()",
+        "            desk = None",
+        ("tests/surface/test_client_desks.py",),
+    ),
+    Mutant(
+        "with a service installed a private queue is used where nobody answers",
+        "ygg/meant.py",
+        "    return _installed(env) or _private(env, paths.usual_sockets(env))",
+        "    return _private(env, paths.usual_sockets(env))",
+        (f"{DATABASE}::test_where_a_service_is_installed_its_queue_is_meant_and_no_other",),
+    ),
+    Mutant(
+        "a daemon starts by hand beside a service",
+        "ygg/daemon.py",
+        "    meant.refuse_beside_service(os.environ)\n",
+        "",
+        (f"{DATABASE}::test_where_a_service_is_installed_its_queue_is_meant_and_no_other",),
+    ),
+    Mutant(
+        "where a named socket is dead the database is used",
+        "ygg/meant.py",
+        "        return Queue((Door(named),))",
+        "        return Queue((Door(named),), paths.state_dir(env) / paths.DATABASE)",
+        (f"{DATABASE}::test_a_socket_that_was_named_is_the_only_one",),
+    ),
+    Mutant(
+        "the socket of the service manager is removed at the end",
+        "ygg/api/server.py",
+        "        if self._socket is not None and not self._given:",
+        "        if self._socket is not None:",
+        ("tests/system/test_systemd.py",),
+    ),
+    Mutant(
+        "a socket that was handed over to another process is taken",
+        "ygg/api/server.py",
+        "    if process != str(os.getpid()) or",
+        "    if",
+        ("tests/surface/test_api_server.py",),
+    ),
+    Mutant(
+        "systemd takes the socket away with the service",
+        "ygg/ops/service/units/ygg.service",
+        "StateDirectory=ygg\n",
+        "StateDirectory=ygg\nRuntimeDirectory=ygg\n",
+        UNITS,
+    ),
+]
