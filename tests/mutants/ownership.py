@@ -154,7 +154,9 @@ MUTANTS: list[Mutant] = [
         "ygg/api/server.py",
         "        if self._socket is not None and not self._given:",
         "        if self._socket is not None:",
-        ("tests/system/test_systemd.py",),
+        (
+            "tests/system/test_systemd.py::test_the_socket_of_the_service_manager_outlives_the_daemon_and_who_comes_meanwhile_waits",
+        ),
     ),
     Mutant(
         "a socket that was handed over to another process is taken",
