@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ygg.config.patterns import compiled
 from ygg.model import Host, Policy, TaskType
 
 GENERAL = "general"  #: the type every configuration has: unknown types run on its route
@@ -42,6 +42,6 @@ class Config:
 
     def _by_title(self, title: str) -> str | None:
         for kind in self.types.values():
-            if any(re.search(p, title, re.IGNORECASE) for p in kind.match_titles):
+            if any(compiled(p).search(title) is not None for p in kind.match_titles):
                 return kind.name
         return None

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import re
-import warnings
 from collections.abc import Callable
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -24,6 +23,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from ygg.config.durations import seconds
+from ygg.config.patterns import compiled
 from ygg.model import JsonDict
 
 EXPECTED = "expected"  #: the error type whose message is the "expected ..." of a problem
@@ -97,11 +97,9 @@ def _pattern(value: object) -> str:
     if not isinstance(value, str) or not 0 < len(value) <= 500:
         raise PydanticCustomError(EXPECTED, "a regular expression of 1 to 500 characters")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")  # doubtful sets such as `[[` would warn at every use
-            re.compile(value, re.IGNORECASE)
-    except (re.error, RecursionError, OverflowError, Warning) as error:
-        hint = {"hint": f"it is not: {str(error).splitlines()[0]}"}
+        compiled(value)
+    except ValueError as error:
+        hint = {"hint": f"it is not: {error}"}
         raise PydanticCustomError(EXPECTED, "a valid regular expression", hint) from None
     return value
 
