@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -179,7 +180,7 @@ def test_a_named_file_that_is_there_is_right(tmp_path: Path) -> None:
 
 def test_a_named_file_that_is_missing_or_a_directory_is_told(tmp_path: Path) -> None:
     (tmp_path / "keys").mkdir()
-    place = "hosts.yaml:4: hosts.surtr.api_key_file: expected a file that can be read, got"
+    place = "hosts.yaml:4: hosts.surtr.api_key_file: expected a file that holds an API key, got"
     assert strictly(tmp_path, keyed("key")) == [
         f"{place} key, which does not exist; create it, or remove the key"
     ]
@@ -189,15 +190,15 @@ def test_a_named_file_that_is_missing_or_a_directory_is_told(tmp_path: Path) -> 
 def test_a_named_file_that_may_not_be_read_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "key").touch()
-    opened = Path.open
+    (tmp_path / "key").write_text("k")
+    opened = os.open
 
-    def denied(path: Path, *args: Any, **more: Any) -> Any:
-        if path.name == "key":
+    def denied(path: Path, *args: Any) -> int:
+        if str(path).endswith("key"):
             raise PermissionError(13, "Permission denied")
-        return opened(path, *args, **more)
+        return opened(path, *args)
 
-    monkeypatch.setattr(Path, "open", denied)  # the user of this test may be root
+    monkeypatch.setattr(os, "open", denied)  # the user of this test may be root
     assert "may not read; check as the user that runs ygg" in strictly(tmp_path, keyed("key"))[0]
 
 

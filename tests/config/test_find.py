@@ -63,13 +63,13 @@ def test_a_dangling_link_is_reported_instead_of_passed_over(tmp_path: Path) -> N
 
 
 def test_a_directory_is_no_file(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="expected a YAML file, got a directory"):
+    with pytest.raises(ConfigError, match="cannot be read: it is a directory"):
         config.load(tmp_path)
 
 
 def test_a_pipe_is_refused_instead_of_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(ConfigError, match="got no regular file"):
+    with pytest.raises(ConfigError, match="cannot be read: it is a pipe, no regular file"):
         config.load(tmp_path / "pipe")
 
 
@@ -87,10 +87,10 @@ def test_a_refused_read_is_an_error_that_names_the_file(
     """The same for whoever runs as root."""
     path = write(tmp_path / "hosts.yaml")
 
-    def refuse(self: Path, *_: object) -> None:
-        raise PermissionError(13, "Permission denied", str(self))
+    def refuse(path: Path, *_: object) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr(Path, "open", refuse)
+    monkeypatch.setattr(os, "open", refuse)
     with pytest.raises(ConfigError) as caught:
         config.load(path)
     assert caught.value.message == f"{path}: cannot be read: Permission denied"

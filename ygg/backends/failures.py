@@ -20,7 +20,7 @@ from typing import Any
 import aiohttp
 import httpx
 
-from ygg.model import OutcomeKind
+from ygg.model import Health, HostHealth, OutcomeKind
 from ygg.ports import CallFailed
 
 #: Everything httpx over aiohttp raises when a connection or a message is bad.
@@ -173,6 +173,13 @@ def from_transport(exc: Exception) -> CallFailed:
     if isinstance(cause, aiohttp.InvalidURL | httpx.InvalidURL | httpx.UnsupportedProtocol):
         return CallFailed(OutcomeKind.UNREACHABLE, f"bad address: {text}")
     return CallFailed(OutcomeKind.ERROR, f"the connection broke: {text}", broken=True)
+
+
+def health_of(failed: CallFailed) -> Health:
+    """What a check that failed so tells of the host; its key, where that is at fault, is the configuration's."""
+    unauthorized = failed.kind is OutcomeKind.UNAUTHORIZED
+    health = HostHealth.UNAUTHORIZED if unauthorized else HostHealth.DOWN
+    return Health(health, message=failed.message)
 
 
 def hung_up(exc: Exception) -> bool:

@@ -23,6 +23,7 @@ from httpx_aiohttp import AiohttpTransport
 from ygg import __version__
 from ygg.backends import failures
 from ygg.backends.values import as_object
+from ygg.config import keys
 from ygg.errors import ConfigError
 from ygg.model import Call, CallLimits, Endpoint, JsonDict, OutcomeKind
 from ygg.ports import CallFailed
@@ -58,8 +59,9 @@ class Http:
             ("Content-Type", "application/json"),
             ("Accept-Encoding", "identity"),
             ("User-Agent", f"ygg/{__version__}"),
-            *authorization(endpoint),
         ]
+        self._endpoint = endpoint
+        self._authorized = endpoint.api_key_file is None
         self._urls: dict[str, httpx.URL] = {}
         self._pooled = _transport(self.base, reuse=True)
         self._fresh = _transport(self.base, reuse=False)
@@ -72,6 +74,7 @@ class Http:
         limits = call.limits
         content = _encode(body)
         begun = asyncio.get_running_loop().time()
+        await self._authorize()
         try:
             request = self._request("POST", path, limits.connect_s, content, call)
             async with asyncio.timeout(limits.connect_s + limits.first_token_s):
@@ -94,6 +97,7 @@ class Http:
         return await self._small("POST", path, timeout_s, _encode(body))
 
     async def _small(self, method: str, path: str, timeout_s: float, content: bytes = b"") -> Got:
+        await self._authorize()
         try:
             request = self._request(method, path, timeout_s, content)
             async with asyncio.timeout(timeout_s):
@@ -107,6 +111,19 @@ class Http:
         return Got(
             response.status_code, server, as_object(body) or {}, failures.read_error(body)[0]
         )
+
+    async def _authorize(self) -> None:
+        """Have the API key. CallFailed where its file holds none: it is read again for the next request."""
+        if self._authorized:
+            return
+        try:
+            header = await asyncio.to_thread(authorization, self._endpoint)
+        except ConfigError as error:
+            text = f"{error.message}: {error.hint}"
+            raise CallFailed(OutcomeKind.UNAUTHORIZED, text) from None
+        if not self._authorized:
+            self._headers += header
+            self._authorized = True
 
     async def close(self) -> None:
         """Close every connection, also those in use."""
@@ -283,7 +300,7 @@ def _encode(body: JsonDict) -> bytes:
 async def ask(endpoint: Endpoint, path: str, timeout_s: float) -> tuple[int, str, JsonDict]:
     """Status, Server header and JSON object ({} for anything else) of one small GET.
 
-    Raises CallFailed without an answer, ConfigError when the API key cannot be read.
+    Raises CallFailed without an answer, and when the API key cannot be read.
     """
     http = Http(endpoint, reuse=False)
     try:
@@ -297,13 +314,11 @@ def authorization(endpoint: Endpoint) -> list[tuple[str, str]]:
     """The header of the endpoint's API key. ConfigError when its file cannot be used."""
     if endpoint.api_key_file is None:
         return []
-    path = Path(endpoint.api_key_file).expanduser()
     try:
-        key = path.read_text(encoding="ascii").strip()
-    except (OSError, UnicodeDecodeError) as exc:
-        raise ConfigError(f"endpoint {endpoint.name}: cannot read its API key: {exc}") from exc
-    if not key.isprintable() or not key:
-        raise ConfigError(f"endpoint {endpoint.name}: {path} does not hold one API key")
+        key = keys.api_key(Path(endpoint.api_key_file).expanduser())
+    except ConfigError as error:
+        text = f"api_key_file holds no key: got {error.message}"
+        raise ConfigError(text, hint=error.hint) from None
     return [("Authorization", f"Bearer {key}")]
 
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 
 import typer
 
+from ygg import files
 from ygg.cli import output
 from ygg.cli.app import Json, app, desk
 from ygg.desk import error_of
 from ygg.errors import InvalidInput, LeftOut, NotFound, YggError
-from ygg.intake.parsing import Line, Unreadable, lines
+from ygg.intake.parsing import DOCUMENT_MAX, Line, Unreadable, lines
 
 if TYPE_CHECKING:
     from ygg.desk import Desk
@@ -180,22 +181,25 @@ def _prompt(text: str | None, file: str | None) -> str:
     if text is not None and file is not None:
         raise InvalidInput("give a prompt or --file, not both")
     if file is not None and file != "-":
-        try:
-            return Path(file).read_text(encoding="utf-8")
-        except OSError as error:
-            raise NotFound(f"{file} cannot be read: {error.strerror}") from None
-        except UnicodeDecodeError:
-            raise InvalidInput(f"{file} is not UTF-8 text") from None
+        with _opened(file) as stream:
+            return _text(stream, file)
     if text is not None and text != "-":
         return text
     if sys.stdin is None or sys.stdin.isatty():
         raise InvalidInput(
             "there is no prompt", hint='ygg submit "Explain WAL", --file FILE, or pipe it in'
         )
+    return _text(sys.stdin.buffer, "stdin")
+
+
+def _text(stream: BinaryIO, name: str) -> str:
+    """All of it, a byte order mark left out."""
     try:
-        return sys.stdin.buffer.read().decode("utf-8")
+        return files.whole(stream, DOCUMENT_MAX).decode("utf-8-sig")
+    except OSError as error:
+        raise InvalidInput(f"{name} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise InvalidInput("stdin is not UTF-8 text") from None
+        raise InvalidInput(f"{name} is not UTF-8 text") from None
 
 
 # --- bulk -----------------------------------------------------------------------------------------
@@ -214,11 +218,12 @@ def _bulk(name: str, *, atomic: bool, as_json: bool) -> None:
         )
 
 
-def _opened(name: str) -> IO[bytes]:
+def _opened(name: str) -> BinaryIO:
     try:
-        return sys.stdin.buffer if name == "-" else Path(name).open("rb")
-    except OSError as error:
-        raise NotFound(f"{name} cannot be read: {error.strerror}") from None
+        return sys.stdin.buffer if name == "-" else files.opened(Path(name))
+    except (OSError, ValueError) as error:  # ValueError: a NUL byte in the name
+        why = error.strerror if isinstance(error, OSError) else error
+        raise NotFound(f"{name} cannot be read: {why}") from None
 
 
 def _chunks(found: Iterator[Line], size: int | None) -> Iterator[list[Line]]:

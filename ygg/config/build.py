@@ -14,11 +14,12 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
 
-from ygg.config import files, forms, host_forms, inert, policy_forms
+from ygg.config import forms, host_forms, inert, keys, policy_forms
 from ygg.config.problems import KeyPath, Problems, known_words, listed, near, shown, ticked
 from ygg.config.records import GENERAL, Config
 from ygg.config.shapes import shape
 from ygg.config.show import settings
+from ygg.errors import ConfigError
 from ygg.model import (
     LOAD_OPTIONS,
     Candidate,
@@ -162,7 +163,7 @@ class _Builder:
             url=url,
             models=models,
             dialect=form.dialect,
-            api_key_file=self._file((*path, "api_key_file"), form.api_key_file),
+            api_key_file=self._key_file((*path, "api_key_file"), form.api_key_file),
             options=form.options,
             sizes=sizes,
         )
@@ -255,14 +256,15 @@ class _Builder:
             if entry in entries[:n]:
                 self.problems.add((*path, n), "each entry once", f"{ticked(entry)} a second time")
 
-    def _file(self, path: KeyPath, name: str | None) -> str | None:
-        """A file named in the configuration: relative to it, `~` is the home of the process."""
+    def _key_file(self, path: KeyPath, name: str | None) -> str | None:
+        """A key's file: relative to the configuration, `~` is the home of the process."""
         if name is None:
             return None
         place = (self.source.absolute().parent / Path(name).expanduser()).absolute()
-        wrong = files.fault(place) if self.strict else None
-        if wrong is not None:
-            self.problems.add(path, "a file that can be read", *wrong)
+        try:
+            _ = keys.api_key(place) if self.strict else None
+        except ConfigError as wrong:
+            self.problems.add(path, "a file that holds an API key", wrong.message, wrong.hint)
         return str(place)
 
 
