@@ -6,7 +6,6 @@ Standard library only. A network's disk may still keep whoever reads waiting: no
 from __future__ import annotations
 
 import errno
-import os
 import re
 import stat
 from pathlib import Path
@@ -40,22 +39,15 @@ def opened(path: Path) -> BinaryIO:
 
     Raises OSError, whose strerror is for people, for what is not there, may not be read or is something
     else: it would wait for a writer, or never end. ValueError for a NUL byte in the name."""
-    _check(path, path.stat().st_mode)  # before it is opened: opening some devices does something
-    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    try:
-        _check(path, os.fstat(handle).st_mode)
-        os.set_blocking(handle, True)
-        return os.fdopen(handle, "rb")
-    except BaseException:
-        os.close(handle)
-        raise
+    _check(path, path.stat().st_mode)  # before it is opened: that alone may wait, or do something
+    return path.open("rb")
 
 
 def _check(path: Path, mode: int) -> None:
     kind = stat.S_IFMT(mode)
-    handed = kind == stat.S_IFIFO and _HANDED.fullmatch(os.fspath(path))
+    handed = kind == stat.S_IFIFO and _HANDED.fullmatch(str(path))
     if kind == stat.S_IFDIR:
-        raise IsADirectoryError(errno.EISDIR, "it is a directory", os.fspath(path))
+        raise IsADirectoryError(errno.EISDIR, "it is a directory", str(path))
     if kind != stat.S_IFREG and not handed:
         text = f"it is {_KINDS.get(kind, 'something else')}, no regular file"
-        raise OSError(errno.EINVAL, text, os.fspath(path))
+        raise OSError(errno.EINVAL, text, str(path))

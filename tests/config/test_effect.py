@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import os
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -191,14 +190,14 @@ def test_a_named_file_that_may_not_be_read_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "key").write_text("k")
-    opened = os.open
+    opened = Path.open
 
-    def denied(path: Path, *args: Any) -> int:
-        if str(path).endswith("key"):
+    def denied(path: Path, *args: Any, **more: Any) -> Any:
+        if path.name == "key":
             raise PermissionError(13, "Permission denied")
-        return opened(path, *args)
+        return opened(path, *args, **more)
 
-    monkeypatch.setattr(os, "open", denied)  # the user of this test may be root
+    monkeypatch.setattr(Path, "open", denied)  # the user of this test may be root
     assert "may not read; check as the user that runs ygg" in strictly(tmp_path, keyed("key"))[0]
 
 

@@ -87,10 +87,10 @@ def test_a_refused_read_is_an_error_that_names_the_file(
     """The same for whoever runs as root."""
     path = write(tmp_path / "hosts.yaml")
 
-    def refuse(path: Path, *_: object) -> None:
-        raise PermissionError(13, "Permission denied", str(path))
+    def refuse(self: Path, *_: object) -> None:
+        raise PermissionError(13, "Permission denied", str(self))
 
-    monkeypatch.setattr(os, "open", refuse)
+    monkeypatch.setattr(Path, "open", refuse)
     with pytest.raises(ConfigError) as caught:
         config.load(path)
     assert caught.value.message == f"{path}: cannot be read: Permission denied"

@@ -19,16 +19,17 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ygg.api import bodies
+from ygg.api.aside import aside
 from ygg.api.handlers import LOCAL, Handlers
 from ygg.api.tasks import NotEnded
 from ygg.desk import VERBS
 from ygg.errors import InvalidInput, YggError
-from ygg.intake.parsing import Unreadable, document
+from ygg.intake.parsing import DOCUMENT_MAX, TooMuch, Unreadable, document
 from ygg.verbs import Given, Verb
 
 log = logging.getLogger("ygg.api")
 
-MAX_BODY = 16 * 1024 * 1024  #: bytes; the longest prompt of a sane person fits many times
+MAX_BODY = DOCUMENT_MAX + 65_536  #: bytes; a little more than the longest document
 MAX_BULK = 64 * 1024 * 1024  #: bytes of POST /v1/tasks: an atomic submit cannot come in parts
 LISTS = frozenset({"state"})  #: keys of a query that may come several times
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -85,10 +86,17 @@ def _limited(scope: Scope, receive: Receive) -> Receive:
 
 async def _document(request: Request) -> Any:
     """The JSON body."""
+    raw = await request.body()
     try:
-        return document(await request.body())
+        return await aside(len(raw), document, raw)
+    except TooMuch as error:
+        raise TooLarge(f"the body has {error}", hint="submit in parts") from None
     except Unreadable as error:
         raise InvalidInput(f"the body is no valid JSON: {error}") from None
+
+
+async def _size(request: Request) -> int:
+    return len(await request.body())
 
 
 def _failed(error: YggError) -> Response:
@@ -154,6 +162,7 @@ async def _key(request: Request) -> str | None:
 
 _READ: dict[Given, Callable[[Request], Awaitable[Any]]] = {
     "doc": _document,
+    "size": _size,
     "query": _query,
     "caller": _caller,
     "key": _key,

@@ -14,7 +14,7 @@ from ygg.cli import output
 from ygg.cli.app import Json, app, desk
 from ygg.desk import error_of
 from ygg.errors import InvalidInput, LeftOut, NotFound, YggError
-from ygg.intake.parsing import DOCUMENT_MAX, Line, Unreadable, lines
+from ygg.intake.parsing import DOCUMENT_MAX, Line, TooMuch, Unreadable, lines
 
 if TYPE_CHECKING:
     from ygg.desk import Desk
@@ -239,7 +239,7 @@ def _chunks(found: Iterator[Line], size: int | None) -> Iterator[list[Line]]:
 
 def _send(found: Desk, name: str, chunk: list[Line], *, atomic: bool, as_json: bool) -> int:
     """Submit the readable lines of a chunk; the number of bad ones, each reported in its order."""
-    bad = [(n, f"no valid JSON: {doc}") for n, doc in chunk if isinstance(doc, Unreadable)]
+    bad = [(n, _unread(doc)) for n, doc in chunk if isinstance(doc, Unreadable)]
     good = [(n, doc) for n, doc in chunk if not isinstance(doc, Unreadable)]
     if good and not (atomic and bad):
         answers = found.submit([doc for _, doc in good], atomic=atomic)
@@ -252,3 +252,7 @@ def _send(found: Desk, name: str, chunk: list[Line], *, atomic: bool, as_json: b
     for number, message in sorted(bad):
         output.say(f"{name}:{number}: {message}")
     return len(bad)
+
+
+def _unread(error: Unreadable) -> str:
+    return str(error) if isinstance(error, TooMuch) else f"no valid JSON: {error}"
