@@ -92,6 +92,8 @@ class _Daemon:
         self.fatal: BaseException | None = None
         self.scope: Scope | None = None
         self.heart: Heartbeat | None = None
+        self._stale = False
+        self._reloading: asyncio.Task[None] | None = None
 
     async def main(self) -> int:
         database = self.state / wire.DATABASE
@@ -185,15 +187,20 @@ class _Daemon:
 
     def _reload(self) -> None:
         if self.scope is not None and self.heart is not None and not self.stop.is_set():
-            self._reloading = asyncio.create_task(self._reload_config(self.scope, self.heart))
+            self._stale = True
+            if self._reloading is None or self._reloading.done():
+                self._reloading = asyncio.create_task(self._reload_all(self.scope, self.heart))
+
+    async def _reload_all(self, scope: Scope, heart: Heartbeat) -> None:
+        """One after another; signals that come while one is under way are one more together."""
+        while self._stale:
+            self._stale = False
+            await self._reload_config(scope, heart)
 
     async def _reload_config(self, scope: Scope, heart: Heartbeat) -> None:
-        from ygg.config import differences, load_found
-
         heart.reloading()
         try:
-            fresh = load_found(self.config_path, os.environ, strict=True)
-            changes = differences(scope.config, fresh)
+            fresh, changes = await asyncio.to_thread(self._load, scope.config)
             await scope.reload(fresh)
             heart.note = ""
             log.info("hosts.yaml reloaded: %s", "; ".join(changes) or "no change")
@@ -202,6 +209,13 @@ class _Daemon:
             log.error("hosts.yaml not reloaded, the old configuration stays: %s", error)  # noqa: TRY400
         finally:
             heart.ready()
+
+    def _load(self, old: Config) -> tuple[Config, list[str]]:
+        """The configuration as it is now, and what is different. In a thread: reading takes seconds at worst."""
+        from ygg.config import differences, load_found
+
+        fresh = load_found(self.config_path, os.environ, strict=True)
+        return fresh, differences(old, fresh)
 
 
 async def _summary(scope: Scope) -> str:

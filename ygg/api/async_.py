@@ -8,6 +8,7 @@ from typing import Any
 from ygg.api import bodies
 from ygg.api.aside import aside
 from ygg.api.place import place_of
+from ygg.api.submits import doubts
 from ygg.api.tasks import Tasks
 from ygg.config import Config
 from ygg.errors import YggError
@@ -47,6 +48,7 @@ class AsyncFace:
             "priority": task.priority.name,
             **await place_of(self._control, task),
             "queue_stats": bodies.counts_body(counts),
+            **doubts(task, config),
         }
 
     async def result(self, task_id: str) -> JsonDict:

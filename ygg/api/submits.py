@@ -11,8 +11,9 @@ from ygg.config import Config
 from ygg.desk import PART
 from ygg.errors import InvalidInput, LeftOut, YggError
 from ygg.intake.checking import an_object, parse
+from ygg.intake.matching import doubt
 from ygg.intake.tasks import new_task
-from ygg.model import JsonDict, NewTask, Submitted
+from ygg.model import JsonDict, NewTask, Submitted, Task
 from ygg.ports import Control
 
 
@@ -24,7 +25,7 @@ class Submits:
     ) -> None:
         self._control, self._config, self._wall_ms = control, config, wall_ms
 
-    async def submit(self, doc: object, caller: str, size: int) -> JsonDict:
+    async def submit(self, doc: object, caller: str, size: int = 0) -> JsonDict:
         """POST /v1/tasks: many documents; an answer or an error for each, in order. `size`: of the body."""
         given = an_object(doc)
         bulk = parse(BulkSubmit, {**given, "tasks": []})
@@ -37,7 +38,7 @@ class Submits:
             return {"tasks": [_refused(c) for c in checked]}
         stored = iter(await self._control.submit(good, atomic=bulk.atomic) if good else ())
         answers = [next(stored) if isinstance(c, NewTask) else c for c in checked]
-        return {"tasks": await aside(size, lambda: [_submitted(a) for a in answers])}
+        return {"tasks": await aside(size, lambda: [self._submitted(a) for a in answers])}
 
     def _all_checked(self, docs: list[object], caller: str) -> list[NewTask | YggError]:
         """Each document's task or error."""
@@ -49,11 +50,17 @@ class Submits:
         except YggError as error:
             return error
 
+    def _submitted(self, answer: Submitted | YggError) -> JsonDict:
+        if isinstance(answer, YggError):
+            return bodies.error_body(answer)
+        told = doubts(answer.task, self._config())
+        return {**bodies.task_body(answer.task), "existing": answer.existing, **told}
 
-def _submitted(answer: Submitted | YggError) -> JsonDict:
-    if isinstance(answer, YggError):
-        return bodies.error_body(answer)
-    return {**bodies.task_body(answer.task), "existing": answer.existing}
+
+def doubts(task: Task, config: Config) -> JsonDict:
+    """`warning`, where something about a task that was taken looks like a slip."""
+    found = doubt(task.lane.type, config)
+    return {} if found is None else {"warning": found}
 
 
 def _refused(checked: NewTask | YggError) -> JsonDict:

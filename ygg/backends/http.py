@@ -13,6 +13,7 @@ import json
 import ssl
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import cast
 
@@ -335,5 +336,6 @@ def _transport(base: str, *, reuse: bool) -> AiohttpTransport:
     return AiohttpTransport(verify=context, trust_env=False, client=session)
 
 
+@cache  # making one reads a large file
 def _trusted() -> ssl.SSLContext:
     return httpx.create_ssl_context(trust_env=False)

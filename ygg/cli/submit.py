@@ -144,7 +144,16 @@ def _one(found: Desk, doc: dict[str, Any]) -> dict[str, Any]:
     refusal = _refusal(answer)
     if refusal is not None:
         raise error_of(refusal)
+    _warn(answer, set())
     return answer
+
+
+def _warn(answer: dict[str, Any], warned: set[str]) -> None:
+    """Each doubt once."""
+    doubt = answer.get("warning")
+    if doubt is not None and doubt not in warned:
+        warned.add(doubt)
+        output.say(f"warning: {doubt}")
 
 
 def _refusal(answer: dict[str, Any]) -> dict[str, Any] | None:
@@ -207,10 +216,10 @@ def _text(stream: BinaryIO, name: str) -> str:
 
 def _bulk(name: str, *, atomic: bool, as_json: bool) -> None:
     """Every line of the file; each bad one is reported with its number."""
-    bad = 0
+    bad, warned = 0, set[str]()
     with _opened(name) as stream, desk(write=True) as found:
         for chunk in _chunks(lines(stream), None if atomic else CHUNK):
-            bad += _send(found, name, chunk, atomic=atomic, as_json=as_json)
+            bad += _send(found, name, chunk, warned, atomic=atomic, as_json=as_json)
     if bad:
         raise YggError(
             f"{bad} bad {'line' if bad == 1 else 'lines'}; {'nothing was stored' if atomic else 'the others were stored'}",
@@ -237,7 +246,9 @@ def _chunks(found: Iterator[Line], size: int | None) -> Iterator[list[Line]]:
         yield chunk
 
 
-def _send(found: Desk, name: str, chunk: list[Line], *, atomic: bool, as_json: bool) -> int:
+def _send(
+    found: Desk, name: str, chunk: list[Line], warned: set[str], *, atomic: bool, as_json: bool
+) -> int:
     """Submit the readable lines of a chunk; the number of bad ones, each reported in its order."""
     bad = [(n, _unread(doc)) for n, doc in chunk if isinstance(doc, Unreadable)]
     good = [(n, doc) for n, doc in chunk if not isinstance(doc, Unreadable)]
@@ -246,6 +257,7 @@ def _send(found: Desk, name: str, chunk: list[Line], *, atomic: bool, as_json: b
         for (number, _), answer in zip(good, answers, strict=True):
             refusal = _refusal(answer)
             if refusal is None:
+                _warn(answer, warned)
                 output.as_json(answer) if as_json else output.data(answer["id"])
             elif refusal["code"] != LeftOut.code:
                 bad.append((number, refusal["message"]))

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import difflib
 import math
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, model_validator
 
 from ygg.errors import InvalidInput
 from ygg.intake.parsing import DOCUMENT_MAX, DOCUMENT_VALUES
@@ -21,9 +21,25 @@ SPLIT = "submit it in parts"
 
 
 class Document(BaseModel):
-    """Base: unknown keys are errors, numbers stay numbers."""
+    """Base: unknown keys are errors, numbers stay numbers, a known key whose value is null is not set."""
 
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_nulls(cls, data: Any) -> Any:
+        """Data frames write null where nothing was given."""
+        if not isinstance(data, dict):
+            return data
+        return {k: v for k, v in data.items() if v is not None or k not in cls.model_fields}
+
+
+def _whole(value: object) -> object:
+    """Data frames write whole numbers as floats."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+Whole = Annotated[int, BeforeValidator(_whole)]  #: a whole number; `60.0` is one
 
 
 M = TypeVar("M", bound=BaseModel)
