@@ -22,9 +22,9 @@ from typing import TYPE_CHECKING, Any
 from ygg import paths, wire
 from ygg.errors import YggError
 from ygg.logs import journal_stream, set_up_logging
-from ygg.model import State
+from ygg.model import JsonDict, State
 from ygg.ops.service.notify import Notifier
-from ygg.running import chores, evented
+from ygg.running import chores, descriptors, evented, stalls
 
 if TYPE_CHECKING:
     from ygg.config import Config
@@ -46,6 +46,7 @@ def run(config_path: str | None, *, view: bool = True, **looks: bool) -> int:
     notifier = Notifier.taken_from(os.environ)  # before any child could inherit it
     if notifier.watchdog_s is not None:
         faulthandler.enable()  # the watchdog kills with SIGABRT: the journal shows where it hung
+    descriptors.raise_limit()
     config = load_found(config_path, os.environ)
     state = paths.state_dir(os.environ)
     show = view and _view_wanted()
@@ -107,19 +108,22 @@ class _Daemon:
 
     async def _serve_until_stopped(self, scope: Scope) -> Path:
         from ygg.api.app import build_app
+        from ygg.api.connections import MOST
         from ygg.api.handlers import Handlers
         from ygg.api.server import serve
         from ygg.ops.service.heartbeat import Heartbeat
 
         socket = paths.daemon_socket(os.environ)
-        about = {
+        about: JsonDict = {
             "pid": os.getpid(),
             "store": str(self.state / wire.DATABASE),
             "socket": str(socket),
         }
         handlers = Handlers(scope.dispatcher, lambda: scope.config, about=about)
         async with AsyncExitStack() as stack:
-            await stack.enter_async_context(serve(build_app(handlers), socket))
+            about["stalls"] = stack.enter_context(stalls.watched())
+            half = descriptors.allowed() // 2  # the others are for hosts
+            await stack.enter_async_context(serve(build_app(handlers), socket, min(MOST, half)))
             if self.looks is not None:
                 await stack.enter_async_context(self._live_view(scope, self.looks))
             heart = self.heart = Heartbeat(self.notifier, scope.dispatcher)

@@ -6,6 +6,7 @@ exception is logged and answered without its text.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
@@ -31,6 +32,7 @@ log = logging.getLogger("ygg.api")
 
 MAX_BODY = DOCUMENT_MAX + 65_536  #: bytes; a little more than the longest document
 MAX_BULK = 64 * 1024 * 1024  #: bytes of POST /v1/tasks: an atomic submit cannot come in parts
+BODY_S = 30.0  #: for the next piece of a body
 LISTS = frozenset({"state"})  #: keys of a query that may come several times
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -67,21 +69,40 @@ class _Guard:
                 await _failed(_BUG)(scope, receive, send)
 
 
+class TooSlow(InvalidInput):
+    """The body stopped coming."""
+
+    code = "too_slow"
+    http_status = 408
+
+
 def _limited(scope: Scope, receive: Receive) -> Receive:
-    """`receive` that raises TooLarge, at once where the length is declared."""
+    """`receive` that raises TooLarge, at once where the length is declared, and TooSlow for a body that stops
+    coming."""
     most = MAX_BULK if scope["path"] == "/v1/tasks" else MAX_BODY
     size = max((int(v) for k, v in scope["headers"] if k == b"content-length"), default=0)
     size = size if size > most else 0
+    more = True
 
     async def limited() -> Message:
-        nonlocal size
-        message = await receive() if size <= most else {}
+        nonlocal size, more
+        message = await _next(receive, BODY_S if more else None) if size <= most else {}
+        more = bool(message.get("more_body"))
         size += len(message.get("body", b""))
         if size > most:
             raise TooLarge(f"the body is larger than {most} bytes", hint="submit in parts")
         return message
 
     return limited
+
+
+async def _next(receive: Receive, limit_s: float | None) -> Message:
+    try:
+        async with asyncio.timeout(limit_s):
+            return await receive()
+    except TimeoutError:
+        text = f"nothing more of the body came for {limit_s:g} s"
+        raise TooSlow(text, hint="send it whole") from None
 
 
 async def _document(request: Request) -> Any:

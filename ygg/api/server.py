@@ -13,11 +13,13 @@ import shutil
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import uvicorn
 
+from ygg.api.connections import MOST, Connection, Room
 from ygg.errors import Unavailable
 
 GROUP = "ygg"
@@ -70,11 +72,14 @@ def _remove_stale(path: Path) -> None:
 
 
 @asynccontextmanager
-async def serve(app: Any, path: Path) -> AsyncIterator[None]:
-    """Serve `app` on the socket until the block ends; open streams are cut after a second."""
+async def serve(app: Any, path: Path, most: int = MOST) -> AsyncIterator[None]:
+    """Serve `app` on the socket until the block ends, on `most` connections; open streams are cut after a
+    second."""
     sock = bind(path)
+    protocol: Any = partial(Connection, Room(most))
     config = uvicorn.Config(
         app,
+        http=protocol,
         log_config=None,
         access_log=False,
         lifespan="off",
