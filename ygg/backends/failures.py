@@ -8,6 +8,7 @@ are told apart by their text alone.
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import math
 import os
@@ -163,9 +164,12 @@ def from_transport(exc: Exception) -> CallFailed:
     """What a transport's exception means: no connection, or one that broke."""
     cause = _cause(exc)
     text = str(cause) or type(cause).__name__
+    if no_descriptor(exc):
+        text = "ygg has no file descriptor left: raise its limit (ulimit -n, LimitNOFILE)"
+        return CallFailed(OutcomeKind.WITHDRAWN, text)
     if isinstance(cause, aiohttp.ClientConnectorError):
-        errno = cause.errno or 0
-        why = os.strerror(errno) if errno > 0 else str(cause.os_error)
+        number = cause.errno or 0
+        why = os.strerror(number) if number > 0 else str(cause.os_error)
         where = f"{cause.host}:{cause.port}"
         return CallFailed(OutcomeKind.UNREACHABLE, f"cannot connect to {where}: {why}")
     if isinstance(cause, aiohttp.ConnectionTimeoutError):
@@ -175,11 +179,21 @@ def from_transport(exc: Exception) -> CallFailed:
     return CallFailed(OutcomeKind.ERROR, f"the connection broke: {text}", broken=True)
 
 
+def no_descriptor(exc: Exception) -> bool:
+    """Whether it is our own trouble: no connection could be made for want of a file descriptor."""
+    return getattr(_cause(exc), "errno", None) in (errno.EMFILE, errno.ENFILE)
+
+
+#: What a check that failed so tells of the host; nothing where we could not even ask.
+_HEALTH = {
+    OutcomeKind.UNAUTHORIZED: HostHealth.UNAUTHORIZED,  # its key is at fault: a matter of hosts.yaml
+    OutcomeKind.WITHDRAWN: HostHealth.UNKNOWN,
+}
+
+
 def health_of(failed: CallFailed) -> Health:
-    """What a check that failed so tells of the host; its key, where that is at fault, is the configuration's."""
-    unauthorized = failed.kind is OutcomeKind.UNAUTHORIZED
-    health = HostHealth.UNAUTHORIZED if unauthorized else HostHealth.DOWN
-    return Health(health, message=failed.message)
+    """The finding of a check that got no answer."""
+    return Health(_HEALTH.get(failed.kind, HostHealth.DOWN), message=failed.message)
 
 
 def hung_up(exc: Exception) -> bool:

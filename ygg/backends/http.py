@@ -33,6 +33,7 @@ KEEP_IDLE_S = 4.0  #: llama.cpp and uvicorn (vLLM) close idle connections after 
 STALE_WITHIN_S = 1.0  #: a pooled connection that breaks sooner than this was stale
 ERROR_BODY_MAX = 65_536
 ERROR_BODY_S = 5.0
+DESCRIPTOR_TRIES, DESCRIPTOR_S = 8, 0.25
 UNLOAD_S = 10.0  #: for freeing a model's memory
 LINE_MAX = 4_194_304  #: bytes of one line of a stream; real ones have hundreds
 WHOLE_MAX = 8_388_608  #: bytes of an answer that is no stream: about 100 vectors of 4,096 numbers
@@ -158,6 +159,17 @@ class Http:
         return url
 
     async def _send(self, request: httpx.Request) -> httpx.Response:
+        """The head of the answer. Where ygg has no descriptor left, one is waited for, a little."""
+        for _ in range(DESCRIPTOR_TRIES):
+            try:
+                return await self._sent(request)
+            except failures.FOREIGN as exc:
+                if not failures.no_descriptor(exc):
+                    raise
+            await asyncio.sleep(DESCRIPTOR_S)
+        return await self._sent(request)
+
+    async def _sent(self, request: httpx.Request) -> httpx.Response:
         if not self.reuse:
             return await self._fresh.handle_async_request(request)
         loop = asyncio.get_running_loop()

@@ -10,7 +10,6 @@ import math
 import re
 from collections.abc import Callable
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
 from pydantic import (
     BeforeValidator,
@@ -24,6 +23,7 @@ from pydantic_core import PydanticCustomError
 
 from ygg.config.durations import seconds
 from ygg.config.patterns import compiled
+from ygg.config.urls import WrongUrl, server_url
 from ygg.model import JsonDict
 
 EXPECTED = "expected"  #: the error type whose message is the "expected ..." of a problem
@@ -80,17 +80,10 @@ def _ageing(value: object) -> object:
 
 
 def _url(value: object) -> str:
-    text = "http://HOST:PORT or https://HOST:PORT without user, query and fragment"
-    if isinstance(value, str) and len(value) <= 2000 and re.fullmatch(r"[!-~]+", value):
-        try:
-            parts = urlsplit(value)
-            plain = not (parts.username or parts.query or parts.fragment or "@" in parts.netloc)
-            sound = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-        except ValueError:
-            plain = sound = False
-        if plain and sound and re.fullmatch(r"[\w.:-]+", parts.hostname or ""):
-            return value.rstrip("/")
-    raise PydanticCustomError(EXPECTED, text)
+    try:
+        return server_url(value)
+    except WrongUrl as wrong:
+        raise PydanticCustomError(EXPECTED, str(wrong), {"hint": wrong.hint}) from None
 
 
 def _pattern(value: object) -> str:

@@ -294,6 +294,7 @@ def _words(error: OSError) -> str:
         errno.ECONNREFUSED: "nobody listens for SSH there (connection refused)",
         errno.EHOSTUNREACH: "no way to this machine (is it off?)",
         errno.ENETUNREACH: "no way to this network",
+        errno.EMFILE: "ygg has no file descriptor left",
     }
     code = error.errno or (int(found[1]) if found else 0)
     return known.get(code, plain(error.strerror or str(error)))
