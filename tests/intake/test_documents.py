@@ -255,6 +255,19 @@ def test_many_problems_are_few_errors() -> None:
     assert "longer than 16,777,216 characters" in refusal({"prompt": "x" * (1 << 24)})
 
 
+def test_unknown_keys_beyond_those_told_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    given, validate = [], TaskDocument.model_validate
+
+    def seen(doc: Any) -> Any:
+        given.append(doc)
+        return validate(doc)
+
+    monkeypatch.setattr(TaskDocument, "model_validate", seen)
+    refusal({**{f"k{n}": n for n in range(1000)}, "prompt": "x"})
+    assert len(given[0]) == 21
+    assert "prompt" in given[0]
+
+
 def test_nesting_no_one_needs_is_refused() -> None:
     deep: Any = 1
     for _ in range(100):

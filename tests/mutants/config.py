@@ -94,11 +94,4 @@ MUTANTS: list[Mutant] = [
         "if False else None",
         (EFFECT,),
     ),
-    Mutant(
-        "titles are matched by a backtracking engine",
-        "ygg/config/patterns.py",
-        "found: Pattern = re2.compile(pattern, options)",
-        "found: Pattern = re.compile(pattern, re.IGNORECASE)",
-        ("tests/config/test_patterns.py",),
-    ),
 ]

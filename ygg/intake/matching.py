@@ -52,13 +52,18 @@ def _served(lane: Lane, config: Config) -> None:
     anywhere = replace(lane, gpu=GpuNeed.PREFERRED)
     if lane.model is not None and not configured(kind, config.hosts, anywhere):
         raise _no_model(lane.model, lane.host, config)
+    raise _no_kind(lane, config)
+
+
+def _no_kind(lane: Lane, config: Config) -> InvalidInput:
     wanted = "cpu" if lane.gpu is GpuNeed.NEVER else "gpu"
     pins = [f"with {lane.model}"] if lane.model else []
     pins += [f"on {lane.host}"] if lane.host else []
     what = " ".join([f"type {lane.type}", *pins])
     named = [name for name, host in config.hosts.items() if host.kind == wanted]
     hint = f"{wanted.upper()} hosts: {', '.join(named) or 'none in hosts.yaml'}"
-    raise InvalidInput(f"gpu: {lane.gpu}, but no {wanted.upper()} host runs {what}", hint=hint)
+    text = f"gpu: {lane.gpu}, but no {wanted.upper()} host runs {what}"
+    return InvalidInput(text, hint=hint)
 
 
 def _no_model(model: str, host: str | None, config: Config) -> InvalidInput:

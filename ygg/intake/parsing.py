@@ -79,9 +79,7 @@ def values(raw: bytes) -> int:
     count, inside, held = 0, False, b""
     for at in range(0, len(raw), SLICE):
         piece = _ESCAPED.sub(b"", held + raw[at : at + SLICE])
-        held = (
-            piece[-1:] if piece.endswith(b"\\") else b""
-        )  # what it escapes comes with the next slice
+        held = b"\\" if piece.endswith(b"\\") else b""  # what it escapes comes with the next one
         parts = piece.split(b'"')
         outside = b"".join(parts[inside::2])
         count += sum(outside.count(c) for c in (b",", b"{", b"["))

@@ -81,12 +81,12 @@ def write(file: Path, key: HostKey) -> None:
     try:
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         part = file.with_name(f".{file.name}.part")
-        before = files.read(file, KNOWN_MAX).decode("utf-8", "replace") if file.exists() else ""
-        before += "\n" if before and not before.endswith("\n") else ""
+        before = files.read(file, KNOWN_MAX) if file.exists() else b""
+        before += b"\n" if before and not before.endswith(b"\n") else b""
         part.unlink(missing_ok=True)
         handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "w", encoding="utf-8") as out:
-            out.write(f"{before}{key.line}\n")
+        with os.fdopen(handle, "wb") as out:
+            out.write(before + f"{key.line}\n".encode())
             _give_to_owner(out.fileno(), file.parent)
             out.flush()
             os.fsync(out.fileno())
