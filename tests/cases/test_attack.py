@@ -241,9 +241,12 @@ def test_a_daemon_whose_files_do_not_end_starts_and_stops(
     running = House(tmp_path, tmp_path / "hosts.yaml", "--no-view")
     running.config.write_text(text)
     running.start()
-    assert "no regular file" in running.ygg("status").stdout
-    running.signal(signal.SIGTERM)
-    assert running.wait(20) == 0
+    try:
+        assert "no regular file" in running.ygg("status").stdout
+        running.signal(signal.SIGTERM)
+        assert running.wait(20) == 0
+    finally:
+        running.stop()
 
 
 # --- clients that say nothing ---------------------------------------------------------------------
