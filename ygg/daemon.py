@@ -24,7 +24,7 @@ from ygg.errors import YggError
 from ygg.logs import journal_stream, set_up_logging
 from ygg.model import JsonDict, State
 from ygg.ops.service.notify import Notifier
-from ygg.running import chores, descriptors, evented, stalls
+from ygg.running import chores, descriptors, evented, memory, stalls
 
 if TYPE_CHECKING:
     from ygg.config import Config
@@ -47,6 +47,7 @@ def run(config_path: str | None, *, view: bool = True, **looks: bool) -> int:
     if notifier.watchdog_s is not None:
         faulthandler.enable()  # the watchdog kills with SIGABRT: the journal shows where it hung
     descriptors.raise_limit()
+    memory.give_back_large_blocks()
     config = load_found(config_path, os.environ)
     state = paths.state_dir(os.environ)
     show = view and _view_wanted()

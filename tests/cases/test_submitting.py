@@ -176,3 +176,9 @@ def test_a_prompt_file_is_read_without_its_byte_order_mark(where: House, tmp_pat
     done = where.ygg("submit", "--json", "--file", str(tmp_path / "prompt"))
     shown = where.ygg("show", json.loads(done.stdout)["id"], "--json").stdout
     assert json.loads(shown)["request"]["messages"][0]["content"] == "hello"
+
+
+def test_a_prompt_that_does_not_end_is_refused(where: House) -> None:
+    done = where.ygg("submit", "-", stdin=b"x" * 17_000_000)
+    assert done.returncode == 2
+    assert "stdin cannot be read: it is longer than 16,384 KiB" in done.stderr

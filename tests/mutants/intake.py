@@ -226,4 +226,25 @@ MUTANTS: list[Mutant] = [
         "        elif False:",
         (STALLS,),
     ),
+    Mutant(
+        "memory of large bodies is kept",
+        "ygg/running/memory.py",
+        "mallopt(M_MMAP_THRESHOLD, LARGE)",
+        "getpid()",
+        ("tests/shell/test_limits_of_the_process.py",),
+    ),
+    Mutant(
+        "the soft limit of descriptors stays",
+        "ygg/running/descriptors.py",
+        "    if soft != resource.RLIM_INFINITY and soft < wanted:",
+        "    if False:",
+        ("tests/shell/test_limits_of_the_process.py",),
+    ),
+    Mutant(
+        "a prompt from standard input has no limit",
+        "ygg/cli/submit.py",
+        "files.whole(stream, DOCUMENT_MAX)",
+        "stream.read()",
+        (f"{SUBMITTING}::test_a_prompt_that_does_not_end_is_refused",),
+    ),
 ]

@@ -162,7 +162,7 @@ def _endpoint(verb: Verb[..., Any], handlers: Handlers) -> Endpoint:
         answer = await handlers.of(verb, request.path_params.get(verb.key or ""), given)
         if verb.streams:
             return StreamingResponse(_sse(answer), media_type="text/event-stream")
-        return JSONResponse(answer, verb.status)
+        return await aside(given.get("size", 0), JSONResponse, answer, verb.status)
 
     return endpoint
 
