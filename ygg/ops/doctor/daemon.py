@@ -61,6 +61,11 @@ def _daemon(daemon: Daemon, places: list[Path]) -> Check:
     if stalls.get("loop"):
         text = f"the daemon stood still {stalls['loop']} times, {stalls['longest_s']} s at worst"
         return of.warning(text, fix="its log says where: please report it")
+    if stalls.get("machine"):
+        text = (
+            f"this machine stood still {stalls['machine']} times, {stalls['longest_s']} s at worst"
+        )
+        return of.warning(text, fix="its log says when: look at the load and the memory then")
     return of.ok(f"ygg {version} answers, process {daemon.get('pid', '?')}")
 
 
