@@ -149,7 +149,7 @@ def test_that_is_told_only_where_it_is_so(tmp_path: Path, more: str, types: str,
 
 
 URLS = {
-    "metadata": "http://169.254.169.254", "beside": "http://[fe80::1]:1", "number": "http://2130706433",
+    "metadata": "http://169.254.169.254", "beside": "http://169.254.1.1:1", "number": "http://2130706433",
     "hex": "http://0x7f.1", "dots": "http://a..b:1",
 }  # fmt: skip
 

@@ -18,7 +18,7 @@ GOOD = [
     "http://[fd12::5]:1",
     "http://host1",
     "http://xn--bcher-kva.example",
-    "http://0.0.0.0:11434",
+    "http://0.0.0.0:11434 http://[fe80::1]:1",
 ]
 
 
@@ -32,7 +32,7 @@ def test_what_can_be_a_model_server_is_taken(url: str) -> None:
     [
         ("169.254.169.254 169.254.170.2 [::ffff:169.254.169.254] [fd00:ec2::254] 100.100.100.200", METADATA),
         ("metadata.google.internal METADATA.google.internal. metadata", METADATA),
-        ("169.254.1.1 [fe80::1] [fe80::1%25eth0]", LINK_LOCAL),
+        ("169.254.1.1 169.254.255.255 [::ffff:169.254.1.1]", LINK_LOCAL),
         ("2130706433 0 0x7f000001 127.1 0177.0.0.1 300.1.1.1 1.2.3.4.5 2852039166 0xa9.254.169.254 host.7", "is neither"),
         ("a..b .a -a a- a.-b.c a.b..", "can be none"),
         (f"{'x' * 64}.lan {'x.' * 130}lan", "can be none"),

@@ -48,7 +48,10 @@ class Submits:
         try:
             return new_task(doc, self._config(), caller=caller, now_ms=self._wall_ms())
         except YggError as error:
-            return error
+            error.__context__ = (
+                None  # ten thousand of them would keep all their frames, and each other
+            )
+            return error.with_traceback(None)
 
     def _submitted(self, answer: Submitted | YggError) -> JsonDict:
         if isinstance(answer, YggError):

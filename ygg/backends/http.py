@@ -35,6 +35,7 @@ ERROR_BODY_MAX = 65_536
 ERROR_BODY_S = 5.0
 DESCRIPTOR_TRIES, DESCRIPTOR_S = 8, 0.25
 UNLOAD_S = 10.0  #: for freeing a model's memory
+HEAVY = 200_000  #: characters of one text
 LINE_MAX = 4_194_304  #: bytes of one line of a stream; real ones have hundreds
 WHOLE_MAX = 8_388_608  #: bytes of an answer that is no stream: about 100 vectors of 4,096 numbers
 BODY_MAX = 4_194_304  #: bytes of the answer to a check
@@ -74,7 +75,7 @@ class Http:
         Raises CallFailed for everything but a 200.
         """
         limits = call.limits
-        content = _encode(body)
+        content = await asyncio.to_thread(_encode, body) if _heavy(body) else _encode(body)
         begun = asyncio.get_running_loop().time()
         await self._authorize()
         try:
@@ -301,6 +302,18 @@ def _names(call: Call) -> list[tuple[str, str]]:
     """What a request says of itself: its call, unique in the world, and the attempts it carries."""
     attempts = ",".join(str(attempt.id) for attempt in call.attempts)
     return [("X-Ygg-Call", call.id), ("X-Ygg-Task", attempts)]
+
+
+def _heavy(value: object) -> bool:
+    """Whether a text in it is so long that the loop would be held up while it is written as JSON."""
+    match value:
+        case str():
+            return len(value) > HEAVY
+        case dict():
+            return any(map(_heavy, value.values()))
+        case list():
+            return any(map(_heavy, value))
+    return False
 
 
 def _encode(body: JsonDict) -> bytes:

@@ -14,12 +14,19 @@ LONGEST = 2000
 SHAPE = "http://HOST:PORT or https://HOST:PORT without user, query and fragment"
 _LABEL = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)")
 _NUMBER = re.compile(r"0[xX][0-9A-Fa-f]*|[0-9]+")
-#: Of AWS and its containers, of AWS over IPv6, Alibaba, Oracle.
+#: Of most clouds, of containers, of AWS and Oracle over IPv6, of Alibaba, of Oracle before.
 _METADATA_HOSTS = frozenset({"metadata.google.internal", "metadata.goog", "metadata"})
 _METADATA = frozenset(
     map(
         ipaddress.ip_address,
-        ("169.254.169.254", "169.254.170.2", "fd00:ec2::254", "100.100.100.200", "192.0.0.192"),
+        (
+            "169.254.169.254",
+            "169.254.170.2",
+            "fd00:ec2::254",
+            "fd00:c1::a9fe:a9fe",
+            "100.100.100.200",
+            "192.0.0.192",
+        ),
     )
 )
 
@@ -79,7 +86,7 @@ def _check_address(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> No
     seen = mapped or address
     if seen in _METADATA:
         raise WrongUrl(SERVER, METADATA)
-    if seen.is_link_local:
+    if seen.version == 4 and seen.is_link_local:
         raise WrongUrl(SERVER, LINK_LOCAL)
 
 
