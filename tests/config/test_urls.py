@@ -18,7 +18,8 @@ GOOD = [
     "http://[fd12::5]:1",
     "http://host1",
     "http://xn--bcher-kva.example",
-    "http://0.0.0.0:11434 http://[fe80::1]:1",
+    "http://0.0.0.0:11434",
+    "http://[fe80::1]:1",
 ]
 
 
