@@ -369,14 +369,23 @@ EDITS: dict[str, tuple[tuple[str, str], str]] = {
         ("['\\bfix\\b']", "['(']"),
         (
             "hosts.yaml:15: task_types.code.match.titles[0]: expected a valid regular expression, "
-            "got '('; it is not: missing ), unterminated subpattern at position 0"
+            "got '('; it is not: missing ): ("
         ),
     ),
-    "doubtful regular expression": (
-        ("['\\bfix\\b']", "['[[a]']"),
+    "look-around": (
+        ("['\\bfix\\b']", "['^(?!draft)']"),
         (
             "hosts.yaml:15: task_types.code.match.titles[0]: expected a valid regular expression, "
-            "got '[[a]'; it is not: Possible nested set at position 1"
+            "got '^(?!draft)'; it is not: look-around takes unbounded time: match without it "
+            "(invalid perl operator: (?!)"
+        ),
+    ),
+    "back-reference": (
+        ("['\\bfix\\b']", "['(fix).*\\1']"),
+        (
+            "hosts.yaml:15: task_types.code.match.titles[0]: expected a valid regular expression, "
+            "got '(fix).*\\\\1'; it is not: back-references take unbounded time: match without them "
+            "(invalid escape sequence: \\1)"
         ),
     ),
     "bad duration": (

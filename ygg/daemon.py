@@ -22,9 +22,9 @@ from typing import TYPE_CHECKING, Any
 from ygg import meant, paths, wire
 from ygg.errors import YggError
 from ygg.logs import journal_stream, set_up_logging
-from ygg.model import State
+from ygg.model import JsonDict, State
 from ygg.ops.service.notify import Notifier
-from ygg.running import chores, evented
+from ygg.running import chores, descriptors, evented, memory, stalls
 
 if TYPE_CHECKING:
     from ygg.api.server import Door
@@ -50,6 +50,8 @@ def run(config_path: str | None, *, view: bool = True, **looks: bool) -> int:
     door = Door(paths.daemon_socket(os.environ), handed_over(os.environ))
     if notifier.watchdog_s is not None:
         faulthandler.enable()  # the watchdog kills with SIGABRT: the journal shows where it hung
+    descriptors.raise_limit()
+    memory.give_back_large_blocks()
     config = load_found(config_path, os.environ)
     state = paths.state_dir(os.environ)
     show = view and _view_wanted()
@@ -97,6 +99,8 @@ class _Daemon:
         self.fatal: BaseException | None = None
         self.scope: Scope | None = None
         self.heart: Heartbeat | None = None
+        self._stale = False
+        self._reloading: asyncio.Task[None] | None = None
 
     async def main(self) -> int:
         database = self.state / wire.DATABASE
@@ -114,18 +118,22 @@ class _Daemon:
 
     async def _serve_until_stopped(self, scope: Scope) -> None:
         from ygg.api.app import build_app
+        from ygg.api.connections import MOST
         from ygg.api.handlers import Handlers
         from ygg.api.server import serve
         from ygg.ops.service.heartbeat import Heartbeat
 
-        about = {
+        about: JsonDict = {
             "pid": os.getpid(),
             "store": str(self.state / wire.DATABASE),
             "socket": str(self.door.path),
         }
         handlers = Handlers(scope.dispatcher, lambda: scope.config, about=about)
         async with AsyncExitStack() as stack:
-            await stack.enter_async_context(serve(build_app(handlers), self.door))
+            about["stalls"] = stack.enter_context(stalls.watched())
+            half = descriptors.allowed() // 2  # the others are for hosts
+            serving = serve(build_app(handlers), self.door, min(MOST, half))
+            await stack.enter_async_context(serving)
             if self.looks is not None:
                 await stack.enter_async_context(self._live_view(scope, self.looks))
             heart = self.heart = Heartbeat(self.notifier, scope.dispatcher)
@@ -192,15 +200,20 @@ class _Daemon:
 
     def _reload(self) -> None:
         if self.scope is not None and self.heart is not None and not self.stop.is_set():
-            self._reloading = asyncio.create_task(self._reload_config(self.scope, self.heart))
+            self._stale = True
+            if self._reloading is None or self._reloading.done():
+                self._reloading = asyncio.create_task(self._reload_all(self.scope, self.heart))
+
+    async def _reload_all(self, scope: Scope, heart: Heartbeat) -> None:
+        """One after another; signals that come while one is under way are one more together."""
+        while self._stale:
+            self._stale = False
+            await self._reload_config(scope, heart)
 
     async def _reload_config(self, scope: Scope, heart: Heartbeat) -> None:
-        from ygg.config import differences, load_found
-
         heart.reloading()
         try:
-            fresh = load_found(self.config_path, os.environ, strict=True)
-            changes = differences(scope.config, fresh)
+            fresh, changes = await asyncio.to_thread(self._load, scope.config)
             await scope.reload(fresh)
             heart.note = ""
             log.info("hosts.yaml reloaded: %s", "; ".join(changes) or "no change")
@@ -209,6 +222,13 @@ class _Daemon:
             log.error("hosts.yaml not reloaded, the old configuration stays: %s", error)  # noqa: TRY400
         finally:
             heart.ready()
+
+    def _load(self, old: Config) -> tuple[Config, list[str]]:
+        """The configuration as it is now, and what is different. In a thread: reading takes seconds at worst."""
+        from ygg.config import differences, load_found
+
+        fresh = load_found(self.config_path, os.environ, strict=True)
+        return fresh, differences(old, fresh)
 
 
 async def _summary(scope: Scope) -> str:

@@ -19,6 +19,7 @@ from ygg.verbs import JsonDict as JsonDict
 LONG_POLL_S = 30.0
 PART = 10_000  #: documents of one submit request: as many as the API takes
 PART_BYTES = 8 * 1024 * 1024  #: about; the API takes 64 MiB
+PART_VALUES = 100_000  #: at most; the API takes 300,000
 OVER = ("completed", "failed", "cancelled", "expired", "blocked")
 Sent = JsonDict | None
 
@@ -64,7 +65,7 @@ class Desk:
 
     # --- tasks ---------------------------------------------------------------------------------
 
-    @verb("POST /v1/tasks", "submits.submit", "doc", "caller")
+    @verb("POST /v1/tasks", "submits.submit", "doc", "caller", "size")
     def submit_part(self, docs: list[Any], *, atomic: bool = False) -> Sent:
         """`tasks`: in order, for each document its task with `existing`, or `{"error": …}`."""
         return {"tasks": docs, "atomic": atomic}
@@ -204,7 +205,8 @@ MISSION = (
 #: Every verb there is, in the order of the routes.
 VERBS: tuple[Verb[..., Any], ...] = (
     Verb(
-        "async_submit", "POST /v1/async/submit", "async_.submit", ("doc", "caller", "key"),
+        "async_submit", "POST /v1/async/submit", "async_.submit",
+        ("doc", "caller", "key", "size"),
         status=202, off_desk=MISSION,
     ),
     Verb("async_status", "GET /v1/async/status/{task_id}", "tasks.status", off_desk=MISSION),
@@ -251,13 +253,15 @@ def in_parts(
 
 def _parts(docs: list[Any]) -> Iterator[list[Any]]:
     part: list[Any] = []
-    size = 0
+    size = values = 0
     for doc in docs:
+        text = repr(doc)
         part.append(doc)
-        size += len(repr(doc))
-        if len(part) >= PART or size >= PART_BYTES:
+        size += len(text)
+        values += sum(text.count(c) for c in ",{[")  # those in its strings make a part smaller
+        if len(part) >= PART or size >= PART_BYTES or values >= PART_VALUES:
             yield part
-            part, size = [], 0
+            part, size, values = [], 0, 0
     if part or not docs:
         yield part
 

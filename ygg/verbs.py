@@ -18,8 +18,9 @@ P = ParamSpec("P")
 R = TypeVar("R")
 Sends = Callable[Concatenate[Any, P], "JsonDict | None"]
 
-#: What handlers are given: the JSON body, the query, who asks, the header Idempotency-Key.
-Given = Literal["doc", "query", "caller", "key"]
+#: What handlers are given: the JSON body, its bytes (0 without a daemon), the query, who asks, the header
+#: Idempotency-Key.
+Given = Literal["doc", "size", "query", "caller", "key"]
 
 
 class Asker(Protocol):

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import json
 
+import aiohttp
+import httpx
 import pytest
+from aiohttp.client_reqrep import ConnectionKey
 
 from ygg.backends import failures
-from ygg.model import OutcomeKind
+from ygg.model import HostHealth, OutcomeKind
 
 LLAMA_CONTEXT = {
     "error": {
@@ -149,3 +153,18 @@ def test_a_web_page_is_named_by_its_title() -> None:
 )
 def test_an_error_inside_a_stream_means_what_it_says(error: object, kind: OutcomeKind) -> None:
     assert failures.from_error(error).kind is kind
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE])
+def test_no_descriptor_left_is_our_trouble_and_no_hosts(number: int) -> None:
+    key = ConnectionKey("surtr", 11434, False, True, None, None, None)
+    cause = aiohttp.ClientConnectorError(key, OSError(number, "Too many open files"))
+    error = httpx.ConnectError("x")
+    error.__cause__ = cause
+    failed = failures.from_transport(error)
+    assert failed.kind is OutcomeKind.WITHDRAWN
+    assert "ygg has no file descriptor left" in failed.message
+    assert failures.health_of(failed).health is HostHealth.UNKNOWN
+    cause = aiohttp.ClientConnectorError(key, OSError(errno.ECONNREFUSED, "refused"))
+    error.__cause__ = cause
+    assert failures.health_of(failures.from_transport(error)).health is HostHealth.DOWN

@@ -28,6 +28,11 @@ def server() -> Iterator[Script]:
         yield script
 
 
+def quick(server: Script) -> str:
+    """A house that cuts its calls off soon when it ends."""
+    return config({"surtr": server}, policies="{drain: 1s}")
+
+
 def private(folder: Path, server: Script) -> House:
     """The daemon and commands of a person who has set nothing: their home decides."""
     path = folder / "hosts.yaml"
@@ -69,7 +74,7 @@ def test_no_task_is_stored_in_a_file_that_is_gone_and_none_is_lost(
 
 
 def test_a_second_daemon_takes_no_task_from_the_first(tmp_path: Path) -> None:
-    with scripted(Reply(SLOW)) as server, house(tmp_path, config({"surtr": server})) as home:
+    with scripted(Reply(SLOW)) as server, house(tmp_path, quick(server)) as home:
         task = home.submit("long work")
         until(lambda: server.calls, what="it runs")
         for way in ("symbolic link", "lock removed"):

@@ -179,7 +179,7 @@ def test_a_named_file_that_is_there_is_right(tmp_path: Path) -> None:
 
 def test_a_named_file_that_is_missing_or_a_directory_is_told(tmp_path: Path) -> None:
     (tmp_path / "keys").mkdir()
-    place = "hosts.yaml:4: hosts.surtr.api_key_file: expected a file that can be read, got"
+    place = "hosts.yaml:4: hosts.surtr.api_key_file: expected a file that holds an API key, got"
     assert strictly(tmp_path, keyed("key")) == [
         f"{place} key, which does not exist; create it, or remove the key"
     ]
@@ -189,7 +189,7 @@ def test_a_named_file_that_is_missing_or_a_directory_is_told(tmp_path: Path) -> 
 def test_a_named_file_that_may_not_be_read_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "key").touch()
+    (tmp_path / "key").write_text("k")
     opened = Path.open
 
     def denied(path: Path, *args: Any, **more: Any) -> Any:

@@ -63,13 +63,13 @@ def test_a_dangling_link_is_reported_instead_of_passed_over(tmp_path: Path) -> N
 
 
 def test_a_directory_is_no_file(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="expected a YAML file, got a directory"):
+    with pytest.raises(ConfigError, match="cannot be read: it is a directory"):
         config.load(tmp_path)
 
 
 def test_a_pipe_is_refused_instead_of_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(ConfigError, match="got no regular file"):
+    with pytest.raises(ConfigError, match="cannot be read: it is a pipe, no regular file"):
         config.load(tmp_path / "pipe")
 
 

@@ -21,7 +21,6 @@ from tests.backends.calls import LIMITS, call, collect, text_of
 from tests.llama.server import NEEDS, Llama, running_llama
 from ygg.backends.ollama import OllamaBackend
 from ygg.backends.openai import OpenAIBackend
-from ygg.errors import ConfigError
 from ygg.model import Call, CallLimits, Done, Endpoint, HostHealth, Operation, OutcomeKind, Piece
 from ygg.ports import CallFailed
 from ygg.running.message import Message
@@ -469,9 +468,16 @@ async def test_a_wrong_key_is_a_matter_of_the_configuration(rig: Rig, tmp_path: 
     await collect(right, rig.call())
 
 
-def test_a_key_file_that_cannot_be_read_is_a_config_error(rig: Rig, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="API key"):
-        rig.build(rig.url, api_key_file=str(tmp_path / "missing"))
+async def test_a_key_that_cannot_be_read_is_one_too_until_it_can(rig: Rig, tmp_path: Path) -> None:
+    rig.simulated().api_key = "sesame"
+    backend = rig.build(rig.url, api_key_file=str(tmp_path / "key"))
+    told = await backend.check()
+    assert told.health is HostHealth.UNAUTHORIZED
+    assert "key, which does not exist" in told.message
+    assert (await failure(backend, rig.call())).kind is OutcomeKind.UNAUTHORIZED
+    (tmp_path / "key").write_text("\ufeffsesame\n")
+    assert (await backend.check()).health is HostHealth.UP
+    await collect(backend, rig.call())
 
 
 async def test_a_check_never_takes_longer_than_its_limit(rig: Rig) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,8 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.surface.world import HELLO, config
+from ygg.api.documents import BulkSubmit, NewPriority
 from ygg.errors import InvalidInput
+from ygg.intake.checking import parse
 from ygg.intake.ids import Ids, new_id
+from ygg.intake.schemas import AsyncSubmit, TaskDocument
 from ygg.intake.tasks import async_task, new_task
 from ygg.model import GpuNeed, NewTask, Operation, Priority
 
@@ -181,6 +186,11 @@ def test_times_are_iso_or_durations_from_now(given_: object, at: int) -> None:
         ({"prompt": "x", "labels": ["\ud800"]}, "labels[0]: holds a lone surrogate"),
         ({"prompt": "x", "options": {"a\0": 1}}, "options: holds a NUL byte"),
         ({"prompt": "x", "host": "fenriir"}, "host: no host 'fenriir' in the configuration | did you mean fenrir?"),
+        ({"prompt": "x", "model": "nomodel"}, "model: no host has 'nomodel' | models: m"),
+        ({"prompt": "x", "model": "m:8b"}, "model: no host has 'm:8b' | models: m"),
+        ({"prompt": "x", "model": "mm", "host": "fenrir"}, "model: host fenrir does not have 'mm' | did you mean m?"),
+        ({"prompt": "x", "model": "q", "gpu": "never"}, "model: no host has 'q'"),
+        ({"prompt": "x", "model": "m", "gpu": "never"}, "gpu: never, but no CPU host runs type general with m"),
         ({"prompt": "x", "host": "odin"}, "host: no host 'odin' in the configuration | hosts: surtr, fenrir"),
     ],
 )  # fmt: skip
@@ -194,6 +204,68 @@ def test_every_problem_of_a_document_is_named_at_once() -> None:
     told = refusal({"prompt": "x", "priority": 9, "max_tokens": 0, "title": 3})
     assert [p.split(":")[0] for p in told.split("; ")] == ["priority", "title", "max_tokens"]
     assert "pydantic" not in told
+
+
+EVERY = {
+    "messages": None, "input": None, "operation": None, "type": None, "system": None, "title": None,
+    "priority": None, "labels": None, "model": None, "host": None, "max_tokens": None,
+    "temperature": None, "options": None, "not_before": None, "deadline": None, "gpu": None,
+    "idempotency_key": None, "retention": None, "content_type": None, "timeout": None,
+}  # fmt: skip
+
+
+def test_null_means_not_set_for_every_key() -> None:
+    assert {*EVERY, "prompt"} == {*TaskDocument.model_fields}
+    bare, nulls = made(), made(**EVERY)
+    assert replace(nulls, id=bare.id, body_hash=bare.body_hash) == bare
+    doc = {"agent_type": "general", "messages": HELLO}
+    unset = dict.fromkeys(AsyncSubmit.model_fields.keys() - doc.keys())
+    bare, nulls = (async_task({**doc, **m}, CONFIG, caller="l", now_ms=NOW) for m in ({}, unset))
+    assert replace(nulls, id=bare.id, body_hash=bare.body_hash) == bare
+    assert parse(BulkSubmit, {"tasks": [], "atomic": None}).atomic is False
+
+
+def test_a_whole_float_means_the_number() -> None:
+    task = made(priority=1.0, max_tokens=5.0, temperature=1, timeout=60.0, retention=90.0)
+    assert (task.priority, task.request["max_tokens"]) == (Priority.HIGH, 5)
+    assert isinstance(task.request["max_tokens"], int)
+    assert (task.timeout_s, task.retention_s) == (60, 90)
+    assert parse(NewPriority, {"priority": 3.0}).priority == 3
+    for wrong in ({"max_tokens": 5.5}, {"priority": 1.5}):
+        assert "integer" in refusal({"prompt": "x", **wrong})
+
+
+@pytest.mark.parametrize(
+    "model", ["m", "M", "m:latest", "library/m", "registry.ollama.ai/library/m:latest"]
+)
+def test_every_spelling_of_a_model_is_taken(model: str) -> None:
+    assert made(model=model).lane.model == model
+
+
+def test_many_problems_are_few_errors() -> None:
+    began = time.thread_time()
+    for doc in (
+        {"prompt": "x", **{f"k{n}": n for n in range(15_000)}},
+        {"messages": [{"role": 3}] * 9000},
+        {"messages": HELLO, "labels": [3] * 19_000},
+    ):
+        assert len(refusal(doc).split("; ")) <= 40
+    assert time.thread_time() - began < 1
+    assert "more than 20,000 values" in refusal({"prompt": "x", "options": {"a": [1] * 30_000}})
+    assert "longer than 16,777,216 characters" in refusal({"prompt": "x" * (1 << 24)})
+
+
+def test_unknown_keys_beyond_those_told_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    given, validate = [], TaskDocument.model_validate
+
+    def seen(doc: Any) -> Any:
+        given.append(doc)
+        return validate(doc)
+
+    monkeypatch.setattr(TaskDocument, "model_validate", seen)
+    refusal({**{f"k{n}": n for n in range(1000)}, "prompt": "x"})
+    assert len(given[0]) == 21
+    assert "prompt" in given[0]
 
 
 def test_nesting_no_one_needs_is_refused() -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 import subprocess
 import sys
+from io import BytesIO
 
 import pytest
 
 from ygg.errors import InvalidInput
-from ygg.intake import times
-from ygg.intake.parsing import Unreadable, document, lines
+from ygg.intake import parsing, times
+from ygg.intake.parsing import TooMuch, Unreadable, document, lines
 
 NOW = 1_800_000_000_000
 DAY_S = 86_400.0
@@ -34,13 +35,52 @@ def test_bytes_that_are_no_document_say_why(raw: bytes, says: str) -> None:
 
 
 def test_lines_have_their_numbers_and_each_its_document_or_what_is_wrong() -> None:
-    found = [*lines([b'{"a": 1}\n', b" \n", b"{\n", b"[1e99]\n", b"[1e999]"])]
+    found = [*lines(BytesIO(b'{"a": 1}\n \n{\n[1e99]\n[1e999]'))]
     assert [n for n, _ in found] == [1, 3, 4, 5]
     (_, first), (_, broken), (_, large), (_, beyond) = found
     assert (first, large) == ({"a": 1}, [1e99])
     assert isinstance(broken, Unreadable)
     assert str(beyond) == "1e999 is no JSON number"
     assert document(b"[1e999]") == [math.inf]
+
+
+def test_a_line_that_is_too_much_is_told_and_the_others_are_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(parsing, "DOCUMENT_MAX", 1000)
+    monkeypatch.setattr(parsing, "SLICE", 64)
+    long, many = b'{"prompt": "' + b"x" * 5000 + b'"}', b"[" + b"1," * 450 + b"1]"
+    stream = BytesIO(b"\n".join([b"1", long, b"2", many, b"3"]))
+    monkeypatch.setattr(parsing, "DOCUMENT_VALUES", 400)
+    found = dict(lines(stream))
+    assert [found[1], found[3], found[5]] == [1, 2, 3]
+    assert isinstance(found[2], TooMuch)
+    assert str(found[2]).startswith("longer than")
+    assert str(found[4]) == "more than 400 values"
+
+
+@pytest.mark.parametrize("slice_", [1, 2, 3, 7, 65_536])
+@pytest.mark.parametrize(
+    ("raw", "count"),
+    [
+        (b'{"a": 1, "b": [2, 3]}', 4),
+        (b'{"a,{[": "x,y,\\",z", "b": "\\\\"}', 2),
+        (b'["\\\\", "\\\\\\"", 1]', 3),
+        (b'"' + b"," * 1000 + b'"', 0),
+        ('["ö, \u2028,", "🙂"]'.encode(), 2),
+    ],
+)
+def test_values_are_counted_outside_of_strings_wherever_slices_end(
+    monkeypatch: pytest.MonkeyPatch, raw: bytes, count: int, slice_: int
+) -> None:
+    monkeypatch.setattr(parsing, "SLICE", slice_)
+    assert parsing.values(raw) == count
+
+
+def test_many_values_are_refused_before_they_are_made() -> None:
+    raw = b"{" + b",".join(b'"%d":1' % n for n in range(400_000)) + b"}"
+    with pytest.raises(TooMuch, match="more than 300,000 values"):
+        document(raw)
 
 
 def test_a_document_is_read_as_it_is() -> None:

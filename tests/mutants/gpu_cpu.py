@@ -256,8 +256,8 @@ MUTANTS: list[Mutant] = [
     Mutant(
         "a task that needs a GPU nobody has waits for ever",
         INTAKE,
-        "if wanted is None or configured(",
-        "if wanted is None or not wanted or True or configured(",
+        "    if configured(kind, config.hosts, lane):",
+        "    if lane.model is None or configured(kind, config.hosts, lane):",
         NEED,
     ),
     Mutant(

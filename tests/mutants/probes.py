@@ -26,11 +26,11 @@ MUTANTS: list[Mutant] = [
     Mutant(
         "probes: a broken line hides the known hosts after it",
         "ygg/probes/login.py",
-        """            for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        """            for line in files.read(path, KNOWN_MAX).decode("utf-8", "replace").splitlines():
                 with contextlib.suppress(ValueError):
                     known.load(line)""",
         """            with contextlib.suppress(ValueError):
-                known.load(path.read_text(encoding="utf-8", errors="replace"))""",
+                known.load(files.read(path, KNOWN_MAX).decode("utf-8", "replace"))""",
         (f"{SSH}::test_keys_that_openssh_knows_are_trusted_too",),
     ),
     Mutant(

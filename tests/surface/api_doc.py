@@ -43,10 +43,14 @@ Rules that hold everywhere:
 - `status` is one of `queued`, `processing`, `completed`, `failed`, `cancelled` (`batching` is reserved); `state` is ygg's
   own word: `scheduled`, `queued`, `processing`, `blocked`, `completed`, `failed`, `cancelled`, `expired`.
 - An error is `{"error": {"code", "message", "hint"}}`. Codes and statuses: `invalid_input` 422, `not_found` 404,
-  `method_not_allowed` 405, `conflict`, `left_out` 409, `too_large` 413, `queue_full`, `draining`, `unavailable`, `store_error`,
+  `method_not_allowed` 405, `conflict`, `left_out` 409, `too_slow` 408, `too_large` 413, `queue_full`, `draining`, `unavailable`, `store_error`,
   `store_locked` 503, `store_full` 507, `internal` 500. `Retry-After` is set where the time is known.
-- Unknown keys are errors. Text with NUL bytes or lone surrogates, NaN and infinities are refused. A body may have 16 MiB,
-  that of `POST /v1/tasks` 64 MiB.
+- Unknown keys are errors. Null is the same as leaving the key out, and a whole number may be written as `60.0`. Text with
+  NUL bytes or lone surrogates, NaN and infinities are refused.
+- A body may have 16 MiB, that of `POST /v1/tasks` 64 MiB, with 300,000 values (keys and entries of lists) in all. A document
+  may have 16 MiB and 20,000 values. A request whose head takes longer than 10 s, or whose body pauses for 30 s, is cut off.
+- A task whose type hosts.yaml does not have is taken, runs as `general`, and the answer has a `warning` that says so. A host or
+  model that nobody has is refused with what there is.
 
 This page is written by `python -m tests.surface.api_doc`; every example was run.
 """

@@ -135,6 +135,8 @@ def test_a_request_is_the_same_over_the_socket_and_at_the_database(
             answers.append((error.message, error.hint))
         finally:
             desk.close()
+    for _, _, given in seen:
+        given.update({"size": 0} if "size" in given else {})  # of a body, which only the socket has
     online, offline = seen
     assert online == offline
     assert online[0] == verb.name

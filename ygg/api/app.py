@@ -6,6 +6,7 @@ exception is logged and answered without its text.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
@@ -19,17 +20,19 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ygg.api import bodies
+from ygg.api.aside import aside
 from ygg.api.handlers import LOCAL, Handlers
 from ygg.api.tasks import NotEnded
 from ygg.desk import VERBS
 from ygg.errors import InvalidInput, YggError
-from ygg.intake.parsing import Unreadable, document
+from ygg.intake.parsing import DOCUMENT_MAX, TooMuch, Unreadable, document
 from ygg.verbs import Given, Verb
 
 log = logging.getLogger("ygg.api")
 
-MAX_BODY = 16 * 1024 * 1024  #: bytes; the longest prompt of a sane person fits many times
+MAX_BODY = DOCUMENT_MAX + 65_536  #: bytes; a little more than the longest document
 MAX_BULK = 64 * 1024 * 1024  #: bytes of POST /v1/tasks: an atomic submit cannot come in parts
+BODY_S = 30.0  #: for the next piece of a body
 LISTS = frozenset({"state"})  #: keys of a query that may come several times
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -66,15 +69,25 @@ class _Guard:
                 await _failed(_BUG)(scope, receive, send)
 
 
+class TooSlow(InvalidInput):
+    """The body stopped coming."""
+
+    code = "too_slow"
+    http_status = 408
+
+
 def _limited(scope: Scope, receive: Receive) -> Receive:
-    """`receive` that raises TooLarge, at once where the length is declared."""
+    """`receive` that raises TooLarge, at once where the length is declared, and TooSlow for a body that stops
+    coming."""
     most = MAX_BULK if scope["path"] == "/v1/tasks" else MAX_BODY
     size = max((int(v) for k, v in scope["headers"] if k == b"content-length"), default=0)
     size = size if size > most else 0
+    more = True
 
     async def limited() -> Message:
-        nonlocal size
-        message = await receive() if size <= most else {}
+        nonlocal size, more
+        message = await _next(receive, BODY_S if more else None) if size <= most else {}
+        more = bool(message.get("more_body"))
         size += len(message.get("body", b""))
         if size > most:
             raise TooLarge(f"the body is larger than {most} bytes", hint="submit in parts")
@@ -83,12 +96,28 @@ def _limited(scope: Scope, receive: Receive) -> Receive:
     return limited
 
 
+async def _next(receive: Receive, limit_s: float | None) -> Message:
+    try:
+        async with asyncio.timeout(limit_s):
+            return await receive()
+    except TimeoutError:
+        text = f"nothing more of the body came for {limit_s:g} s"
+        raise TooSlow(text, hint="send it whole") from None
+
+
 async def _document(request: Request) -> Any:
     """The JSON body."""
+    raw = await request.body()
     try:
-        return document(await request.body())
+        return await aside(len(raw), document, raw)
+    except TooMuch as error:
+        raise TooLarge(f"the body has {error}", hint="submit in parts") from None
     except Unreadable as error:
         raise InvalidInput(f"the body is no valid JSON: {error}") from None
+
+
+async def _size(request: Request) -> int:
+    return len(await request.body())
 
 
 def _failed(error: YggError) -> Response:
@@ -133,7 +162,7 @@ def _endpoint(verb: Verb[..., Any], handlers: Handlers) -> Endpoint:
         answer = await handlers.of(verb, request.path_params.get(verb.key or ""), given)
         if verb.streams:
             return StreamingResponse(_sse(answer), media_type="text/event-stream")
-        return JSONResponse(answer, verb.status)
+        return await aside(given.get("size", 0), JSONResponse, answer, verb.status)
 
     return endpoint
 
@@ -154,6 +183,7 @@ async def _key(request: Request) -> str | None:
 
 _READ: dict[Given, Callable[[Request], Awaitable[Any]]] = {
     "doc": _document,
+    "size": _size,
     "query": _query,
     "caller": _caller,
     "key": _key,

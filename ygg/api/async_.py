@@ -6,7 +6,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ygg.api import bodies
+from ygg.api.aside import aside
 from ygg.api.place import place_of
+from ygg.api.submits import doubts
 from ygg.api.tasks import Tasks
 from ygg.config import Config
 from ygg.errors import YggError
@@ -27,12 +29,13 @@ class AsyncFace:
     ) -> None:
         self._control, self._config, self._wall_ms, self._tasks = control, config, wall_ms, tasks
 
-    async def submit(self, doc: object, caller: str, key: str | None) -> JsonDict:
-        """POST /v1/async/submit. `key`: of the header, instead of one in the document."""
+    async def submit(self, doc: object, caller: str, key: str | None, size: int) -> JsonDict:
+        """POST /v1/async/submit. `key`: of the header, instead of one in the document; `size`: of the body."""
         if key is not None and isinstance(doc, dict):
             doc = {**doc, "idempotency_key": key}
         config = self._config()
-        new = async_task(doc, config, caller=caller, now_ms=self._wall_ms())
+        now_ms = self._wall_ms()
+        new = await aside(size, async_task, doc, config, caller=caller, now_ms=now_ms)
         (answer,) = await self._control.submit([new], capacity=config.policy.capacity)
         if isinstance(answer, YggError):
             raise answer
@@ -45,6 +48,7 @@ class AsyncFace:
             "priority": task.priority.name,
             **await place_of(self._control, task),
             "queue_stats": bodies.counts_body(counts),
+            **doubts(task, config),
         }
 
     async def result(self, task_id: str) -> JsonDict:

@@ -10,6 +10,8 @@ from ygg.desk import PART
 from ygg.intake.checking import Document
 from ygg.intake.schemas import PriorityField
 
+Ended = Literal["failed", "blocked", "cancelled", "expired"]
+
 
 class BulkSubmit(Document):
     """POST /v1/tasks. The documents are counted and checked apart, so that each error names its task."""
@@ -21,8 +23,8 @@ class BulkSubmit(Document):
 class Retry(Document):
     """POST /v1/tasks/retry: by id, or every task in these states."""
 
-    ids: Annotated[list[str], Field(max_length=PART)] | None = None
-    states: list[Literal["failed", "blocked", "cancelled", "expired"]] | None = None
+    ids: Annotated[list[str], Field(max_length=PART, fail_fast=True)] | None = None
+    states: Annotated[list[Ended], Field(max_length=100, fail_fast=True)] | None = None
 
 
 class NewPriority(Document):

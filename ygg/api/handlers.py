@@ -36,7 +36,7 @@ class Handlers:
         wall_ms: Callable[[], int] = times.wall_ms,
     ) -> None:
         """`config` is asked anew each time: it may be reloaded. `about`: what the daemon tells of itself in
-        the status (`store`, `socket`)."""
+        the status (`store`, `socket`, `stalls`)."""
         self.tasks = Tasks(control)
         self.submits = Submits(control, config, wall_ms)
         self.async_ = AsyncFace(control, config, wall_ms, self.tasks)

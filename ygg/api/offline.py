@@ -219,7 +219,7 @@ class Offline:
         queue, archive = self._open()
         try:
             control = OfflineControl(queue, archive, self._config, self._backends)
-            told = {"doc": asked.sent, "query": asked.sent, "caller": LOCAL}
+            told = {"doc": asked.sent, "size": 0, "query": asked.sent, "caller": LOCAL}
             given: JsonDict = {name: told[name] for name in asked.verb.takes}
             answer = await Handlers(control, lambda: self._config).of(
                 asked.verb, asked.target, given

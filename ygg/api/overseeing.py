@@ -26,7 +26,8 @@ async def view_of(control: Control) -> Snapshot | None:
 
 
 class Overseeing:
-    """Over one Control. `about`: what the daemon tells of itself in the status (`store`, `socket`)."""
+    """Over one Control. `about`: what the daemon tells of itself in the status (`store`,
+    `socket`, `stalls`)."""
 
     def __init__(self, control: Control, config: Callable[[], Config], about: JsonDict) -> None:
         self._control, self._config, self._about = control, config, about
@@ -112,6 +113,7 @@ class Overseeing:
             "store_error": view.store_error,
             "store": None,
             "socket": None,
+            "stalls": None,
             **self._about,
         }
 

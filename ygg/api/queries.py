@@ -28,7 +28,7 @@ def filter_of(query: Mapping[str, Any]) -> Filter:
     """Raises InvalidInput for unknown keys and values out of range."""
     given = {k: v for k, v in query.items() if v is not None and v != []}
     _only(given, _KEYS)
-    check_text(given, "")
+    check_text(given)
     order = given.get("order", "newest")
     if order not in ("newest", "queue"):
         raise InvalidInput(f"order: expected newest or queue, got {order!r:.60}")

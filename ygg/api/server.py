@@ -14,11 +14,13 @@ import shutil
 import socket
 from collections.abc import AsyncIterator, MutableMapping
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import uvicorn
 
+from ygg.api.connections import MOST, Connection, Room
 from ygg.errors import Unavailable
 
 GROUP = "ygg"
@@ -105,11 +107,13 @@ def _remove_stale(path: Path) -> None:
 
 
 @asynccontextmanager
-async def serve(app: Any, door: Door) -> AsyncIterator[None]:
-    """Serve `app` at the door until the block ends; open streams are cut after a second."""
+async def serve(app: Any, door: Door, most: int = MOST) -> AsyncIterator[None]:
+    """Serve `app` at the door until the block ends, on `most` connections; open streams are cut after a second."""
     sock = door.take()
+    protocol: Any = partial(Connection, Room(most))
     config = uvicorn.Config(
         app,
+        http=protocol,
         log_config=None,
         access_log=False,
         lifespan="off",

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 
 from ygg.api import bodies
+from ygg.api.aside import aside
 from ygg.api.documents import BulkSubmit
 from ygg.config import Config
 from ygg.desk import PART
 from ygg.errors import InvalidInput, LeftOut, YggError
 from ygg.intake.checking import an_object, parse
+from ygg.intake.matching import doubt
 from ygg.intake.tasks import new_task
-from ygg.model import JsonDict, NewTask, Submitted
+from ygg.model import JsonDict, NewTask, Submitted, Task
 from ygg.ports import Control
-
-BREATH = 100  #: documents checked before the event loop gets a turn
 
 
 class Submits:
@@ -26,41 +25,45 @@ class Submits:
     ) -> None:
         self._control, self._config, self._wall_ms = control, config, wall_ms
 
-    async def submit(self, doc: object, caller: str) -> JsonDict:
-        """POST /v1/tasks: many documents; an answer or an error for each, in order."""
+    async def submit(self, doc: object, caller: str, size: int = 0) -> JsonDict:
+        """POST /v1/tasks: many documents; an answer or an error for each, in order. `size`: of the body."""
         given = an_object(doc)
         bulk = parse(BulkSubmit, {**given, "tasks": []})
         docs = given.get("tasks")
         if not isinstance(docs, list) or len(docs) > PART:
             raise InvalidInput(f"tasks: expected a list of at most {PART} documents")
-        checked = await self._all_checked(docs, caller)
+        checked = await aside(size, self._all_checked, docs, caller)
         good = [c for c in checked if isinstance(c, NewTask)]
         if bulk.atomic and len(good) < len(checked):
             return {"tasks": [_refused(c) for c in checked]}
         stored = iter(await self._control.submit(good, atomic=bulk.atomic) if good else ())
         answers = [next(stored) if isinstance(c, NewTask) else c for c in checked]
-        return {"tasks": [_submitted(a) for a in answers]}
+        return {"tasks": await aside(size, lambda: [self._submitted(a) for a in answers])}
 
-    async def _all_checked(self, docs: list[object], caller: str) -> list[NewTask | YggError]:
-        """Each document's task or error; the dispatcher gets its turns in between."""
-        checked = []
-        for n, doc in enumerate(docs, 1):
-            checked.append(self._checked(doc, caller))
-            if n % BREATH == 0:
-                await asyncio.sleep(0)
-        return checked
+    def _all_checked(self, docs: list[object], caller: str) -> list[NewTask | YggError]:
+        """Each document's task or error."""
+        return [self._checked(doc, caller) for doc in docs]
 
     def _checked(self, doc: object, caller: str) -> NewTask | YggError:
         try:
             return new_task(doc, self._config(), caller=caller, now_ms=self._wall_ms())
         except YggError as error:
-            return error
+            error.__context__ = (
+                None  # ten thousand of them would keep all their frames, and each other
+            )
+            return error.with_traceback(None)
+
+    def _submitted(self, answer: Submitted | YggError) -> JsonDict:
+        if isinstance(answer, YggError):
+            return bodies.error_body(answer)
+        told = doubts(answer.task, self._config())
+        return {**bodies.task_body(answer.task), "existing": answer.existing, **told}
 
 
-def _submitted(answer: Submitted | YggError) -> JsonDict:
-    if isinstance(answer, YggError):
-        return bodies.error_body(answer)
-    return {**bodies.task_body(answer.task), "existing": answer.existing}
+def doubts(task: Task, config: Config) -> JsonDict:
+    """`warning`, where something about a task that was taken looks like a slip."""
+    found = doubt(task.lane.type, config)
+    return {} if found is None else {"warning": found}
 
 
 def _refused(checked: NewTask | YggError) -> JsonDict:

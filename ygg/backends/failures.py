@@ -8,6 +8,7 @@ are told apart by their text alone.
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import math
 import os
@@ -20,7 +21,7 @@ from typing import Any
 import aiohttp
 import httpx
 
-from ygg.model import OutcomeKind
+from ygg.model import Health, HostHealth, OutcomeKind
 from ygg.ports import CallFailed
 
 #: Everything httpx over aiohttp raises when a connection or a message is bad.
@@ -163,9 +164,12 @@ def from_transport(exc: Exception) -> CallFailed:
     """What a transport's exception means: no connection, or one that broke."""
     cause = _cause(exc)
     text = str(cause) or type(cause).__name__
+    if no_descriptor(exc):
+        text = "ygg has no file descriptor left: raise its limit (ulimit -n, LimitNOFILE)"
+        return CallFailed(OutcomeKind.WITHDRAWN, text)
     if isinstance(cause, aiohttp.ClientConnectorError):
-        errno = cause.errno or 0
-        why = os.strerror(errno) if errno > 0 else str(cause.os_error)
+        number = cause.errno or 0
+        why = os.strerror(number) if number > 0 else str(cause.os_error)
         where = f"{cause.host}:{cause.port}"
         return CallFailed(OutcomeKind.UNREACHABLE, f"cannot connect to {where}: {why}")
     if isinstance(cause, aiohttp.ConnectionTimeoutError):
@@ -173,6 +177,23 @@ def from_transport(exc: Exception) -> CallFailed:
     if isinstance(cause, aiohttp.InvalidURL | httpx.InvalidURL | httpx.UnsupportedProtocol):
         return CallFailed(OutcomeKind.UNREACHABLE, f"bad address: {text}")
     return CallFailed(OutcomeKind.ERROR, f"the connection broke: {text}", broken=True)
+
+
+def no_descriptor(exc: Exception) -> bool:
+    """Whether it is our own trouble: no connection could be made for want of a file descriptor."""
+    return getattr(_cause(exc), "errno", None) in (errno.EMFILE, errno.ENFILE)
+
+
+#: What a check that failed so tells of the host; nothing where we could not even ask.
+_HEALTH = {
+    OutcomeKind.UNAUTHORIZED: HostHealth.UNAUTHORIZED,  # its key is at fault: a matter of hosts.yaml
+    OutcomeKind.WITHDRAWN: HostHealth.UNKNOWN,
+}
+
+
+def health_of(failed: CallFailed) -> Health:
+    """The finding of a check that got no answer."""
+    return Health(_HEALTH.get(failed.kind, HostHealth.DOWN), message=failed.message)
 
 
 def hung_up(exc: Exception) -> bool:

@@ -13,6 +13,7 @@ import json
 import ssl
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import cast
 
@@ -23,6 +24,7 @@ from httpx_aiohttp import AiohttpTransport
 from ygg import __version__
 from ygg.backends import failures
 from ygg.backends.values import as_object
+from ygg.config import keys
 from ygg.errors import ConfigError
 from ygg.model import Call, CallLimits, Endpoint, JsonDict, OutcomeKind
 from ygg.ports import CallFailed
@@ -31,7 +33,9 @@ KEEP_IDLE_S = 4.0  #: llama.cpp and uvicorn (vLLM) close idle connections after 
 STALE_WITHIN_S = 1.0  #: a pooled connection that breaks sooner than this was stale
 ERROR_BODY_MAX = 65_536
 ERROR_BODY_S = 5.0
+DESCRIPTOR_TRIES, DESCRIPTOR_S = 8, 0.25
 UNLOAD_S = 10.0  #: for freeing a model's memory
+HEAVY = 200_000  #: characters of one text
 LINE_MAX = 4_194_304  #: bytes of one line of a stream; real ones have hundreds
 WHOLE_MAX = 8_388_608  #: bytes of an answer that is no stream: about 100 vectors of 4,096 numbers
 BODY_MAX = 4_194_304  #: bytes of the answer to a check
@@ -58,8 +62,9 @@ class Http:
             ("Content-Type", "application/json"),
             ("Accept-Encoding", "identity"),
             ("User-Agent", f"ygg/{__version__}"),
-            *authorization(endpoint),
         ]
+        self._endpoint = endpoint
+        self._authorized = endpoint.api_key_file is None
         self._urls: dict[str, httpx.URL] = {}
         self._pooled = _transport(self.base, reuse=True)
         self._fresh = _transport(self.base, reuse=False)
@@ -70,8 +75,9 @@ class Http:
         Raises CallFailed for everything but a 200.
         """
         limits = call.limits
-        content = _encode(body)
+        content = await asyncio.to_thread(_encode, body) if _heavy(body) else _encode(body)
         begun = asyncio.get_running_loop().time()
+        await self._authorize()
         try:
             request = self._request("POST", path, limits.connect_s, content, call)
             async with asyncio.timeout(limits.connect_s + limits.first_token_s):
@@ -94,6 +100,7 @@ class Http:
         return await self._small("POST", path, timeout_s, _encode(body))
 
     async def _small(self, method: str, path: str, timeout_s: float, content: bytes = b"") -> Got:
+        await self._authorize()
         try:
             request = self._request(method, path, timeout_s, content)
             async with asyncio.timeout(timeout_s):
@@ -107,6 +114,19 @@ class Http:
         return Got(
             response.status_code, server, as_object(body) or {}, failures.read_error(body)[0]
         )
+
+    async def _authorize(self) -> None:
+        """Have the API key. CallFailed where its file holds none: it is read again for the next request."""
+        if self._authorized:
+            return
+        try:
+            header = await asyncio.to_thread(authorization, self._endpoint)
+        except ConfigError as error:
+            text = f"{error.message}: {error.hint}"
+            raise CallFailed(OutcomeKind.UNAUTHORIZED, text) from None
+        if not self._authorized:
+            self._headers += header
+            self._authorized = True
 
     async def close(self) -> None:
         """Close every connection, also those in use."""
@@ -140,6 +160,17 @@ class Http:
         return url
 
     async def _send(self, request: httpx.Request) -> httpx.Response:
+        """The head of the answer. Where ygg has no descriptor left, one is waited for, a little."""
+        for _ in range(DESCRIPTOR_TRIES):
+            try:
+                return await self._sent(request)
+            except failures.FOREIGN as exc:
+                if not failures.no_descriptor(exc):
+                    raise
+            await asyncio.sleep(DESCRIPTOR_S)
+        return await self._sent(request)
+
+    async def _sent(self, request: httpx.Request) -> httpx.Response:
         if not self.reuse:
             return await self._fresh.handle_async_request(request)
         loop = asyncio.get_running_loop()
@@ -273,6 +304,18 @@ def _names(call: Call) -> list[tuple[str, str]]:
     return [("X-Ygg-Call", call.id), ("X-Ygg-Task", attempts)]
 
 
+def _heavy(value: object) -> bool:
+    """Whether a text in it is so long that the loop would be held up while it is written as JSON."""
+    match value:
+        case str():
+            return len(value) > HEAVY
+        case dict():
+            return any(map(_heavy, value.values()))
+        case list():
+            return any(map(_heavy, value))
+    return False
+
+
 def _encode(body: JsonDict) -> bytes:
     try:
         return _dumps(body).encode()
@@ -283,7 +326,7 @@ def _encode(body: JsonDict) -> bytes:
 async def ask(endpoint: Endpoint, path: str, timeout_s: float) -> tuple[int, str, JsonDict]:
     """Status, Server header and JSON object ({} for anything else) of one small GET.
 
-    Raises CallFailed without an answer, ConfigError when the API key cannot be read.
+    Raises CallFailed without an answer, and when the API key cannot be read.
     """
     http = Http(endpoint, reuse=False)
     try:
@@ -297,13 +340,11 @@ def authorization(endpoint: Endpoint) -> list[tuple[str, str]]:
     """The header of the endpoint's API key. ConfigError when its file cannot be used."""
     if endpoint.api_key_file is None:
         return []
-    path = Path(endpoint.api_key_file).expanduser()
     try:
-        key = path.read_text(encoding="ascii").strip()
-    except (OSError, UnicodeDecodeError) as exc:
-        raise ConfigError(f"endpoint {endpoint.name}: cannot read its API key: {exc}") from exc
-    if not key.isprintable() or not key:
-        raise ConfigError(f"endpoint {endpoint.name}: {path} does not hold one API key")
+        key = keys.api_key(Path(endpoint.api_key_file).expanduser())
+    except ConfigError as error:
+        text = f"api_key_file holds no key: got {error.message}"
+        raise ConfigError(text, hint=error.hint) from None
     return [("Authorization", f"Bearer {key}")]
 
 
@@ -320,5 +361,6 @@ def _transport(base: str, *, reuse: bool) -> AiohttpTransport:
     return AiohttpTransport(verify=context, trust_env=False, client=session)
 
 
+@cache  # making one reads a large file
 def _trusted() -> ssl.SSLContext:
     return httpx.create_ssl_context(trust_env=False)

@@ -232,7 +232,7 @@ def _done(last: JsonDict, call: Call) -> Done:
 def _verdict(got: Got | CallFailed) -> Health | None:
     """What is wrong with a host that answered /api/version so; None: nothing."""
     if isinstance(got, CallFailed):
-        return Health(HostHealth.DOWN, message=got.message)
+        return failures.health_of(got)
     if got.status in (401, 403):
         return Health(HostHealth.UNAUTHORIZED, message=f"HTTP {got.status}: {got.text}")
     if got.status == 200 and "version" in got.data:

@@ -14,6 +14,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 
+from ygg.backends import failures
 from ygg.backends.events import EventReader
 from ygg.backends.http import UNLOAD_S, Got, Http, with_system
 from ygg.backends.values import as_count, as_dict
@@ -232,7 +233,7 @@ def _entries(got: Got | CallFailed) -> list[JsonDict] | None:
 def _down(health: Got | CallFailed) -> Health | None:
     """What is wrong by /health alone. A server without /health (404) is judged by its models."""
     if isinstance(health, CallFailed):
-        return Health(HostHealth.DOWN, message=health.message)
+        return failures.health_of(health)
     if health.status in (401, 403):
         return Health(HostHealth.UNAUTHORIZED, message=f"HTTP {health.status}: {health.text}")
     if health.status >= 500:

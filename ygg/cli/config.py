@@ -28,12 +28,15 @@ def check(json_: Json = False) -> None:
                 "path": str(found.source),
                 "hosts": len(found.hosts),
                 "slots": slots,
+                "notes": list(found.notes),
             }
         )
     else:
         output.data(
             f"{found.source}: {len(found.hosts)} hosts, {slots} slots, {len(found.types)} task types"
         )
+        for note in found.notes:
+            output.say(f"note: {note}")
 
 
 @config.command()

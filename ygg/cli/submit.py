@@ -5,15 +5,16 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 
 import typer
 
+from ygg import files
 from ygg.cli import output
 from ygg.cli.app import Json, app, desk
 from ygg.desk import error_of
 from ygg.errors import InvalidInput, LeftOut, NotFound, YggError
-from ygg.intake.parsing import Line, Unreadable, lines
+from ygg.intake.parsing import DOCUMENT_MAX, Line, TooMuch, Unreadable, lines
 
 if TYPE_CHECKING:
     from ygg.desk import Desk
@@ -143,7 +144,16 @@ def _one(found: Desk, doc: dict[str, Any]) -> dict[str, Any]:
     refusal = _refusal(answer)
     if refusal is not None:
         raise error_of(refusal)
+    _warn(answer, set())
     return answer
+
+
+def _warn(answer: dict[str, Any], warned: set[str]) -> None:
+    """Each doubt once."""
+    doubt = answer.get("warning")
+    if doubt is not None and doubt not in warned:
+        warned.add(doubt)
+        output.say(f"warning: {doubt}")
 
 
 def _refusal(answer: dict[str, Any]) -> dict[str, Any] | None:
@@ -180,22 +190,25 @@ def _prompt(text: str | None, file: str | None) -> str:
     if text is not None and file is not None:
         raise InvalidInput("give a prompt or --file, not both")
     if file is not None and file != "-":
-        try:
-            return Path(file).read_text(encoding="utf-8")
-        except OSError as error:
-            raise NotFound(f"{file} cannot be read: {error.strerror}") from None
-        except UnicodeDecodeError:
-            raise InvalidInput(f"{file} is not UTF-8 text") from None
+        with _opened(file) as stream:
+            return _text(stream, file)
     if text is not None and text != "-":
         return text
     if sys.stdin is None or sys.stdin.isatty():
         raise InvalidInput(
             "there is no prompt", hint='ygg submit "Explain WAL", --file FILE, or pipe it in'
         )
+    return _text(sys.stdin.buffer, "stdin")
+
+
+def _text(stream: BinaryIO, name: str) -> str:
+    """All of it, a byte order mark left out."""
     try:
-        return sys.stdin.buffer.read().decode("utf-8")
+        return files.whole(stream, DOCUMENT_MAX).decode("utf-8-sig")
+    except OSError as error:
+        raise InvalidInput(f"{name} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise InvalidInput("stdin is not UTF-8 text") from None
+        raise InvalidInput(f"{name} is not UTF-8 text") from None
 
 
 # --- bulk -----------------------------------------------------------------------------------------
@@ -203,10 +216,10 @@ def _prompt(text: str | None, file: str | None) -> str:
 
 def _bulk(name: str, *, atomic: bool, as_json: bool) -> None:
     """Every line of the file; each bad one is reported with its number."""
-    bad = 0
+    bad, warned = 0, set[str]()
     with _opened(name) as stream, desk(write=True) as found:
         for chunk in _chunks(lines(stream), None if atomic else CHUNK):
-            bad += _send(found, name, chunk, atomic=atomic, as_json=as_json)
+            bad += _send(found, name, chunk, warned, atomic=atomic, as_json=as_json)
     if bad:
         raise YggError(
             f"{bad} bad {'line' if bad == 1 else 'lines'}; {'nothing was stored' if atomic else 'the others were stored'}",
@@ -214,11 +227,12 @@ def _bulk(name: str, *, atomic: bool, as_json: bool) -> None:
         )
 
 
-def _opened(name: str) -> IO[bytes]:
+def _opened(name: str) -> BinaryIO:
     try:
-        return sys.stdin.buffer if name == "-" else Path(name).open("rb")
-    except OSError as error:
-        raise NotFound(f"{name} cannot be read: {error.strerror}") from None
+        return sys.stdin.buffer if name == "-" else files.opened(Path(name))
+    except (OSError, ValueError) as error:  # ValueError: a NUL byte in the name
+        why = error.strerror if isinstance(error, OSError) else error
+        raise NotFound(f"{name} cannot be read: {why}") from None
 
 
 def _chunks(found: Iterator[Line], size: int | None) -> Iterator[list[Line]]:
@@ -232,18 +246,25 @@ def _chunks(found: Iterator[Line], size: int | None) -> Iterator[list[Line]]:
         yield chunk
 
 
-def _send(found: Desk, name: str, chunk: list[Line], *, atomic: bool, as_json: bool) -> int:
+def _send(
+    found: Desk, name: str, chunk: list[Line], warned: set[str], *, atomic: bool, as_json: bool
+) -> int:
     """Submit the readable lines of a chunk; the number of bad ones, each reported in its order."""
-    bad = [(n, f"no valid JSON: {doc}") for n, doc in chunk if isinstance(doc, Unreadable)]
+    bad = [(n, _unread(doc)) for n, doc in chunk if isinstance(doc, Unreadable)]
     good = [(n, doc) for n, doc in chunk if not isinstance(doc, Unreadable)]
     if good and not (atomic and bad):
         answers = found.submit([doc for _, doc in good], atomic=atomic)
         for (number, _), answer in zip(good, answers, strict=True):
             refusal = _refusal(answer)
             if refusal is None:
+                _warn(answer, warned)
                 output.as_json(answer) if as_json else output.data(answer["id"])
             elif refusal["code"] != LeftOut.code:
                 bad.append((number, refusal["message"]))
     for number, message in sorted(bad):
         output.say(f"{name}:{number}: {message}")
     return len(bad)
+
+
+def _unread(error: Unreadable) -> str:
+    return str(error) if isinstance(error, TooMuch) else f"no valid JSON: {error}"

@@ -7,13 +7,12 @@ with a file ends as one ConfigError (exit code 78) that lists each problem as
 
 from __future__ import annotations
 
-import stat
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ygg import paths
+from ygg import files, paths
 from ygg.config.records import GENERAL, Config
 from ygg.config.show import describe, differences
 from ygg.errors import ConfigError
@@ -109,12 +108,9 @@ def _there(place: Path) -> bool:
 
 
 def _read(path: Path) -> bytes:
-    """The file's bytes, at most 1 MiB. Devices and pipes are refused: reading them could hang."""
+    """The file's bytes. One that is much too long is cut: `tree` says so. Devices and pipes are refused."""
     try:
-        if not stat.S_ISREG(path.stat().st_mode):
-            what = "a directory" if path.is_dir() else "no regular file"
-            raise ConfigError(f"{path}: expected a YAML file, got {what}", hint=_NAME_IT)
-        with path.open("rb") as file:
+        with files.opened(path) as file:
             return file.read(_MAX_READ)
     except (OSError, ValueError) as error:  # ValueError: a NUL byte in the name
         why = error.strerror if isinstance(error, OSError) else str(error)

@@ -9,18 +9,18 @@ import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields, replace
-from itertools import pairwise, product
+from itertools import pairwise
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
 
-from ygg.config import files, forms, host_forms, inert, policy_forms
-from ygg.config.problems import KeyPath, Problems, known_words, listed, near, shown, ticked
+from ygg.config import forms, host_forms, inert, keys, loading, policy_forms
+from ygg.config.problems import KeyPath, Problems, known_words, listed, near, ticked
 from ygg.config.records import GENERAL, Config
 from ygg.config.shapes import shape
 from ygg.config.show import settings
+from ygg.errors import ConfigError
 from ygg.model import (
-    LOAD_OPTIONS,
     Candidate,
     Endpoint,
     HeatRule,
@@ -50,8 +50,9 @@ def build(data: Any, problems: Problems, source: Path, *, strict: bool = False) 
     print_ = hashlib.sha256(json.dumps(settings(hosts, types, policy)).encode()).hexdigest()
     left_out = tuple(problems.text(p) for p in idle)
     return Config(
-        MappingProxyType(hosts), MappingProxyType(types), policy, source, print_[:16], left_out
-    )
+        MappingProxyType(hosts), MappingProxyType(types), policy, source, print_[:16], left_out,
+        tuple(problems.notes),
+    )  # fmt: skip
 
 
 Parts = tuple[dict[str, Host], dict[str, TaskType], Policy]
@@ -75,7 +76,7 @@ class _Builder:
             self.hosts[name] = self._host(name, host)
         policy = _policy(form.policies)
         types = {n: self._type(n, t, policy) for n, t in form.task_types.items()}
-        self._one_load(types)
+        loading.compare(self.hosts, types, self.problems)
         named = self.data["task_types"]
         if GENERAL not in named:
             got = listed(named) if named else "none"
@@ -162,7 +163,7 @@ class _Builder:
             url=url,
             models=models,
             dialect=form.dialect,
-            api_key_file=self._file((*path, "api_key_file"), form.api_key_file),
+            api_key_file=self._key_file((*path, "api_key_file"), form.api_key_file),
             options=form.options,
             sizes=sizes,
         )
@@ -210,19 +211,6 @@ class _Builder:
             expected = f"`preferred`, or a host with `kind: {wanted}` in the route"
             self.problems.add(("task_types", name, "gpu"), expected, ticked(gpu))
 
-    def _one_load(self, types: dict[str, TaskType]) -> None:
-        """Types that share a model on a host may not load it differently."""
-        first: dict[tuple[Candidate, str], tuple[str, Any]] = {}
-        for name, kind in types.items():
-            for place, key in product(kind.route, sorted(LOAD_OPTIONS & kind.options.keys())):
-                other, value = first.setdefault((place, key), (name, kind.options[key]))
-                if value != kind.options[key]:
-                    where = f"{place.host}/{place.model}".rstrip("/")
-                    expected = f"{value}, as task type {ticked(other)} has it for {where}"
-                    hint = "another value would load the model anew for every change of type"
-                    path = ("task_types", name, "options", key)
-                    self.problems.add(path, expected, shown(kind.options[key]), hint)
-
     def _candidates(self, path: KeyPath, form: forms.CandidateForm) -> tuple[Candidate, ...]:
         """The places in full, one for each server that has the model; () when there is none."""
         host = self.hosts.get(form.host)
@@ -255,14 +243,15 @@ class _Builder:
             if entry in entries[:n]:
                 self.problems.add((*path, n), "each entry once", f"{ticked(entry)} a second time")
 
-    def _file(self, path: KeyPath, name: str | None) -> str | None:
-        """A file named in the configuration: relative to it, `~` is the home of the process."""
+    def _key_file(self, path: KeyPath, name: str | None) -> str | None:
+        """A key's file: relative to the configuration, `~` is the home of the process."""
         if name is None:
             return None
         place = (self.source.absolute().parent / Path(name).expanduser()).absolute()
-        wrong = files.fault(place) if self.strict else None
-        if wrong is not None:
-            self.problems.add(path, "a file that can be read", *wrong)
+        try:
+            _ = keys.api_key(place) if self.strict else None
+        except ConfigError as wrong:
+            self.problems.add(path, "a file that holds an API key", wrong.message, wrong.hint)
         return str(place)
 
 

@@ -126,7 +126,8 @@ class MatchForm(Form):
     )
     titles: list[v.Pattern] = Field(
         default=[],
-        description="Regular expressions (Python's), upper and lower case alike, found anywhere in the title.",
+        description="Regular expressions as RE2 takes them (without look-around and back-references; `\\w`, `\\d` and `\\b` know "
+        "ASCII alone), upper and lower case alike, found anywhere in the title.",
     )
 
 

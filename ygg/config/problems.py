@@ -35,6 +35,7 @@ class Problems:
         self.source = source
         self.lines = dict(lines or {})
         self.found: list[Problem] = []
+        self.notes: list[str] = []  #: what is no problem, but may not be meant so
 
     def add(
         self, path: KeyPath, expected: str, got: str, hint: str = "", line: int | None = None
@@ -42,6 +43,9 @@ class Problems:
         problem = Problem(path, expected, got, hint, line)
         if problem not in self.found:
             self.found.append(problem)
+
+    def note(self, path: KeyPath, text: str) -> None:
+        self.notes.append(f"{self._place(Problem(path, '', ''))}: {path_text(path)}: {text}")
 
     def check(self) -> None:
         """Raise one ConfigError when anything was found."""
@@ -60,10 +64,13 @@ class Problems:
         ends = range(len(problem.path), -1, -1)
         return next((self.lines[p] for n in ends if (p := problem.path[:n]) in self.lines), None)
 
+    def _place(self, problem: Problem) -> str:
+        line = self._line(problem)
+        return self.source if line is None else f"{self.source}:{line}"
+
     def text(self, problem: Problem) -> str:
         """One line: where, what was expected, what is there, what to do."""
-        line = self._line(problem)
-        place = self.source if line is None else f"{self.source}:{line}"
+        place = self._place(problem)
         hint = f"; {problem.hint}" if problem.hint else ""
         text = f"expected {problem.expected}, got {problem.got}{hint}"
         return " ".join(f"{place}: {path_text(problem.path)}: {text}".splitlines())

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ygg.config.patterns import compiled
 from ygg.model import Host, Policy, TaskType
 
 GENERAL = "general"  #: the type every configuration has: unknown types run on its route
@@ -15,7 +15,8 @@ GENERAL = "general"  #: the type every configuration has: unknown types run on i
 @dataclass(frozen=True, slots=True)
 class Config:
     """One validated hosts.yaml. `fingerprint` changes when a setting or the order of entries does; comments
-    and spelling do not count. `left_out`: a line for each setting of the file that has no effect."""
+    and spelling do not count. `left_out`: a line for each setting of the file that has no effect; `notes`: one for each
+    that has an effect elsewhere, too."""
 
     hosts: Mapping[str, Host]
     types: Mapping[str, TaskType]
@@ -23,6 +24,7 @@ class Config:
     source: Path
     fingerprint: str
     left_out: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def type_of(self, name: str) -> TaskType:
         """The type of that name; for an unknown one `general`'s rules under the given name."""
@@ -42,6 +44,6 @@ class Config:
 
     def _by_title(self, title: str) -> str | None:
         for kind in self.types.values():
-            if any(re.search(p, title, re.IGNORECASE) for p in kind.match_titles):
+            if any(compiled(p).search(title) is not None for p in kind.match_titles):
                 return kind.name
         return None

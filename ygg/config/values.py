@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import math
 import re
-import warnings
 from collections.abc import Callable
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
 from pydantic import (
     BeforeValidator,
@@ -24,6 +22,8 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from ygg.config.durations import seconds
+from ygg.config.patterns import compiled
+from ygg.config.urls import WrongUrl, server_url
 from ygg.model import JsonDict
 
 EXPECTED = "expected"  #: the error type whose message is the "expected ..." of a problem
@@ -80,28 +80,19 @@ def _ageing(value: object) -> object:
 
 
 def _url(value: object) -> str:
-    text = "http://HOST:PORT or https://HOST:PORT without user, query and fragment"
-    if isinstance(value, str) and len(value) <= 2000 and re.fullmatch(r"[!-~]+", value):
-        try:
-            parts = urlsplit(value)
-            plain = not (parts.username or parts.query or parts.fragment or "@" in parts.netloc)
-            sound = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-        except ValueError:
-            plain = sound = False
-        if plain and sound and re.fullmatch(r"[\w.:-]+", parts.hostname or ""):
-            return value.rstrip("/")
-    raise PydanticCustomError(EXPECTED, text)
+    try:
+        return server_url(value)
+    except WrongUrl as wrong:
+        raise PydanticCustomError(EXPECTED, str(wrong), {"hint": wrong.hint}) from None
 
 
 def _pattern(value: object) -> str:
     if not isinstance(value, str) or not 0 < len(value) <= 500:
         raise PydanticCustomError(EXPECTED, "a regular expression of 1 to 500 characters")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")  # doubtful sets such as `[[` would warn at every use
-            re.compile(value, re.IGNORECASE)
-    except (re.error, RecursionError, OverflowError, Warning) as error:
-        hint = {"hint": f"it is not: {str(error).splitlines()[0]}"}
+        compiled(value)
+    except ValueError as error:
+        hint = {"hint": f"it is not: {error}"}
         raise PydanticCustomError(EXPECTED, "a valid regular expression", hint) from None
     return value
 

@@ -8,33 +8,60 @@ from __future__ import annotations
 
 import difflib
 import math
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, model_validator
 
 from ygg.errors import InvalidInput
+from ygg.intake.parsing import DOCUMENT_MAX, DOCUMENT_VALUES
+
+PROBLEMS = 20  #: told at once
+DEEPEST = 64  #: levels of lists and mappings
+SPLIT = "submit it in parts"
 
 
 class Document(BaseModel):
-    """Base: unknown keys are errors, numbers stay numbers."""
+    """Base: unknown keys are errors, numbers stay numbers, a known key whose value is null is not set."""
 
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_nulls(cls, data: Any) -> Any:
+        """Data frames write null where nothing was given."""
+        if not isinstance(data, dict):
+            return data
+        return {k: v for k, v in data.items() if v is not None or k not in cls.model_fields}
+
+
+def _whole(value: object) -> object:
+    """Data frames write whole numbers as floats."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+Whole = Annotated[int, BeforeValidator(_whole)]  #: a whole number; `60.0` is one
 
 
 M = TypeVar("M", bound=BaseModel)
 
 
 def parse(kind: type[M], data: object) -> M:
-    """Validate a document. InvalidInput has one line per problem, each with its path."""
-    check_text(an_object(data), "")
+    """Validate a document. InvalidInput has one line per problem, each with its path, `PROBLEMS` at most."""
+    check_text(an_object(data))
     try:
-        return kind.model_validate(data)
+        return kind.model_validate(_few_unknown(kind, an_object(data)))
     except ValidationError as error:
-        lines = [
-            _line(kind, problem)
-            for problem in error.errors(include_url=False, include_input=False)[:20]
-        ]
-        raise InvalidInput("; ".join(dict.fromkeys(lines))) from None
+        found = error.errors(include_url=False, include_input=False)[:PROBLEMS]
+        raise InvalidInput("; ".join(dict.fromkeys(_line(kind, p) for p in found))) from None
+
+
+def _few_unknown(kind: type[BaseModel], data: dict[str, Any]) -> dict[str, Any]:
+    """The document with no more unknown keys than are told of: each is an error to make."""
+    unknown = [key for key in data if key not in kind.model_fields]
+    if len(unknown) <= PROBLEMS:
+        return data
+    left_out = set(unknown[PROBLEMS:])
+    return {k: v for k, v in data.items() if k not in left_out}
 
 
 def an_object(data: object) -> dict[str, Any]:
@@ -56,23 +83,49 @@ def _named(value: object) -> str:
     return names.get(type(value), "something else")
 
 
-def check_text(value: object, path: str, depth: int = 0) -> None:
-    """InvalidInput for strings no database or server should see, and nesting no one needs."""
-    if depth > 64:
-        raise InvalidInput(f"{path[:80]}…: nested deeper than 64 levels")
-    if isinstance(value, str):
-        _check_string(value, path)
-    elif isinstance(value, dict):
-        for key, item in value.items():
-            _check_string(key, path)
-            check_text(item, f"{path}.{key:.60}" if path else key[:60], depth + 1)
-    elif isinstance(value, list):
-        for place, item in enumerate(value):
-            check_text(item, f"{path}[{place}]", depth + 1)
-    elif isinstance(value, float) and not math.isfinite(value):
+def check_text(document: dict[str, Any]) -> None:
+    """InvalidInput for strings no database or server should see, for nesting no one needs, and for more than
+    any document has to say."""
+    _Walk().look(document, "", 0)
+
+
+class _Walk:
+    """Through all values of one document. What it holds is counted on the way, so that it ends soon."""
+
+    def __init__(self) -> None:
+        self._values, self._characters = 0, 0
+
+    def look(self, value: object, path: str, depth: int) -> None:
+        if depth > DEEPEST:
+            raise InvalidInput(f"{path[:80]}…: nested deeper than {DEEPEST} levels")
+        self._values += 1
+        if self._values > DOCUMENT_VALUES:
+            raise InvalidInput(f"more than {DOCUMENT_VALUES:,} values", hint=SPLIT)
+        if isinstance(value, str):
+            self._text(value, path)
+        elif isinstance(value, dict):
+            for key, item in value.items():
+                self._text(key, path)
+                self.look(item, f"{path}.{key:.60}" if path else key[:60], depth + 1)
+        elif isinstance(value, list):
+            for place, item in enumerate(value):
+                self.look(item, f"{path}[{place}]", depth + 1)
+        elif isinstance(value, int | float):
+            _check_number(value, path)
+
+    def _text(self, text: str, path: str) -> None:
+        self._characters += len(text)
+        if self._characters > DOCUMENT_MAX:
+            raise InvalidInput(f"longer than {DOCUMENT_MAX:,} characters", hint=SPLIT)
+        _check_string(text, path)
+
+
+def _check_number(value: float, path: str) -> None:
+    if isinstance(value, int):
+        if not -(2**63) <= value < 2**63:
+            raise InvalidInput(f"{path}: the number is outside the range of 64 bits")
+    elif not math.isfinite(value):
         raise InvalidInput(f"{path}: {value} is no number JSON knows")
-    elif isinstance(value, int) and not -(2**63) <= value < 2**63:
-        raise InvalidInput(f"{path}: the number is outside the range of 64 bits")
 
 
 def _check_string(text: str, path: str) -> None:

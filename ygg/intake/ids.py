@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: no i, l, o, u
 _RANDOM = 1 << 30  #: six characters of an id
@@ -18,12 +19,14 @@ class Ids:
 
     def __init__(self) -> None:
         self._last_ms, self._bits = -1, 0
+        self._lock = threading.Lock()  # large submits are checked in threads
 
     def new(self, now_ms: int) -> str:
-        same = now_ms == self._last_ms
-        self._bits = self._bits + 1 if same else int.from_bytes(os.urandom(4), "big")
-        self._last_ms = now_ms
-        return new_id(now_ms, self._bits)
+        with self._lock:
+            same = now_ms == self._last_ms
+            self._bits = self._bits + 1 if same else int.from_bytes(os.urandom(4), "big")
+            self._last_ms = now_ms
+            return new_id(now_ms, self._bits)
 
 
 def _base32(value: int, width: int) -> str:

@@ -6,8 +6,9 @@ A task that no host could ever run is refused here: it would wait for ever.
 from __future__ import annotations
 
 import difflib
+from dataclasses import replace
 
-from ygg.config import Config
+from ygg.config import GENERAL, Config
 from ygg.core.placement.candidates import configured
 from ygg.core.placement.kinds import needed
 from ygg.errors import InvalidInput
@@ -27,6 +28,15 @@ def lane_of(asked: Submission, config: Config, caller: str) -> Lane:
     return lane
 
 
+def doubt(kind: str, config: Config) -> str | None:
+    """What to tell whoever names a type that hosts.yaml does not have: it is taken, but may be a slip."""
+    if kind in config.types:
+        return None
+    near = difflib.get_close_matches(kind, config.types, n=1)
+    known = f"did you mean {near[0]}?" if near else f"types: {', '.join(config.types)}"
+    return f"no task type {kind!r} in the configuration, it runs as {GENERAL}: {known}"
+
+
 def _known(host: str | None, config: Config) -> None:
     if host is not None and host not in config.hosts:
         near = difflib.get_close_matches(host, config.hosts, n=1)
@@ -35,13 +45,32 @@ def _known(host: str | None, config: Config) -> None:
 
 
 def _served(lane: Lane, config: Config) -> None:
-    """A kind of host that is needed must be able to run it."""
-    wanted = {GpuNeed.REQUIRED: "gpu", GpuNeed.NEVER: "cpu"}.get(lane.gpu)
-    if wanted is None or configured(config.type_of(lane.type), config.hosts, lane):
+    """Some host, of the kind that is needed, must be able to run it."""
+    kind = config.type_of(lane.type)
+    if configured(kind, config.hosts, lane):
         return
+    anywhere = replace(lane, gpu=GpuNeed.PREFERRED)
+    if lane.model is not None and not configured(kind, config.hosts, anywhere):
+        raise _no_model(lane.model, lane.host, config)
+    raise _no_kind(lane, config)
+
+
+def _no_kind(lane: Lane, config: Config) -> InvalidInput:
+    wanted = "cpu" if lane.gpu is GpuNeed.NEVER else "gpu"
     pins = [f"with {lane.model}"] if lane.model else []
     pins += [f"on {lane.host}"] if lane.host else []
     what = " ".join([f"type {lane.type}", *pins])
     named = [name for name, host in config.hosts.items() if host.kind == wanted]
     hint = f"{wanted.upper()} hosts: {', '.join(named) or 'none in hosts.yaml'}"
-    raise InvalidInput(f"gpu: {lane.gpu}, but no {wanted.upper()} host runs {what}", hint=hint)
+    text = f"gpu: {lane.gpu}, but no {wanted.upper()} host runs {what}"
+    return InvalidInput(text, hint=hint)
+
+
+def _no_model(model: str, host: str | None, config: Config) -> InvalidInput:
+    places = [h for h in config.hosts.values() if host in (None, h.name)]
+    models = list(dict.fromkeys(m for h in places for e in h.endpoints for m in e.models))
+    near = difflib.get_close_matches(model, models, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"models: {', '.join(models)}"
+    where = "no host" if host is None else f"host {host}"
+    has = "has" if host is None else "does not have"
+    return InvalidInput(f"model: {where} {has} {model!r}", hint=hint)

@@ -17,7 +17,7 @@ from pydantic import (
     model_validator,
 )
 
-from ygg.intake.checking import Document
+from ygg.intake.checking import Document, Whole
 from ygg.model import Operation, Priority
 
 MAX_TIMEOUT_S = 7 * 86400.0
@@ -74,7 +74,7 @@ def _input(value: object) -> object:
     raise ValueError("expected text or a list of texts, none of them empty")
 
 
-PriorityField = Annotated[int, BeforeValidator(_priority), Field(ge=0, le=4)]
+PriorityField = Annotated[Whole, BeforeValidator(_priority), Field(ge=0, le=4)]
 Gpu = Annotated[Literal["required", "preferred", "never"] | None, BeforeValidator(_gpu)]
 Label = Annotated[str, Field(min_length=1, max_length=64)]
 Time = Annotated[str | float | int | None, BeforeValidator(_time)]
@@ -106,14 +106,14 @@ class Message(BaseModel):
 class _Work(Document):
     """What every way of submitting shares."""
 
-    messages: Annotated[list[Message], Field(min_length=1)] | None = None
+    messages: Annotated[list[Message], Field(min_length=1, fail_fast=True)] | None = None
     system: str | None = None
     priority: PriorityField = int(Priority.NORMAL)
     title: Annotated[str, Field(max_length=500)] = ""
     labels: Annotated[list[Label], Field(max_length=32)] = []
     model: Annotated[str, Field(min_length=1, max_length=200)] | None = None
     host: Annotated[str, Field(min_length=1, max_length=64)] | None = None
-    max_tokens: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    max_tokens: Annotated[Whole, Field(ge=1, le=1_000_000)] | None = None
     temperature: Annotated[float, Field(ge=0, le=5)] | None = None
     options: dict[str, Any] | None = None
     not_before: Time = None
@@ -177,7 +177,7 @@ class AsyncSubmit(_Work):
     """POST /v1/async/submit."""
 
     agent_type: Annotated[str, Field(min_length=1, max_length=64)]
-    messages: Annotated[list[Message], Field(min_length=1)]
+    messages: Annotated[list[Message], Field(min_length=1, fail_fast=True)]
     timeout_seconds: Seconds | None = None
 
     @property

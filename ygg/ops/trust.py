@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ygg import paths, private, wire
+from ygg import files, paths, private, wire
 from ygg.errors import Conflict, InvalidInput, YggError
 from ygg.model import Host
 from ygg.ops.doctor import daemon
@@ -15,6 +15,9 @@ from ygg.ops.threads import run_without_waiting
 
 if TYPE_CHECKING:
     from ygg.wire import HostKey
+
+
+KNOWN_MAX = 4 * 1024 * 1024  #: bytes of ygg's own file
 
 
 def known_hosts(socket: str | None, env: Mapping[str, str]) -> Path:
@@ -78,12 +81,12 @@ def write(file: Path, key: HostKey) -> None:
     try:
         private.folder(file.parent)
         part = file.with_name(f".{file.name}.part")
-        before = file.read_text(encoding="utf-8") if file.exists() else ""
-        before += "\n" if before and not before.endswith("\n") else ""
+        before = files.read(file, KNOWN_MAX) if file.exists() else b""
+        before += b"\n" if before and not before.endswith(b"\n") else b""
         part.unlink(missing_ok=True)
         handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "w", encoding="utf-8") as out:
-            out.write(f"{before}{key.line}\n")
+        with os.fdopen(handle, "wb") as out:
+            out.write(before + f"{key.line}\n".encode())
             _give_to_owner(out.fileno(), file.parent)
             out.flush()
             os.fsync(out.fileno())

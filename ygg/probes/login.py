@@ -21,12 +21,14 @@ from typing import Any
 
 import asyncssh
 
+from ygg import files
 from ygg.model import Host
 from ygg.ports import ProbeFailed
 from ygg.probes.smi import plain
 
 CONNECT_S, LOGIN_S = 5.0, 10.0
 ALIVE_S, ALIVE_MAX = 5.0, 3  #: a connection that is dead is noticed after 20 s
+KNOWN_MAX = 4 * 1024 * 1024  #: bytes of one known_hosts file
 BYE_S = 1.0  #: for an orderly end of a connection
 #: What a broken connection raises; opening one also meets bad files and users without name or home.
 BROKEN = (OSError, asyncssh.Error)
@@ -74,7 +76,8 @@ async def connected(login: Login) -> AsyncIterator[asyncssh.SSHClientConnection]
     """A connection for the length of a `with`. Raises ProbeFailed, also for what breaks inside."""
     with _translated(login, FOREIGN):
         try:
-            connection = await asyncssh.connect(**login.parts, **_options(login))
+            options = await asyncio.to_thread(_options, login)
+            connection = await asyncssh.connect(**login.parts, **options)
         except (asyncssh.ConnectionLost, ConnectionResetError, BrokenPipeError) as error:
             text = f"{login.target} hung up before the login was done"
             raise ProbeFailed(text, hint=HUNG_UP.format(host=login.host)) from error
@@ -124,7 +127,7 @@ def _home(name: str) -> Path:
 
 def configs() -> list[str]:
     places = (_home("config"), Path("/etc/ssh/ssh_config"))
-    return [str(path) for path in places if os.access(path, os.R_OK)]
+    return [str(path) for path in places if path.is_file() and os.access(path, os.R_OK)]
 
 
 def known_hosts_files(login: Login) -> tuple[Path, ...]:
@@ -142,11 +145,11 @@ def trusted(login: Login) -> asyncssh.SSHKnownHosts:
     return _load(*known_hosts_files(login))
 
 
-def _load(*files: Path) -> asyncssh.SSHKnownHosts:
+def _load(*places: Path) -> asyncssh.SSHKnownHosts:
     known = asyncssh.SSHKnownHosts()
-    for path in files:
+    for path in places:
         with contextlib.suppress(OSError):
-            for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+            for line in files.read(path, KNOWN_MAX).decode("utf-8", "replace").splitlines():
                 with contextlib.suppress(ValueError):
                     known.load(line)
     return known
@@ -291,6 +294,7 @@ def _words(error: OSError) -> str:
         errno.ECONNREFUSED: "nobody listens for SSH there (connection refused)",
         errno.EHOSTUNREACH: "no way to this machine (is it off?)",
         errno.ENETUNREACH: "no way to this network",
+        errno.EMFILE: "ygg has no file descriptor left",
     }
     code = error.errno or (int(found[1]) if found else 0)
     return known.get(code, plain(error.strerror or str(error)))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.core.world import HOME_TYPES, World, host, kind
 from ygg.core import events as ev
 from ygg.core.hosts import gates
-from ygg.model import GpuNeed, HostHealth, Lane, ReasonCode
+from ygg.model import GpuNeed, Health, HostHealth, Lane, ReasonCode
 from ygg.model import OutcomeKind as K
 from ygg.model import State as S
 from ygg.telling.explain import explain
@@ -69,6 +69,17 @@ def test_a_completed_call_proves_a_host_alive() -> None:
     world = one_host()
     world.end(world.submit("general"))
     assert world.board.hosts["a"].servers["main"].health is HostHealth.UP
+
+
+def test_a_check_that_could_not_ask_says_nothing_of_the_host() -> None:
+    world = one_host()
+    world.end(world.submit("general"))
+    server = world.board.hosts["a"].servers["main"]
+    for known in (HostHealth.UP, HostHealth.DOWN):
+        server.health = known
+        world.feed(ev.HostChecked("a", "main", Health(HostHealth.UNKNOWN, message="no descriptor")))
+        assert server.health is known
+        assert server.check_at > world.now.mono
 
 
 def test_out_of_memory_takes_one_slot_and_gives_it_back_after_half_a_minute() -> None:

@@ -37,6 +37,22 @@ def test_another_version_is_a_warning(cli: Cli, monkeypatch: pytest.MonkeyPatch)
     assert "restart" in check["fix"]
 
 
+@pytest.mark.parametrize(
+    ("stalls", "says"),
+    [
+        ({"loop": 2, "machine": 1, "longest_s": 3.5}, "the daemon stood still 2 times, 3.5 s at worst"),
+        ({"loop": 0, "machine": 1, "longest_s": 9.0}, "this machine stood still 1 times"),
+        ({"loop": 0, "machine": 0, "longest_s": 0.0}, "answers, process 7"),
+        (None, "answers, process 7"),
+    ],
+)  # fmt: skip
+def test_stalls_are_a_warning(tmp_path: Path, stalls: object, says: str) -> None:
+    told = {"version": daemon.__version__, "pid": 7, "stalls": stalls}
+    check, *_ = daemon.findings(told, str(tmp_path / "none"), {"HOME": str(tmp_path)})
+    assert says in check.message
+    assert (check.status is Status.WARNING) == ("stood still" in says)
+
+
 def test_a_daemon_that_never_answers_costs_its_deadline(
     offline: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -92,6 +92,18 @@ def test_a_refused_and_a_missing_key_are_errors(offline: Cli, tmp_path: Path) ->
             assert "key" in check["fix"]
 
 
+def test_a_key_that_everybody_may_read_is_a_warning(offline: Cli, tmp_path: Path) -> None:
+    key = tmp_path / "key"
+    key.write_text("right")
+    with sim_servers(tmp_path, 0.0, {"a": 1}, dialect="vllm", api_key="right") as urls:
+        config(offline, f"a: {{slots: 1, backend: openai, url: {urls['a']}, api_key_file: key}}")
+        for mode, status in ((0o644, "warning"), (0o602, "warning"), (0o640, None), (0o600, None)):
+            key.chmod(mode)
+            told = [c["status"] for c in found(offline) if c["name"] == "a key"]
+            assert told == ([status] if status else [])
+        assert one(offline, "a")["status"] == "ok"
+
+
 def test_more_slots_than_the_server_has_are_a_warning(offline: Cli) -> None:
     pages = llama_cpp("/models/m.gguf", slots=2)
     with one_host(offline, pages, server="llama.cpp", backend="openai", slots=4):

@@ -129,6 +129,9 @@ def checked(board: Board, name: str, endpoint: str, health: Health, now: Now) ->
     if server is None:
         return None
     server.checking, board.retime = False, True
+    if health.health is HostHealth.UNKNOWN:  # it could not be asked, which is no fault of its own
+        server.check_at = now.mono + board.policy.probe_max_s
+        return None
     if health.health is not HostHealth.UP:
         return _open(server, health.health, health.message, name, board.policy, now)
     was = server.health

@@ -58,6 +58,15 @@ def _daemon(daemon: Daemon, places: list[Path]) -> Check:
     holds = [word for word in ("paused", "draining") if daemon.get(word)]
     if holds:
         return of.warning(f"the daemon is {' and '.join(holds)}: it starts no tasks")
+    stalls = daemon.get("stalls") or {}
+    if stalls.get("loop"):
+        text = f"the daemon stood still {stalls['loop']} times, {stalls['longest_s']} s at worst"
+        return of.warning(text, fix="its log says where: please report it")
+    if stalls.get("machine"):
+        text = (
+            f"this machine stood still {stalls['machine']} times, {stalls['longest_s']} s at worst"
+        )
+        return of.warning(text, fix="its log says when: look at the load and the memory then")
     return of.ok(f"ygg {version} answers, process {daemon.get('pid', '?')}")
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
+import stat
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from ygg import wire
 from ygg.config import Config
-from ygg.errors import ConfigError
 from ygg.model import Endpoint, Health, Host, HostHealth, JsonDict, names
 from ygg.ops.doctor.checks import Check, Maker, Probe
 from ygg.ports import CallFailed
@@ -61,11 +62,13 @@ async def examine(server: Server) -> list[Check]:
     tcp, health, props = await asyncio.gather(
         _connect(server), _health(server), _props(server.endpoint)
     )
+    key = _key_file(server)
     if tcp is not None:
-        return [tcp]
+        return [tcp, *key]
     if isinstance(health, Check):
-        return [health]
-    return [_up(server, health), *_models(server, health), *_slots(server, health, props)]
+        return [health, *key]
+    found = [*_models(server, health), *_slots(server, health, props)]
+    return [_up(server, health), *key, *found]
 
 
 # --- reaching it ------------------------------------------------------------------------------------
@@ -110,10 +113,7 @@ def _listening(server: Server, host: str) -> str:
 async def _health(server: Server) -> Health | Check:
     """What its backend's check found; a Check when it is not up."""
     of = server.of("")
-    try:
-        backend = wire.backend(server.endpoint, server.host.name)
-    except ConfigError as error:
-        return of.error(error.message, fix="mend api_key_file in hosts.yaml")
+    backend = wire.backend(server.endpoint, server.host.name)
     try:
         health = await backend.check(PHASE_S - 0.3)
     finally:
@@ -122,9 +122,22 @@ async def _health(server: Server) -> Health | Check:
         case HostHealth.UP:
             return health
         case HostHealth.UNAUTHORIZED:
-            return of.error(f"its API key is refused: {health.message}", fix=KEY)
+            return of.error(f"no access: {health.message}", fix=KEY)
         case _:
             return of.error(health.message or str(health.health), fix=WRONG_SERVER)
+
+
+def _key_file(server: Server) -> list[Check]:
+    """A warning when anybody on this machine may read the server's key."""
+    path = server.endpoint.api_key_file
+    try:
+        mode = 0 if path is None else Path(path).stat().st_mode
+    except (OSError, ValueError):
+        return []  # whether it can be read at all is told above
+    if not mode & (stat.S_IROTH | stat.S_IWOTH):
+        return []
+    text = f"{path} is open to every user of this machine, mode {stat.S_IMODE(mode):04o}"
+    return [server.of("key").warning(text, fix=f"chmod o= {path}")]
 
 
 KEY = "put the right key into the file that api_key_file names"
@@ -137,7 +150,7 @@ async def _props(endpoint: Endpoint) -> JsonDict:
         return {}
     try:
         status, _, body = await wire.ask(endpoint, "/props", PHASE_S)
-    except (CallFailed, ConfigError):
+    except CallFailed:
         return {}
     return body if status == 200 else {}
 

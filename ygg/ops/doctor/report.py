@@ -102,9 +102,10 @@ class _Doctor:
             missing = "no hosts.yaml found" in first
             return [of.error(first, rest, "ygg init writes one" if missing else found.hint)]
         slots = sum(h.slots for h in found.hosts.values())
-        told = f"{_number(len(found.hosts), 'host')}, {_number(slots, 'slot')}"
-        sound = of.ok(f"{found.source}: {told}, {_number(len(found.types), 'task type')}")
-        return [sound, *(of.warning(line, fix="ygg config check") for line in found.left_out)]
+        size = f"{_number(len(found.hosts), 'host')}, {_number(slots, 'slot')}"
+        sound = of.ok(f"{found.source}: {size}, {_number(len(found.types), 'task type')}")
+        told = (*found.left_out, *found.notes)
+        return [sound, *(of.warning(line, fix="ygg config check") for line in told)]
 
     async def _hosts(self) -> list[Check]:
         await asyncio.wait({self._config}, timeout=DEADLINE_S)

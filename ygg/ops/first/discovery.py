@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ygg import wire
-from ygg.errors import ConfigError, InvalidInput
+from ygg.errors import InvalidInput
 from ygg.model import Endpoint, JsonDict
 from ygg.ops.first import networks
 from ygg.ports import CallFailed
@@ -206,7 +206,7 @@ async def identify(place: Place) -> Server | None:
 async def _get(endpoint: Endpoint, path: str) -> _Page:
     try:
         return _Page(*await wire.ask(endpoint, path, ASK_S))
-    except (CallFailed, ConfigError):
+    except CallFailed:
         return _Page()
 
 
