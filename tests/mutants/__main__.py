@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -23,6 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 COPIED = ("ygg", "tests", "bench", "examples", "docs", "pyproject.toml", "hosts.yaml", "README.md")
 WORKERS = 2
 HANG_S = 60  #: a test that runs longer hangs, which is one way to notice a bug
+LONG_S, ALL_S = 120, 900  #: the tests of one bug, and those of all without any
 
 
 def main() -> int:
@@ -56,7 +58,8 @@ def _copy(target: Path) -> Path:
 def _sound(tree: Path, mutants: list[Mutant]) -> bool:
     """The tests of all mutants pass on the unchanged tree."""
     tests = sorted({t for m in mutants for t in m.tests})
-    code, output = _pytest(tree, tests)
+    beside = ("-n", str(WORKERS), "--dist", "loadgroup")
+    code, output = _pytest(tree, [*beside, *tests], ALL_S)
     if code != 0:
         print(output)
         print("the tests fail without any planted bug")
@@ -86,14 +89,14 @@ def _caught(tree: Path, mutant: Mutant) -> bool:
     return code == 1
 
 
-def _pytest(tree: Path, tests: tuple[str, ...] | list[str]) -> tuple[int, str]:
+def _pytest(tree: Path, tests: Sequence[str], limit_s: float = LONG_S) -> tuple[int, str]:
     """Exit code (1: tests failed; anything else is no verdict) and output of the tests in that tree."""
-    options = ["-q", "-x", "-p", "no:cacheprovider", "--timeout", f"{HANG_S}"]
+    options = ["-q", "-x", "-p", "no:cacheprovider", "-m", "not soak", "--timeout", f"{HANG_S}"]
     command = [sys.executable, "-m", "pytest", *options, *tests]
     env = os.environ | {"PYTHONPATH": str(tree), "HYPOTHESIS_STORAGE_DIRECTORY": str(tree / ".hyp")}
     try:
         done = subprocess.run(
-            command, cwd=tree, env=env, capture_output=True, text=True, timeout=300, check=False
+            command, cwd=tree, env=env, capture_output=True, text=True, timeout=limit_s, check=False
         )
     except subprocess.TimeoutExpired:
         return 1, "timed out"

@@ -31,10 +31,10 @@ INTRO = """\
 ygg [--config FILE] [--socket PATH] [--debug] COMMAND ...
 ```
 
-- **With or without a daemon.** Commands reach a running daemon over its unix socket: `--socket`, `$YGG_SOCKET`,
-  `$XDG_RUNTIME_DIR/ygg/ygg.sock`, `/run/ygg/ygg.sock`, then the state directory. With none they work on the database of the
-  state directory (`$YGG_STATE`, else `$XDG_STATE_HOME/ygg`, else `~/.local/state/ygg`) and say so. A socket that is there but
-  may not be opened is an error: a task is never queued where nobody looks.
+- **With or without a daemon.** Commands reach the daemon of the queue that is meant over its unix socket; a queue that no daemon
+  has they work on themselves, and say so. `--socket` or `$YGG_SOCKET` means that daemon and nothing else, `$YGG_STATE` the queue in
+  that directory; else an installed service, else `$XDG_STATE_HOME/ygg` (`~/.local/state/ygg`): [which queue](concepts.md#the-desk).
+  A socket that is there but may not be opened is an error: a task is never queued where nobody looks.
 - **Data to stdout, words to stderr.** A pipe gets plain text that is never cut or coloured; a terminal gets foreign text
   without its escape codes. `--json` prints one JSON value: on one line for a pipe, indented for a terminal.
 - **Ids** may be shortened to their last 4 or more characters as long as they fit one task alone.
