@@ -6,7 +6,7 @@ condition before it.
 
 from __future__ import annotations
 
-from ygg.core.hosts import heat, models, pressure
+from ygg.core.hosts import cards, heat, models, pressure
 from ygg.core.house import Condition, Gauge, Heat, HostState, Memory
 from ygg.model import Now, PressureRule, Reading
 
@@ -20,7 +20,7 @@ ROOM_S = 30.0  #: below the stop for so long, starts resume though it is not far
 def digested(host: HostState, reading: Reading, since: float, now: Now) -> Condition:
     """What the reading says, `since` seconds after the last one. What it does not tell stays as it was."""
     rule, before = host.host.pressure, host.condition
-    warmth = heat.heat_of(reading.devices, host.host.heat)
+    warmth = cards.heat_of(host.gauge, reading, host.host.heat)
     hot = before.hot if warmth is None else _hot(host, warmth, now)
     memory = pressure.memory_of(reading.devices)
     if memory is None:
