@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.mutants import (
     api,
     backends,
+    cards,
     config,
     core,
     gpu,
@@ -40,4 +41,5 @@ MUTANTS = [
     *ops_service.MUTANTS,
     *ops_models.MUTANTS,
     *probes.MUTANTS,
+    *cards.MUTANTS,
 ]

@@ -63,7 +63,7 @@ MUTANTS = [
     Mutant(
         "half the cards are taken for all",
         "ygg/model/snapshot.py",
-        "if not known or len(known) < len(gpus):",
+        "if not known or len(known) < len(asked):",
         "if not known:",
         (MINUTES,),
     ),

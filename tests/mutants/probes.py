@@ -170,8 +170,8 @@ MUTANTS: list[Mutant] = [
     Mutant(
         "probes: a lost GPU is asked again without opening the driver anew",
         "ygg/probes/nvml_driver.py",
-        "            self.close()\n            hint",
-        "            hint",
+        "        self.close()\n        return ProbeFailed",
+        "        return ProbeFailed",
         (NVML,),
     ),
     Mutant(

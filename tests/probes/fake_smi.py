@@ -4,7 +4,8 @@
 Modes: `wedge` (says nothing and does not end), `dies` (exit 9 after `after` moments), `buffered` (keeps
 its lines to itself unless stdbuf asks otherwise), `never` (keeps them whatever is asked), `once` (ignores
 -l), `garbage`, `endless` (a line that does not end), `mute` (exit 0 without a word), `fails` (exit 9 and
-`text`), `old` (knows clocks_throttle_reasons alone, and no field of `unknown`).
+`text`), `old` (knows clocks_throttle_reasons alone, and no field of `unknown`), `unopened` (cannot open the
+cards with `lost`, and then tells of none). A card with `line` is told by that line.
 """
 
 import json
@@ -57,7 +58,24 @@ def rows(now, fields):
     for field in fields:
         if field not in known:
             fail(f'Field "{field}" is not a valid field to query.', 2)
-    return [", ".join(card[OLD.get(f, f)] for f in fields) for card in now["cards"]]
+    told = [c for c in now["cards"] if "lost" in c and now["mode"] == "unopened" and asked_for(c)]
+    for card in told:
+        bus = card["pci.bus_id"][4:]
+        fail(f"Unable to determine the device handle for GPU{bus}: {card['lost']}.", 15)
+    return [
+        card.get("line") or ", ".join(card[OLD.get(f, f)] for f in fields)
+        for card in now["cards"]
+        if asked_for(card)
+    ]
+
+
+def asked_for(card):
+    return "-i" not in sys.argv or card["uuid"] in sys.argv[sys.argv.index("-i") + 1].split(",")
+
+
+def names(cards):
+    for card in cards:
+        print(f"GPU {card['index']}: {card['name']} (UUID: {card['uuid']})")
 
 
 def gpus(fields):
@@ -98,6 +116,8 @@ def main():
         gpus(fields.split(","))
     if option("--query-compute-apps"):
         print(machine()["processes"], end="")
+    elif "-L" in sys.argv:
+        names([card for card in machine()["cards"] if "lost" not in card])
     elif "-q" in sys.argv:
         print(machine()["limits"], end="")
 

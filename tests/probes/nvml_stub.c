@@ -1,7 +1,7 @@
 /* A stand-in for libnvidia-ml.so.1. The file named by $YGG_STUB says what it answers, `name=value` on each
  * line, read again for each call: a function's name with an NVML error number, `hang` with the name of a
- * function that does not come back as long as the line is there, and the values below. Each call is told
- * in $YGG_STUB.log. */
+ * function that does not come back as long as the line is there, and the values below; `error1=15` is what
+ * everything about card 1 answers, and `NAME1=15` one function of it. Each call is told in $YGG_STUB.log. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,6 +58,16 @@ static int called(const char *name) {
 
 static unsigned card(void *handle) { return (unsigned)((u64)handle - 1); }
 
+static int called_on(void *handle, const char *name) {
+    char own[128], all[32];
+    int code = called(name);
+    snprintf(own, sizeof own, "%s%u", name, card(handle));
+    snprintf(all, sizeof all, "error%u", card(handle));
+    return code ? code : (int)number(own, number(all, 0));
+}
+
+#define ASKED { int code = called_on(handle, __func__); if (code) return code; }
+
 static u64 of(void *handle, const char *what, u64 otherwise) {
     char name[64];
     snprintf(name, sizeof name, "%s%u", what, card(handle));
@@ -69,44 +79,46 @@ int nvmlShutdown(void) { CALLED return 0; }
 const char *nvmlErrorString(int code) { (void)code; return "an error of the stub"; }
 int nvmlDeviceGetCount_v2(unsigned *n) { CALLED *n = (unsigned)number("count", 1); return 0; }
 int nvmlDeviceGetHandleByIndex_v2(unsigned index, void **handle) {
-    CALLED *handle = (void *)(u64)(index + 1); return 0;
+    int code = called_on((void *)(u64)(index + 1), __func__);
+    *handle = (void *)(u64)(index + 1);
+    return code;
 }
 int nvmlDeviceGetUUID(void *handle, char *out, unsigned size) {
-    CALLED snprintf(out, size, "GPU-stub-%u", card(handle)); return 0;
+    ASKED snprintf(out, size, "GPU-stub-%u", card(handle)); return 0;
 }
 int nvmlDeviceGetName(void *handle, char *out, unsigned size) {
-    (void)handle; CALLED word("name", "NVIDIA Stub", out, size); return 0;
+    ASKED word("name", "NVIDIA Stub", out, size); return 0;
 }
 int nvmlDeviceGetTemperatureV(void *handle, unsigned *io) {
-    CALLED io[2] = (unsigned)of(handle, "temperature", 55); return 0;
+    ASKED io[2] = (unsigned)of(handle, "temperature", 55); return 0;
 }
 int nvmlDeviceGetTemperature(void *handle, unsigned sensor, unsigned *out) {
-    (void)sensor; CALLED *out = (unsigned)of(handle, "temperature", 55); return 0;
+    (void)sensor; ASKED *out = (unsigned)of(handle, "temperature", 55); return 0;
 }
 int nvmlDeviceGetTemperatureThreshold(void *handle, unsigned kind, unsigned *out) {
-    (void)kind; CALLED *out = (unsigned)of(handle, "max", 90); return 0;
+    (void)kind; ASKED *out = (unsigned)of(handle, "max", 90); return 0;
 }
 int nvmlDeviceGetMarginTemperature(void *handle, unsigned *io) {
-    CALLED io[1] = (unsigned)of(handle, "margin", 35); return 0;
+    ASKED io[1] = (unsigned)of(handle, "margin", 35); return 0;
 }
 int nvmlDeviceGetMemoryInfo(void *handle, u64 *out) {
-    CALLED
+    ASKED
     out[0] = of(handle, "total", 8192) << 20;
     out[1] = of(handle, "free", 7000) << 20;
     out[2] = out[0] - out[1];
     return 0;
 }
 int nvmlDeviceGetCurrentClocksEventReasons(void *handle, u64 *out) {
-    CALLED *out = of(handle, "reasons", 1); return 0;
+    ASKED *out = of(handle, "reasons", 1); return 0;
 }
 int nvmlDeviceGetCurrentClocksThrottleReasons(void *handle, u64 *out) {
-    CALLED *out = of(handle, "reasons", 1); return 0;
+    ASKED *out = of(handle, "reasons", 1); return 0;
 }
 int nvmlDeviceGetPowerUsage(void *handle, unsigned *out) {
-    CALLED *out = (unsigned)of(handle, "power", 98500); return 0;
+    ASKED *out = (unsigned)of(handle, "power", 98500); return 0;
 }
 int nvmlDeviceGetUtilizationRates(void *handle, unsigned *out) {
-    CALLED out[0] = (unsigned)of(handle, "utilization", 40); out[1] = 10; return 0;
+    ASKED out[0] = (unsigned)of(handle, "utilization", 40); out[1] = 10; return 0;
 }
 
 static int processes(void *handle, const char *kind, unsigned *n, process *out) {
@@ -119,10 +131,10 @@ static int processes(void *handle, const char *kind, unsigned *n, process *out) 
     return 0;
 }
 int nvmlDeviceGetComputeRunningProcesses_v3(void *handle, unsigned *n, process *out) {
-    CALLED return processes(handle, "compute", n, out);
+    ASKED return processes(handle, "compute", n, out);
 }
 int nvmlDeviceGetGraphicsRunningProcesses_v3(void *handle, unsigned *n, process *out) {
-    CALLED return processes(handle, "graphics", n, out);
+    ASKED return processes(handle, "graphics", n, out);
 }
 int nvmlSystemGetProcessName(unsigned pid, char *out, unsigned size) {
     char name[32];

@@ -321,6 +321,25 @@ def test_doctor_refuses_a_reading_that_cannot_be_true(trusted: Cli, machine: Mac
     assert (check["status"], "200 °C" in check["message"]) == ("error", True)
 
 
+def test_doctor_and_probe_name_a_lost_card_and_read_the_others(
+    trusted: Cli, machine: Machine
+) -> None:
+    machine.cards(captures.RTX_4080_SUPER, captures.RTX_2080_SUPER)
+    machine.told["cards"][1] |= {
+        "temperature.gpu": "[GPU is lost]",
+        "memory.total": "[GPU is lost]",
+    }
+    machine.tell()
+    told, lost = findings(trusted)
+    assert (told["status"], lost["status"]) == ("ok", "error")
+    assert "4080" in told["message"]
+    assert "2080" not in told["message"]
+    assert lost["message"] == "GPU 1 is lost: GPU is lost"
+    ran = trusted("hosts", "probe", "surtr")
+    assert ran.code == 1
+    assert "GPU 1 is lost: GPU is lost" in ran.err
+
+
 def test_doctor_is_content_without_readings_and_silent_where_they_are_off(
     offline: Cli, port: int
 ) -> None:

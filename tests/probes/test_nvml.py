@@ -220,6 +220,51 @@ async def test_a_sick_driver_is_opened_anew_with_the_next_reading(
     assert nvml.calls("nvmlInitWithFlags") == 2
 
 
+@pytest.mark.parametrize("code", [GPU_IS_LOST, UNKNOWN, NO_PERMISSION, UNINITIALIZED])
+@pytest.mark.parametrize("known", [True, False])
+async def test_an_error_of_one_card_is_that_cards(
+    nvml: Stub, probe: Probe, code: int, known: bool
+) -> None:
+    source = probe()
+    nvml.tell(count=2, compute0=1)
+    if known:
+        await source.sample()
+    nvml.tell(error1=code, temperature0=91)
+    for _ in range(2):
+        found = await source.sample()
+        well, lost = found.devices
+        assert (well.temperature_c, well.error) == (91, "")
+        assert (lost.index, lost.temperature_c, lost.total_mb) == (1, None, None)
+        assert "dmesg" in lost.error
+        assert found.processes
+    assert lost.uuid == ("GPU-stub-1" if known else "GPU 1")
+    nvml.tell(error1=None)
+    assert [d.error for d in (await source.sample()).devices] == ["", ""]
+    assert nvml.calls("nvmlInitWithFlags") == 1
+
+
+@pytest.mark.parametrize("kind", ["Compute", "Graphics"])
+async def test_a_card_that_dies_while_its_processes_are_asked_for_hides_no_heat(
+    nvml: Stub, probe: Probe, kind: str
+) -> None:
+    nvml.tell(count=2, temperature0=91)
+    nvml.tell(**{f"nvmlDeviceGet{kind}RunningProcesses_v31": GPU_IS_LOST})
+    found = await probe().sample()
+    assert [d.temperature_c for d in found.devices] == [91, 55]
+    assert found.processes is None
+
+
+async def test_a_driver_in_which_every_card_is_lost_is_opened_anew(
+    nvml: Stub, probe: Probe
+) -> None:
+    source = probe()
+    nvml.tell(count=2, error0=GPU_IS_LOST, error1=UNKNOWN)
+    assert "Xid" in (await failure(source)).hint
+    nvml.tell(error0=None)
+    assert [bool(d.error) for d in (await source.sample()).devices] == [False, True]
+    assert nvml.calls("nvmlInitWithFlags") == 2
+
+
 async def test_a_machine_without_a_driver_says_so_and_heals(
     nvml: Stub, probe: Probe, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -138,15 +138,6 @@ async def test_two_gpus_that_do_not_tell_their_number_are_one_reading(
         assert len((await source.sample()).devices) == 2
 
 
-async def test_a_gpu_that_is_lost_does_not_hold_up_the_other(
-    own_server: Server, machine: Machine, probe: Probe
-) -> None:
-    machine.tell(cards=[RTX_4080_SUPER | {"count": "2"}])
-    source = probe(own_server)
-    for _ in range(2):
-        assert names(await source.sample()) == [RTX_4080_SUPER["name"]]
-
-
 async def test_a_card_that_regulates_by_margin_has_no_absolute_limit(
     own_server: Server, machine: Machine, probe: Probe
 ) -> None:

@@ -1,6 +1,6 @@
 """Readings, forecasts, history and advice as JSON bodies: pure functions. What is not known is null.
 
-A host's memory is that of its cards together, known only when each of them tells; its temperature is
+A host's memory is that of its cards together, lost ones aside, known only when each of them tells; its temperature is
 that of the hottest, its power their sum, its use their mean. The house is summed up in the same way.
 """
 
@@ -71,6 +71,7 @@ def _device_body(gpu: GpuView) -> JsonDict:
         "temperature_limit_c": gpu.limit_c,
         "age_s": gpu.age_s,
         "stale": gpu.stale,
+        "error": gpu.error or None,
     }
 
 

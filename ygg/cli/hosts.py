@@ -87,6 +87,9 @@ def _print(found: list[dict[str, Any]]) -> None:
     for host in found:
         if host["reachable"] is False:
             output.say(f"{host['name']}: {host['message']}")
+        for gpu in host["gpus"]:
+            if gpu["error"]:
+                output.say(f"{host['name']}: GPU {gpu['index']} is lost: {gpu['error']}")
 
 
 def _row(host: dict[str, Any]) -> tuple[str, ...]:

@@ -61,8 +61,14 @@ def show(found: list[dict[str, Any]]) -> None:
 
 
 def failed(found: list[dict[str, Any]]) -> bool:
-    """Whether a source of memory and heat gave no reading that can be used."""
-    return any(t["source"] in MEASURING and ("error" in t or t["fault"] is not None) for t in found)
+    """Whether a source of memory and heat gave no reading of some card that can be used."""
+    return any(t["source"] in MEASURING and _unusable(t) for t in found)
+
+
+def _unusable(taken: dict[str, Any]) -> bool:
+    if "error" in taken or taken["fault"] is not None:
+        return True
+    return any(device["error"] for device in taken["devices"])
 
 
 def _card(device: dict[str, Any]) -> tuple[str, ...]:
@@ -95,6 +101,9 @@ def _words(taken: dict[str, Any]) -> Iterator[str]:
     yield f"read by {taken['source']} in {taken['took_ms']} ms"
     if taken["fault"] is not None:
         yield f"cannot be true: {taken['fault']}; ygg does not use such a reading"
+    for device in taken["devices"]:
+        if device["error"]:
+            yield f"GPU {device['index']} is lost: {device['error']}"
     for process in taken["processes"] or ():
         yield f"  {process['name'] or '?'} ({process['pid']}) holds {process['used_mb']:,.0f} MiB"
     for endpoint, models in (taken["loaded"] or {}).items():

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from ygg.model import Health, Host, HostHealth, Level, Priority, Reading
+from ygg.model import Device, Health, Host, HostHealth, Level, Priority, Reading
 
 # --- readings ---------------------------------------------------------------------------------------
 
@@ -26,11 +26,13 @@ class Memory(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Heat:
-    """The hottest card of one reading. `margin_c`: degrees left to its own limit."""
+    """The hottest card of one reading. `margin_c`: degrees left to its own limit. `silent`: the card that
+    was so hot when it last told, and does not tell now."""
 
     celsius: float
     margin_c: float
     slowed: bool
+    silent: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,9 @@ class Gauge:
     active: float = 0.0  #: when it last had work
     reading: Reading | None = None  #: the newest that tells of devices
     at: float = float("-inf")  #: when that came
+    cards: dict[str, Device] = field(
+        default_factory=dict
+    )  #: by uuid, as `cards.remember` keeps them
     streak: int = 0  #: readings without a gap
     lost: bool = False  #: they had stopped; a limit rises again after `limits.PROVEN` in a row
     error: str = ""  #: what was in the way of the last one; "" when it came

@@ -8,6 +8,7 @@ call each other. What an effect brings returns as a later event.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import assert_never
 
 from ygg.core import calls, owning, timing, watching
@@ -151,13 +152,13 @@ def _checked(board: Board, event: HostChecked, now: Now) -> list[Effect]:
 def _read(board: Board, event: ReadingTaken, now: Now) -> list[Effect]:
     if not _known(board, event.host):
         return []
-    dropped = readings.impossible(board, event)
-    if dropped:
+    reading, dropped = readings.sound(board, event)
+    if reading is None:
         return dropped
-    host = board.hosts[event.host]
+    host, event = board.hosts[event.host], replace(event, reading=reading)
     for endpoint, models in event.reading.loaded or ():
         residency.told(board, host, endpoint, models, now)
-    news = readings.taken(board, event, now)
+    news = [*dropped, *readings.taken(board, event, now)]
     measures = host.gauge.watching and event.reading.devices
     return [*news, *remedies.relieve(board, host, now)] if measures else news
 

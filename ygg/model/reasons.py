@@ -192,6 +192,8 @@ SENTENCES: dict[ReasonCode, str | Callable[[_Facts], str]] = {
     ReasonCode.LEVEL: _filled("{host}: memory pressure {level}, {percent:.0f} % used"),
     ReasonCode.READING_DROPPED: _filled("{host}: impossible reading dropped: {fault}"),
     ReasonCode.READING_MISSED: _filled("{host}: no reading from {probe}: {message}"),
+    ReasonCode.CARD_LOST: _filled("{host}: {card} is lost: {message}"),
+    ReasonCode.CARD_BACK: _filled("{host}: {card} is read again"),
     ReasonCode.UNLOADED: _unloaded,
     ReasonCode.OPTIONS_UNUSED: _filled(
         "{options} not used: hosts.yaml fixes how {model} is loaded"

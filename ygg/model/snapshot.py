@@ -27,12 +27,14 @@ class GpuView:
     age_s: float = 0.0
     stale: bool = False  #: too old to be trusted for more than lowering a limit
     utilization: float | None = None  #: percent
+    error: str = ""  #: why it cannot be read: it is lost
 
 
 def memory_of(gpus: Sequence[GpuView]) -> tuple[float, float] | None:
-    """MiB used and in all over the cards of a host; None unless each of them tells both."""
-    known = [(g.used_mb, g.total_mb) for g in gpus if g.used_mb is not None and g.total_mb]
-    if not known or len(known) < len(gpus):
+    """MiB used and in all over the cards of a host, lost ones aside; None unless each tells both."""
+    asked = [g for g in gpus if not g.error]
+    known = [(g.used_mb, g.total_mb) for g in asked if g.used_mb is not None and g.total_mb]
+    if not known or len(known) < len(asked):
         return None
     return sum(used for used, _ in known), sum(total or 0.0 for _, total in known)
 
@@ -61,7 +63,7 @@ class HostView:
     history: tuple[
         float, ...
     ] = ()  #: tokens per second in the last buckets of `BUCKET_S`, oldest first
-    limit_reason: str = ""  #: why the limit is below the configured slots
+    limit_reason: str = ""  #: why the limit is below the configured slots; lost cards
     level: str | None = None  #: memory pressure of the host: LOW, NORMAL, HIGH, CRITICAL
 
     @property

@@ -4,7 +4,7 @@ utilisation in percent; None where the card or the driver does not tell.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum, IntFlag, StrEnum
 
 
@@ -58,11 +58,39 @@ class Device:
     reasons: int | None = None  #: bits of clocks_event_reasons.active
     power_w: float | None = None
     utilization: float | None = None
+    error: str = ""  #: why it tells neither memory nor heat, and what a person can do: it is lost
+
+    @property
+    def label(self) -> str:
+        """How people call it."""
+        return f"GPU {self.index}"
 
     @property
     def slowed(self) -> bool:
         """Whether the card slows itself down for its own protection."""
         return bool((self.reasons or 0) & SLOWED)
+
+    def fault(self) -> str | None:
+        """What cannot be true of it; None for a sound one."""
+        temperature, total, free = self.temperature_c, self.total_mb, self.free_mb
+        if temperature is not None and not 0 <= temperature <= 130:
+            return f"{self.label} at {temperature:g} °C"
+        if (total is not None and not total > 0) or (free is not None and not free >= 0):
+            return f"{self.label} with {free} of {total} MiB free"
+        if total is not None and free is not None and free > total:
+            return f"{self.label} with {free:g} of {total:g} MiB free"
+        return None
+
+    def sound(self) -> Device:
+        """Without what cannot be true; the rest of what it tells stays."""
+        fault = self.fault()
+        if fault is None:
+            return self
+        if Device("", temperature_c=self.temperature_c).fault() is None:
+            return replace(self, total_mb=None, free_mb=None)
+        if Device("", total_mb=self.total_mb, free_mb=self.free_mb).fault() is None:
+            return replace(self, temperature_c=None, margin_c=None)
+        return Device(self.uuid, self.index, self.name, error=f"cannot be true: {fault}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +117,12 @@ class Reading:
 
     def fault(self) -> str | None:
         """What cannot be true in it; None for a sound reading."""
-        for device in self.devices:
-            temperature, total, free = device.temperature_c, device.total_mb, device.free_mb
-            if temperature is not None and not 0 <= temperature <= 130:
-                return f"GPU {device.index} at {temperature:g} °C"
-            if (total is not None and total <= 0) or (free is not None and free < 0):
-                return f"GPU {device.index} with {free} of {total} MiB free"
-            if total is not None and free is not None and free > total:
-                return f"GPU {device.index} with {free:g} of {total:g} MiB free"
-        return None
+        return next((fault for d in self.devices if (fault := d.fault()) is not None), None)
+
+    def sound(self) -> Reading | None:
+        """Without what cannot be true: a fault of one card is that card's. None when every card has one
+        and none tells its temperature."""
+        devices = tuple(d.sound() for d in self.devices)
+        if all(d.fault() for d in self.devices) and all(d.temperature_c is None for d in devices):
+            return None
+        return replace(self, devices=devices)

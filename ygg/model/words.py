@@ -158,6 +158,8 @@ class ReasonCode(StrEnum):
     LEVEL = "level"  #: of memory pressure
     READING_DROPPED = "reading_dropped"
     READING_MISSED = "reading_missed"
+    CARD_LOST = "card_lost"
+    CARD_BACK = "card_back"
     UNLOADED = "unloaded"
     OPTIONS_UNUSED = "options_unused"
 

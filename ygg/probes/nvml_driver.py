@@ -1,7 +1,8 @@
 """NVML's answers as a reading. Every call here may block: `nvml.py` makes them in a thread.
 
 A function that the library or the card does not know leaves its field out. Only "not supported" for the
-memory means that a card shares the machine's; anything else leaves it unknown.
+memory means that a card shares the machine's; anything else leaves it unknown. An error of one card is that
+card's: the others are read on. Only when none tells anything the driver itself is taken for sick.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import contextlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from itertools import starmap
 from pathlib import Path
 from typing import Any
 
@@ -27,16 +29,19 @@ NOT_SUPPORTED = 3
 GPU_MAX = 3  #: the threshold: highest operating temperature
 GPU_SENSOR = 0
 
-#: Errors of the driver as a whole, after which the library is opened anew; what a person can do.
-SICK = {
-    1: "it is opened anew with the next reading",  # uninitialized
-    9: "load the NVIDIA driver: sudo modprobe nvidia, or reboot",
+#: Errors of a card, and of the driver as a whole, after which nothing more is asked; what a person can do.
+LOST = {
     11: "the GPU's interrupts do not arrive: look into dmesg for NVRM",
-    12: "install the NVIDIA driver here, or set telemetry of this host",
     15: "the GPU fell off the bus: reboot; look into dmesg for Xid",
     16: "the GPU wants a reset: reboot this machine",
+}
+SICK = LOST | {
+    1: "it is opened anew with the next reading",  # uninitialized
+    9: "load the NVIDIA driver: sudo modprobe nvidia, or reboot",
+    12: "install the NVIDIA driver here, or set telemetry of this host",
     18: "the driver was upgraded while it ran: reboot this machine",
 }
+NO_ANSWER = "this card does not answer: look into dmesg for NVRM and Xid, or reboot"
 HUNG = "a driver that hangs needs a reboot; look into dmesg for NVRM and Xid"
 NO_DEVICES = (
     "nvidia-smi tells more; in a service, /dev/nvidia* must be allowed and exist at its start"
@@ -61,38 +66,70 @@ class Driver:
     def __init__(self, meminfo: Path = Path("/proc/meminfo")) -> None:
         self._meminfo = meminfo
         self._open = False
-        self._cards: tuple[_Card, ...] = ()
+        self._count = 0
+        self._cards: dict[int, _Card] = {}
+        self._stale: set[int] = set()  #: indexes whose handle is to be had anew
 
     def read(self) -> Reading:
-        """Raises ProbeFailed."""
+        """Raises ProbeFailed when no card can be read."""
         try:
             if not self._open:
                 self._begin()
-            devices = tuple(map(self._device, self._cards))
-            return Reading("nvml", devices, _processes(self._cards))
+            found = [self._read(index) for index in range(self._count)]
         except nvml.NVMLError as error:
-            self.close()
-            hint = SICK.get(error.value, NO_DEVICES)
-            raise ProbeFailed(f"NVML: {smi.plain(str(error))}", hint=hint) from None
+            raise self._failed(error) from None
+        told = [answer for answer in found if isinstance(answer, Device)]
+        if not told:
+            raise self._failed(found[0])
+        devices = tuple(starmap(self._told, enumerate(found)))
+        return Reading("nvml", devices, _processes(self._cards[d.index] for d in told))
 
     def close(self) -> None:
         """Let go of the driver. Raises nothing."""
         if self._open:
-            self._open, self._cards = False, ()
+            self._open, self._cards = False, {}
+            self._stale.clear()
             with contextlib.suppress(nvml.NVMLError):
                 nvml.nvmlShutdown()
 
     def _begin(self) -> None:
         nvml.nvmlInit()
         self._open = True
-        self._cards = tuple(map(_card, range(nvml.nvmlDeviceGetCount())))
-        if not self._cards:
+        self._count = nvml.nvmlDeviceGetCount()
+        if not self._count:
             self.close()
             raise ProbeFailed("NVML: the driver sees no GPU", hint=NO_DEVICES)
+
+    def _failed(self, error: nvml.NVMLError) -> ProbeFailed:
+        """The driver is sick: it is opened anew with the next reading."""
+        self.close()
+        return ProbeFailed(f"NVML: {_said(error)}", hint=SICK.get(error.value, NO_DEVICES))
+
+    def _read(self, index: int) -> Device | nvml.NVMLError:
+        """One card, or the error that is in the way of it. A card that was lost may come back."""
+        try:
+            if index not in self._cards or index in self._stale:
+                self._cards[index] = _card(index)
+                self._stale.discard(index)
+            return self._device(self._cards[index])
+        except nvml.NVMLError as error:
+            self._stale.add(index)
+            return error
+
+    def _told(self, index: int, answer: Device | nvml.NVMLError) -> Device:
+        """The card, a lost one with what is in the way."""
+        if isinstance(answer, Device):
+            return answer
+        card, fix = self._cards.get(index), LOST.get(answer.value, NO_ANSWER)
+        uuid, name = (card.uuid, card.name) if card else (f"GPU {index}", "")
+        return Device(uuid, index, name, error=f"{_said(answer)}; {fix}")
 
     def _device(self, card: _Card) -> Device:
         handle = card.handle
         total, free, unified = self._memory(handle)
+        temperature = _number(_temperature(handle))
+        if total is None and temperature is None and not unified:
+            nvml.nvmlDeviceGetMemoryInfo(handle)  # raises what is in the way
         milliwatts = _ask("nvmlDeviceGetPowerUsage", handle)
         rates = _ask("nvmlDeviceGetUtilizationRates", handle)
         return Device(
@@ -102,7 +139,7 @@ class Driver:
             total_mb=total,
             free_mb=free,
             unified=unified,
-            temperature_c=_number(_temperature(handle)),
+            temperature_c=temperature,
             margin_c=_number(_ask("nvmlDeviceGetMarginTemperature", handle)),
             max_c=card.max_c,
             reasons=_whole(_reasons(handle)),
@@ -131,11 +168,15 @@ class Driver:
             return None, None
 
 
+def _said(error: nvml.NVMLError) -> str:
+    return smi.plain(str(error))
+
+
 # --- one question ---------------------------------------------------------------------------------------
 
 
 def _ask(function: str, *args: Any) -> Any:
-    """The answer; None when library, driver or card do not tell. Raises NVMLError for a sick driver."""
+    """The answer; None when library, driver or card do not tell. Raises NVMLError for a sick card or driver."""
     ask: Callable[..., Any] | None = getattr(nvml, function, None)
     if ask is None:
         return None
@@ -196,10 +237,12 @@ def _text(value: Any) -> str:
 
 def _processes(cards: Iterable[_Card]) -> tuple[Process, ...] | None:
     """Who holds memory; None when no card tells, or none of its processes' memory."""
-    told = [entries for card in cards if (entries := _running(card.handle)) is not None]
-    if not told:
+    try:
+        told = [entries for card in cards if (entries := _running(card.handle)) is not None]
+        found = [_process(pid, used) for entries in told for pid, used in entries.items()]
+    except nvml.NVMLError:  # what a card has told of itself counts all the same
         return None
-    return smi.known(_process(pid, used) for entries in told for pid, used in entries.items())
+    return smi.known(found) if told else None
 
 
 def _running(handle: Any) -> dict[int, int | None] | None:

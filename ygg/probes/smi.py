@@ -37,6 +37,8 @@ INVALID = re.compile(r'Field "([^"]+)" is not a valid field to query')
 CARD = re.compile(r"GPU ([0-9A-Fa-f]+:[0-9A-Fa-f]+:[0-9A-Fa-f]+\.[0-9A-Fa-f]+)\s*$")
 #: Not the "T.Limit" lines of newer cards: those are degrees below a limit, 0 or less.
 MAXIMUM = re.compile(r"\s*GPU Max Operating Temp(?: Specification)?\s*: (\d+) C\s*$")
+UUID = re.compile(r"GPU-[0-9A-Za-z-]+")
+SILENT = "nvidia-smi tells neither its memory nor its temperature"
 ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|.)")
 
 
@@ -96,13 +98,16 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """Which fields are asked for, by the names the driver there knows."""
+    """Which fields are asked for, by the names the driver there knows; `only`: of which cards, by uuid, all
+    of them when empty."""
 
     fields: tuple[str, ...] = FIELDS
+    only: tuple[str, ...] = ()
 
     @property
     def command(self) -> str:
-        return f"nvidia-smi --query-gpu={','.join(self.fields)} {PLAIN}"
+        cards = f" -i {','.join(self.only)}" if self.only else ""
+        return f"nvidia-smi --query-gpu={','.join(self.fields)} {PLAIN}{cards}"
 
     def instead(self, complaint: str) -> Query | None:
         """What to ask a driver that refused this with `complaint`; None when it would not help."""
@@ -127,7 +132,7 @@ class Query:
 
 def looks_like_a_row(line: str) -> bool:
     """Whether a line that cannot be read was meant as an answer, and is no greeting of a shell."""
-    return line.count(",") >= len(NEEDED)
+    return line.count(",") >= len(NEEDED) or bool(UUID.match(line))
 
 
 def _row(values: dict[str, str]) -> Row:
@@ -136,6 +141,8 @@ def _row(values: dict[str, str]) -> Row:
         raise ValueError("a GPU with neither uuid nor index")
     total, free, unified = _memory(values["memory.total"], values["memory.free"])
     count = number(values.get("count", ""))
+    heat = number(values["temperature.gpu"])
+    silent = total is None and heat is None and not unified
     device = Device(
         uuid=uuid or f"GPU {index:g}",
         index=int(index or 0),
@@ -143,14 +150,20 @@ def _row(values: dict[str, str]) -> Row:
         total_mb=total,
         free_mb=free,
         unified=unified,
-        temperature_c=number(values["temperature.gpu"]),
+        temperature_c=heat,
         margin_c=number(values.get("temperature.gpu.tlimit", "")),
         reasons=bits(values.get(REASONS, "")),
         power_w=number(values.get("power.draw", "")),
         utilization=number(values.get("utilization.gpu", "")),
+        error=_bracketed(values["temperature.gpu"]) if silent else "",
     )
     bus_id = _text(values.get("pci.bus_id", "")).upper()
     return Row(device, bus_id, None if count is None else int(count))
+
+
+def _bracketed(token: str) -> str:
+    """The word that stands for a missing value, as an error."""
+    return plain(token.strip().strip("[]"), 40) or SILENT
 
 
 def _text(token: str) -> str:

@@ -1,8 +1,9 @@
 """One connection's worth of readings: nvidia-smi as a stream, and what to do where that does not work.
 
 Where a pipe holds the stream's lines back, `stdbuf` is tried, then one command for each reading. Drivers
-that do not know a field are asked without it. What worked is kept for the next connection. A driver that
-hangs keeps every nvidia-smi that is started, so each further silence is waited out longer.
+that do not know a field are asked without it, and those that say nothing of any card because one is lost are
+asked of the others. What worked is kept for the next connection. A driver that hangs keeps every nvidia-smi
+that is started, so each further silence is waited out longer.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from enum import IntEnum
 
 from ygg.model import Reading, Telemetry
 from ygg.ports import ProbeFailed
-from ygg.probes import smi
+from ygg.probes import sick, smi
 from ygg.probes.remote import Connection, Run, ask, running
 from ygg.probes.ssh_beside import Beside
 
@@ -45,6 +46,7 @@ class Habits:
     query: smi.Query = field(default_factory=smi.Query)
     prefix: str = QUIET  #: "" for shells that take no variables, such as those of Windows
     silences: int = 0  #: in a row
+    known: dict[int, smi.Row] = field(default_factory=dict)  #: of cards that were well, by index
 
     def command(self, interval_s: float) -> str:
         whole = interval_s == int(interval_s)
@@ -74,6 +76,8 @@ class Session:
         self._beside = Beside(connection, self._silence_s)
         self._asking: asyncio.Task[None] | None = None
         self._noise: list[str] = []
+        self._complaint: sick.Complaint | None = None
+        habits.query = replace(habits.query, only=())  # a card that was lost may be back
 
     async def readings(self) -> AsyncGenerator[Reading, None]:
         """Endless. Raises ProbeFailed, and what the connection raises when it breaks."""
@@ -81,11 +85,11 @@ class Session:
             while True:
                 async with aclosing(self._rows()) as moments:
                     async for rows in moments:
+                        reading = await self._reading(self._well(rows))
                         self._habits.worked()
-                        self._asking = self._asking or self._begin_asking()
-                        yield await self._reading(rows)
+                        yield reading
         except ValueError as why:
-            raise self._error(str(why), FORCED) from None
+            raise self._error(str(why), smi.advice(str(why)) or FORCED) from None
         except ProbeFailed:
             self._habits.failed()
             raise
@@ -99,7 +103,17 @@ class Session:
         habits = self._habits
         return asyncio.create_task(self._beside.run(habits.query, habits.prefix))
 
+    def _well(self, rows: tuple[smi.Row, ...]) -> tuple[smi.Row, ...]:
+        """The rows of a moment, lost cards among them. Raises ValueError when no card is well."""
+        well = {row.device.index: row for row in rows if not row.device.error}
+        if not well:
+            raise ValueError(rows[0].device.error)
+        self._noise = []
+        self._habits.known |= well
+        return sick.whole(rows, self._habits.known, self._complaint)
+
     async def _reading(self, rows: Iterable[smi.Row]) -> Reading:
+        self._asking = self._asking or self._begin_asking()
         await self._beside.answered()
         limits = self._beside.limits
         devices = [replace(row.device, max_c=limits.get(row.bus_id)) for row in rows]
@@ -125,7 +139,7 @@ class Session:
             except TimeoutError:
                 self._silent()
             else:
-                self._ended(await run.status(), seen)
+                await self._ended(await run.status(), seen)
 
     async def _moments(self, run: Run) -> Moments:
         """Raises TimeoutError when nothing comes for too long."""
@@ -157,10 +171,13 @@ class Session:
             return None
         try:
             return self._habits.query.row(line)
-        except ValueError:
-            if smi.looks_like_a_row(line) or len(self._noise) >= NOISE:
+        except ValueError as why:
+            if smi.looks_like_a_row(line):
+                return sick.row(self._habits.query, line, str(why))
+            if len(self._noise) >= NOISE:
                 raise
         self._noise.append(line)
+        self._complaint = sick.complaint(line) or self._complaint
         return None
 
     # --- one command for each reading ---------------------------------------------------------------------
@@ -175,8 +192,11 @@ class Session:
             newest = {row.device.uuid: row for row in map(self._row, text.splitlines()) if row}
             if newest:
                 yield tuple(sorted(newest.values(), key=lambda row: row.device.index))
+            elif status is None:
+                self._silent()
+                return
             else:
-                self._silent() if status is None else self._ended(status, 0)
+                await self._ended(status, 0)
                 return
             await asyncio.sleep(due - asyncio.get_running_loop().time())
 
@@ -190,11 +210,13 @@ class Session:
             raise self._error("says nothing", HUNG)
         habits.way = Way(habits.way + 1)
 
-    def _ended(self, status: int | None, seen: int) -> None:
+    async def _ended(self, status: int | None, seen: int) -> None:
         """The command is over: find another one that may work, or raise."""
         habits, said = self._habits, smi.plain(" ".join(self._noise))
         if seen == 1 and status == 0:
             habits.way = Way.SINGLE  # the login is bound to a command without -l
+        elif others := await self._others():
+            habits.query = replace(habits.query, only=others)
         elif seen:
             raise self._error(_exit(status, said), smi.advice(said) or HUNG)
         elif status in (126, 127) or (status and any(w in said.lower() for w in MISSING)):
@@ -207,6 +229,17 @@ class Session:
             raise self._error(
                 _exit(status, said), smi.advice(said) or BY_HAND.format(who=self._who)
             )
+
+    async def _others(self) -> tuple[str, ...]:
+        """The cards but the one that it complains about; () when it does not, or did so again."""
+        said = next(filter(None, map(sick.complaint, self._noise)), None)
+        if said is None or self._habits.query.only:
+            return ()
+        well = [r.device.uuid for r in self._habits.known.values() if not said.about(r)]
+        if well:
+            return tuple(well)
+        text, _ = await ask(self._connection, self._habits.prefix + sick.LIST, self._silence_s)
+        return sick.uuids(text)
 
     def _missing(self, said: str) -> None:
         """The shell there does not know a word of the command."""

@@ -116,7 +116,7 @@ def host_view(host: HostState, running: Iterable[str], now: Now) -> HostView:
         models=info.models if info and info.models is not None else host.host.models,
         loaded=_loaded(host),
         gpus=_gpus(host, now),
-        limit_reason=host.limit_text,
+        limit_reason=limits.told(host),
         level=host.condition.level.name if host.condition.level is not None else None,
     )
 
@@ -148,6 +148,7 @@ def _gpus(host: HostState, now: Now) -> tuple[GpuView, ...]:
             age_s=round(age, 1),
             stale=trust is not Trust.FRESH,
             utilization=d.utilization,
+            error=d.error,
         )
         for d in gauge.reading.devices
     )

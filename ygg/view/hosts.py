@@ -76,7 +76,8 @@ def state_of(canvas: Canvas, host: HostView) -> tuple[str, str, str]:
         return g.warn, "busy", "warn"
     if not host.limit and host.limit_reason:
         return g.warn, "no new starts", "critical"
-    return (g.warn, "", "warn") if host.limit < host.slots else (g.up, "up", "")
+    less = host.limit < host.slots or any(gpu.error for gpu in host.gpus)
+    return (g.warn, "", "warn") if less else (g.up, "up", "")
 
 
 def _trouble(canvas: Canvas, host: HostView) -> str:
@@ -99,8 +100,9 @@ def marks(canvas: Canvas, host: HostView, columns: int) -> str:
 
 
 def _models(host: HostView) -> str:
-    """What is loaded, else what there is."""
-    return ", ".join(host.loaded or host.models)
+    """What is loaded, else what there is; before it the cards that are lost."""
+    lost = [f"GPU {gpu.index} is lost" for gpu in host.gpus if gpu.error]
+    return ", ".join([*lost, *(host.loaded or host.models)])
 
 
 def _rate(host: HostView) -> str:

@@ -96,6 +96,8 @@ def _slots(host: HostView) -> str:
 
 def _gpu(canvas: Canvas, gpu: GpuView) -> str:
     known = [gpu.name] if gpu.name else []
+    if gpu.error:
+        return ", ".join([*known, f"lost: {gpu.error}"])
     if gpu.used_mb is not None and gpu.total_mb is not None:
         known.append(f"{gpu.used_mb:.0f} of {gpu.total_mb:.0f} MB {gpu.level or ''}".rstrip())
     if gpu.temperature_c is not None:

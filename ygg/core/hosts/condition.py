@@ -6,7 +6,7 @@ condition before it.
 
 from __future__ import annotations
 
-from ygg.core.hosts import heat, models, pressure
+from ygg.core.hosts import cards, heat, models, pressure
 from ygg.core.house import Condition, Gauge, Heat, HostState, Memory
 from ygg.model import Now, PressureRule, Reading
 
@@ -20,7 +20,7 @@ ROOM_S = 30.0  #: below the stop for so long, starts resume though it is not far
 def digested(host: HostState, reading: Reading, since: float, now: Now) -> Condition:
     """What the reading says, `since` seconds after the last one. What it does not tell stays as it was."""
     rule, before = host.host.pressure, host.condition
-    warmth = heat.heat_of(reading.devices, host.host.heat)
+    warmth = cards.heat_of(host.gauge, reading, host.host.heat)
     hot = before.hot if warmth is None else _hot(host, warmth, now)
     memory = pressure.memory_of(reading.devices)
     if memory is None:
@@ -72,7 +72,7 @@ def _foreign(host: HostState, memory: Memory, since: float, now: Now) -> float:
     if any(s.loaded is None for s in servers):
         return 0.0  # nothing tells what should be in memory
     if now.mono - max(s.loaded_at for s in servers) < SETTLE_S:
-        return host.condition.foreign_mb
+        return _before(host, memory)
     return _learned_foreign(host, memory, since)
 
 
@@ -93,4 +93,9 @@ def _learned_foreign(host: HostState, memory: Memory, seconds: float) -> float:
     gauge.footprints[key] = memory.used_mb if learns else expected
     much = beyond >= host.host.pressure.foreign_from / 100 * memory.total_mb
     gauge.foreign_seen = gauge.foreign_seen + 1 if much else 0
-    return max(0.0, beyond) if not much or gauge.foreign_seen >= SEEN else host.condition.foreign_mb
+    return max(0.0, beyond) if not much or gauge.foreign_seen >= SEEN else _before(host, memory)
+
+
+def _before(host: HostState, memory: Memory) -> float:
+    """What was foreign before; of a host that has lost a card, no more than the others hold."""
+    return min(host.condition.foreign_mb, memory.used_mb)

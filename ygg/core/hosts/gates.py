@@ -85,9 +85,9 @@ def _full(host: HostState, busy: int) -> Reason:
     if stopped(host):
         code = ReasonCode.HOST_HOT if condition.hot else ReasonCode.HOST_PRESSED
         code = code if condition.hot or condition.full else ReasonCode.LIMIT
-        return because(code, name, why=host.limit_text)
-    why = host.limit_text if host.limit < host.host.slots else ""
-    facts: JsonDict = {"busy": busy, "limit": limit(host), "slots": host.host.slots, "why": why}
+        return because(code, name, why=limits.told(host))
+    facts: JsonDict = {"busy": busy, "limit": limit(host), "slots": host.host.slots}
+    facts["why"] = limits.told(host)
     return because(ReasonCode.HOST_FULL, name, **facts)
 
 

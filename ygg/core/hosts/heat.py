@@ -69,4 +69,6 @@ def described(heat: Heat, rule: HeatRule) -> str:
     text = f"{heat.celsius:g} °C"
     if _card(rule):
         text += f", {heat.margin_c:g} below the card's limit"
+    if heat.silent:
+        text += f" when {heat.silent} was last read"
     return f"{text}, slowing itself down" if heat.slowed else text

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from ygg.core.hosts import heat, pressure
+from ygg.core.hosts import cards, heat, pressure
 from ygg.core.house import NOTHING, Condition, HostState
 from ygg.model import Host, Now, Policy, Reason, ReasonCode, Trust, because
 
@@ -104,6 +104,15 @@ def _memory(host: Host, condition: Condition) -> Allowed:
     return Allowed(slots, f"{gb:.1f} GB of memory used by others")
 
 
+def told(host: HostState) -> str:
+    """Why the limit is below the configured slots, and which cards are lost; "" when nothing is the matter."""
+    low = host.limit < host.host.slots
+    names = " and ".join(d.label for d in cards.lost(host.gauge))
+    plural = "are" if " and " in names else "is"
+    parts = (host.limit_text if low else "", f"{names} {plural} lost" if names else "")
+    return "; ".join(part for part in parts if part)
+
+
 # --- the limit moves ----------------------------------------------------------------------------------
 
 
@@ -119,6 +128,8 @@ def adjust(host: HostState, policy: Policy, now: Now) -> Reason | None:
         host.limit += 1
         host.limit_text = most.text if host.limit == most.slots else "coming back slot by slot"
     if host.limit == before:
+        if most.slots == before:  # what keeps it there may be another now
+            host.limit_text = most.text
         return None
     host.regain_at = now.mono + policy.regain_slot_s
     return _moved(host, before)
@@ -129,6 +140,7 @@ def _lose(host: HostState) -> None:
     gauge, host.condition = host.gauge, NOTHING
     gauge.lost, gauge.streak, gauge.reading = True, 0, None
     gauge.cool_since = gauge.room_since = None
+    gauge.cards.clear()
 
 
 def _may_rise(host: HostState, now: Now) -> bool:

@@ -1,6 +1,6 @@
 """What readings change: they are digested once into the host's `Condition`, and its limit follows.
 
-Readings that cannot be true are dropped and counted.
+What cannot be true in them is dropped and counted.
 """
 
 from __future__ import annotations
@@ -8,28 +8,50 @@ from __future__ import annotations
 from ygg.core.board import Board
 from ygg.core.effects import Effect, Note
 from ygg.core.events import ReadingMissed, ReadingTaken
-from ygg.core.hosts import limits
+from ygg.core.hosts import cards, limits
 from ygg.core.hosts.condition import digested
 from ygg.core.house import HostState
-from ygg.model import JsonDict, Level, Now, Reading, ReasonCode, Trust, because
+from ygg.model import Device, JsonDict, Level, Now, Reading, ReasonCode, Trust, because
 
 
 def taken(board: Board, event: ReadingTaken, now: Now) -> list[Effect]:
-    """Learn from a reading of a host that is watched; notes of the limit and the level when they changed."""
+    """Learn from a reading of a host that is watched; notes of the limit, the level and the lost cards when
+    they changed. One in which every card is lost is none."""
     host = board.hosts[event.host]
     if not event.reading.devices or not host.gauge.watching:
         return []
+    if all(d.error for d in event.reading.devices):
+        error = event.reading.devices[0].error
+        return missed(board, ReadingMissed(event.host, event.reading.probe, error), now)
     board.retime = True
-    return [*_measure(host, event.reading, now), *adjusted(board, host, now)]
+    reading = cards.whole(host.gauge, event.reading)
+    news = _cards(host, reading)
+    return [*news, *_measure(host, reading, now), *adjusted(board, host, now)]
 
 
-def impossible(board: Board, event: ReadingTaken) -> list[Effect]:
-    """The note of a reading that cannot be true, which is counted; nothing for any other."""
+def sound(board: Board, event: ReadingTaken) -> tuple[Reading | None, list[Effect]]:
+    """What can be true in a reading, None when nothing can; the note of what cannot, which is counted."""
     fault = event.reading.fault()
     if fault is None:
-        return []
+        return event.reading, []
     board.invalid_readings += 1
-    return [Note(because(ReasonCode.READING_DROPPED, event.host, fault=fault), level="WARNING")]
+    note = Note(because(ReasonCode.READING_DROPPED, event.host, fault=fault), level="WARNING")
+    return event.reading.sound(), [note]
+
+
+def _cards(host: HostState, reading: Reading) -> list[Effect]:
+    """Notes of cards that are lost since the last reading, or read again."""
+    before = {d.uuid for d in cards.lost(host.gauge)}
+    news = [d for d in reading.devices if bool(d.error) != (d.uuid in before)]
+    return [_card(host.host.name, device) for device in news]
+
+
+def _card(host: str, device: Device) -> Note:
+    card = f"{device.label} ({device.name})" if device.name else device.label
+    if device.error:
+        lost = because(ReasonCode.CARD_LOST, host, card=card, message=device.error)
+        return Note(lost, level="WARNING")
+    return Note(because(ReasonCode.CARD_BACK, host, card=card))
 
 
 def _measure(host: HostState, reading: Reading, now: Now) -> list[Effect]:
@@ -37,6 +59,7 @@ def _measure(host: HostState, reading: Reading, now: Now) -> list[Effect]:
     gauge, before = host.gauge, host.condition
     since = min(now.mono - gauge.at, host.host.telemetry.fresh_s)
     gauge.reading, gauge.at, gauge.error = reading, now.mono, ""
+    cards.remember(gauge, reading.devices, host.host.heat)
     gauge.streak += 1
     gauge.lost = gauge.lost and gauge.streak < limits.PROVEN
     host.condition = found = digested(host, reading, since, now)

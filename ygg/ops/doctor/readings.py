@@ -59,12 +59,19 @@ def _findings(subject: Subject, taken: Taken) -> list[Check]:
     if taken.reading is None:
         assert taken.error is not None
         return [of.error(taken.error.message, fix=taken.error.hint)]
-    if fault := taken.reading.fault():
-        return [of.error(f"cannot be true: {fault}", fix="such readings are not used")]
-    cards = taken.reading.devices
-    names = ", ".join(d.name or d.uuid for d in cards)
+    fault, sound = taken.reading.fault(), taken.reading.sound()
+    wrong = (
+        [of.error(f"cannot be true: {fault}", fix="such readings are not used")] if fault else []
+    )
+    return [*wrong, *(_cards(subject, taken, sound.devices) if sound else [])]
+
+
+def _cards(subject: Subject, taken: Taken, cards: tuple[Device, ...]) -> list[Check]:
+    of = subject.of
+    names = ", ".join(d.name or d.uuid for d in cards if not d.error)
     told = of.ok(f"{taken.source}: {names}, {1000 * taken.took_s:.0f} ms", _detail(taken))
-    return [told, *_left_out(subject, cards)]
+    lost = [of.error(f"{d.label} is lost: {d.error}") for d in cards if d.error]
+    return [told, *lost, *_left_out(subject, cards)]
 
 
 def _detail(taken: Taken) -> str:
