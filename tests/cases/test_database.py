@@ -153,6 +153,7 @@ while True:
     conn, _ = listener.accept()
     heard = conn.recv(65536)
     print("heard" if heard else "nothing", flush=True)
+    conn.close()
 """
 
 
@@ -206,9 +207,12 @@ def test_where_a_service_is_installed_its_queue_is_meant_and_no_other(
         assert "the ygg service is installed here" in done.stderr
         assert "systemctl --user start ygg" in done.stderr
         assert done.stdout == ""
-    by_hand = home.ygg("loop")
-    assert by_hand.returncode == 1
-    assert "YGG_STATE" in by_hand.stderr
+    home.spawn()
+    try:
+        assert home.wait(10) == 1
+        assert "YGG_STATE" in home.text()
+    finally:
+        home.stop()
 
     home.env["YGG_STATE"] = str(home.state)
     assert before in home.ygg("list").stdout
