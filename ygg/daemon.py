@@ -140,8 +140,9 @@ class _Daemon:
             await stack.enter_async_context(self._services(heart.report(), heart.feed_watchdog()))
             loop = scope.dispatcher.loop
             async with self._services(
-                chores.report_concurrency(loop), chores.prune(loop), chores.record_minutes(loop)
-            ):
+                chores.report_concurrency(loop), chores.prune(loop), chores.record_minutes(loop),
+                chores.verify(loop, scope.dispatcher.archive),
+            ):  # fmt: skip
                 log.info("ready: %d hosts, socket %s", len(scope.config.hosts), self.door.path)
                 heart.ready()
                 await self.stop.wait()

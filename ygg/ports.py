@@ -227,6 +227,10 @@ class Archive(Protocol):
         `limit`."""
         ...
 
+    def verify(self) -> Awaitable[None]:
+        """Read everything once. `StoreCorrupt` when what is stored is damaged; it may take seconds."""
+        ...
+
     def minutes(self, host: str | None, since_ms: int) -> Awaitable[list[MinuteRow]]:
         """What this host, or with None every one, did in the minutes that began at `since_ms` or later;
         by minute, then host."""

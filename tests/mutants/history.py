@@ -84,8 +84,8 @@ MUTANTS = [
     Mutant(
         "the daemon keeps no minutes",
         "ygg/daemon.py",
-        "chores.prune(loop), chores.record_minutes(loop)",
-        "chores.prune(loop)",
+        "chores.prune(loop), chores.record_minutes(loop),",
+        "chores.prune(loop),",
         ("tests/system/test_minutes.py",),
     ),
     # --- the store

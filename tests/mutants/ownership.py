@@ -10,6 +10,27 @@ UNITS = ("tests/ops/service/test_units.py",)
 
 MUTANTS: list[Mutant] = [
     Mutant(
+        "damage waits for the next start to be told",
+        "ygg/running/chores.py",
+        "        except StoreCorrupt:\n            raise\n",
+        "",
+        ("tests/shell/test_chores.py",),
+    ),
+    Mutant(
+        "a whole look through the database finds nothing",
+        "ygg/stores/sqlite/reader.py",
+        '        if found != "ok":',
+        "        if False:",
+        GUARDING,
+    ),
+    Mutant(
+        "doctor does not compare the database that is there with the daemon's",
+        "ygg/ops/doctor/daemon.py",
+        '    if owner is not None and owner.process == daemon["pid"]:',
+        "    if True:",
+        ("tests/ops/doctor/test_daemon.py",),
+    ),
+    Mutant(
         "the files are not looked at before a commit",
         "ygg/stores/sqlite/writer.py",
         "        self._guard.check()\n",

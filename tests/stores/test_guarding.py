@@ -15,7 +15,7 @@ import pytest
 
 from tests.builders import new_task
 from tests.stores.audit import audit
-from ygg.errors import StoreError, StoreGone, StoreLocked
+from ygg.errors import StoreCorrupt, StoreError, StoreGone, StoreLocked
 from ygg.model import Submitted
 from ygg.stores.sqlite import SqliteStore, guarding, open_store
 
@@ -192,6 +192,28 @@ async def test_an_owner_that_closed_and_a_copy_need_no_log(tmp_path: Path, path:
     source.close()
     target.close()
     await open_store(copy).close()
+    await store.close()
+
+
+GARBLE = """
+import sys
+with open(sys.argv[1], "r+b") as file:
+    for page in range(2, 12):
+        file.seek(page * 4096)
+        file.write(b"garbage" * 500)
+"""
+
+
+async def test_damage_is_found_while_the_database_is_open(path: Path) -> None:
+    store = open_store(path)
+    for _ in range(20):
+        await put(store)
+    await store.close()
+    store = open_store(path)
+    await store.verify()
+    subprocess.run([sys.executable, "-c", GARBLE, str(path)], check=True)
+    with pytest.raises(StoreCorrupt):
+        await store.verify()
     await store.close()
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from ygg.errors import YggError
+from ygg.errors import StoreCorrupt, YggError
+from ygg.ports import Archive
 from ygg.running.asking import log
 from ygg.running.loop import RunLoop
 from ygg.telling.minutes import Minutes
@@ -12,6 +13,7 @@ from ygg.telling.snapshotting import host_views
 
 STATUS_S = 10.0  #: concurrency status in the log
 PRUNE_S = 60.0
+VERIFY_S = 3600.0  #: between two looks through the whole database
 LOOK_S = 5.0  #: between two looks that become a row of the minutes
 
 
@@ -46,6 +48,21 @@ async def record_minutes(loop: RunLoop) -> None:
                 await loop.queue.record_minutes(rows)
         except YggError as error:
             log.warning("the last minute is not kept: %s", error)
+
+
+async def verify(loop: RunLoop, archive: Archive) -> None:
+    """Look through the database while nothing runs. Raises StoreCorrupt: damage must not wait for the next
+    start to be told, and nothing more may be written upon it."""
+    while True:
+        await asyncio.sleep(VERIFY_S)
+        if loop.board.running:
+            continue
+        try:
+            await archive.verify()
+        except StoreCorrupt:
+            raise
+        except YggError as error:
+            log.warning("the database was not looked through: %s", error)
 
 
 async def prune(loop: RunLoop) -> None:

@@ -382,6 +382,9 @@ class MemoryStore:
         better = [t for t in self._queued() if t.lane in wanted and _place(t) < mine]
         return min(limit, len(better))
 
+    async def verify(self) -> None:
+        """There is nothing that could be damaged."""
+
     async def minutes(self, host: str | None, since_ms: int) -> list[MinuteRow]:
         found = [row for _, row in sorted(self._minutes.items()) if row.minute_ms >= since_ms]
         return [row for row in found if host in (None, row.host)]

@@ -13,6 +13,7 @@ import pytest
 from tests.ops.doctor.house import one
 from tests.surface.cli import Cli
 from tests.surface.world import Api
+from ygg import locking
 from ygg.ops.doctor import checks, daemon
 from ygg.ops.doctor.checks import Status
 
@@ -51,6 +52,22 @@ def test_stalls_are_a_warning(tmp_path: Path, stalls: object, says: str) -> None
     check, *_ = daemon.findings(told, str(tmp_path / "none"), {"HOME": str(tmp_path)})
     assert says in check.message
     assert (check.status is Status.WARNING) == ("stood still" in says)
+
+
+def test_a_daemon_whose_database_was_replaced_is_an_error(tmp_path: Path) -> None:
+    database = tmp_path / "ygg.db"
+    told = {"version": daemon.__version__, "pid": os.getpid(), "store": str(database)}
+
+    def errors() -> list[str]:
+        found = daemon.findings(told, str(tmp_path / "none"), {"HOME": str(tmp_path)})
+        return [c.message for c in found if c.status is Status.ERROR]
+
+    handle = locking.lock(database, dispatcher=True)
+    assert errors() == []
+    database.rename(tmp_path / "away")
+    database.touch()
+    assert "does not hold" in errors()[0]
+    os.close(handle)
 
 
 def test_a_daemon_that_never_answers_costs_its_deadline(

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ygg import __version__, meant
+from ygg import __version__, locking, meant
 from ygg.client import connect
 from ygg.desk import JsonDict
 from ygg.errors import YggError
@@ -39,7 +39,7 @@ def findings(daemon: Daemon, explicit: str | None, env: Mapping[str, str]) -> li
     """The daemon, and every socket file that a client would try."""
     doors = meant.queue(explicit, env).doors
     places = [door.socket for door in doors if os.path.lexists(door.socket)]
-    return [_daemon(daemon, places), *(_socket(p) for p in places)]
+    return [_daemon(daemon, places), *_database(daemon), *(_socket(p) for p in places)]
 
 
 def _daemon(daemon: Daemon, places: list[Path]) -> Check:
@@ -68,6 +68,20 @@ def _daemon(daemon: Daemon, places: list[Path]) -> Check:
         )
         return of.warning(text, fix="its log says when: look at the load and the memory then")
     return of.ok(f"ygg {version} answers, process {daemon.get('pid', '?')}")
+
+
+def _database(daemon: Daemon) -> list[Check]:
+    """Whether the file that the daemon says it has is the one that is there: it may have been deleted or replaced."""
+    if not isinstance(daemon, dict) or not daemon.get("store") or not daemon.get("pid"):
+        return []
+    path = Path(str(daemon["store"]))
+    if not os.access(path.parent / locking.FOLDER, os.R_OK | os.X_OK):
+        return []  # another user's: not to be seen from here
+    owner = locking.owner(path)
+    if owner is not None and owner.process == daemon["pid"]:
+        return []
+    text = f"the daemon does not hold the {path} that is there: the file, or its lock, was removed or replaced"
+    return [Maker("daemon", "socket").error(text, fix="restart the daemon, and see what it says")]
 
 
 START = "ygg loop --async, or systemctl start ygg; until then tasks only wait"

@@ -240,5 +240,8 @@ class SqliteStore:
     def ahead(self, task: Task, lanes: Sequence[Lane], limit: int) -> Awaitable[int]:
         return self._reader.ahead(task, lanes, limit)
 
+    def verify(self) -> Awaitable[None]:
+        return self._reader.verify()
+
     def minutes(self, host: str | None, since_ms: int) -> Awaitable[list[MinuteRow]]:
         return self._reader.minutes(host, since_ms)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import re
 import threading
 from collections.abc import Callable, Sequence
@@ -12,10 +13,11 @@ from typing import TypeVar
 
 import apsw
 
-from ygg.errors import InvalidInput, NotFound, StoreError
+from ygg.errors import InvalidInput, NotFound, StoreCorrupt, StoreError
 from ygg.model import Counts, Holds, Lane, LogRow, MinuteRow, Priority, Result, State, Task
 from ygg.ports import Filter
 from ygg.stores.sqlite import holds as holding
+from ygg.stores.sqlite import inspecting
 from ygg.stores.sqlite import minutes as history
 from ygg.stores.sqlite.rows import (
     PLAIN_COLUMNS,
@@ -104,6 +106,15 @@ class Reader:
 
     async def ahead(self, task: Task, lanes: Sequence[Lane], limit: int) -> int:
         return await self._read(lambda db: _ahead(db, task, lanes, limit))
+
+    async def verify(self) -> None:
+        """On a connection of its own: the others would read what they remember."""
+        found = await asyncio.to_thread(inspecting.quick_check, self._path, math.inf)
+        if found != "ok":
+            raise StoreCorrupt(
+                f"{self._path} is damaged: {found}",
+                hint="stop ygg, move the file away and restore a backup; ygg never overwrites it",
+            )
 
     async def minutes(self, host: str | None, since_ms: int) -> list[MinuteRow]:
         return await self._read(lambda db: history.minutes(db, host, since_ms))
