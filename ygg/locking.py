@@ -11,6 +11,7 @@ that the owner acknowledges from then on.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import time
@@ -42,6 +43,7 @@ class Owner(NamedTuple):
 
     process: int
     role: str
+    database: Path
     socket: Path | None = None
     user: int = -1  #: whom the lock file belongs to
 
@@ -50,7 +52,7 @@ class Owner(NamedTuple):
         return self.role == DISPATCHER
 
     def __str__(self) -> str:
-        return f"{self.process} {self.role} {self.socket or ''}\n"
+        return f"{self.process} {self.role}\n{self.database}\n{self.socket or ''}\n"
 
 
 def lock(path: Path, *, dispatcher: bool, socket: Path | None = None) -> int:
@@ -61,12 +63,14 @@ def lock(path: Path, *, dispatcher: bool, socket: Path | None = None) -> int:
     database has a second name.
     """
     real = Path(os.path.realpath(path))
-    me = Owner(os.getpid(), DISPATCHER if dispatcher else COMMAND, socket)
+    me = Owner(os.getpid(), DISPATCHER if dispatcher else COMMAND, real, socket)
     give_up = time.monotonic() + WAIT_S
     try:
         private.folder(real.parent)
         private.folder(real.parent / FOLDER)
         while True:
+            if not real.exists() and (has := owner(real)) is not None:
+                raise _locked(path, has)  # it was deleted under him: he saves what he knows
             identity = _identity(real)
             handle = _flocked(path, real.parent / FOLDER / identity.name, give_up, me)
             if _identity(real) == identity:
@@ -80,12 +84,34 @@ def lock(path: Path, *, dispatcher: bool, socket: Path | None = None) -> int:
 
 
 def owner(path: Path) -> Owner | None:
-    """Who has the database now; None where nobody has, where there is none, or where that cannot be seen."""
-    try:
+    """Who has the database now, be it deleted or replaced since; None where nobody has, or where that cannot be
+    seen."""
+    real = Path(os.path.realpath(path))
+    folder = real.parent / FOLDER
+    with contextlib.suppress(OSError):
+        found = _holder(folder / identify(real).name)
+        if found is not None:
+            return found
+    with contextlib.suppress(OSError):
+        for lock_path in folder.iterdir():
+            found = _holder(lock_path)
+            if found is not None and found.database == real:
+                return found
+    return None
+
+
+def held(path: Path, process: int) -> bool:
+    """Whether this process has the very file that is at `path`."""
+    with contextlib.suppress(OSError):
         real = Path(os.path.realpath(path))
-        handle = os.open(real.parent / FOLDER / identify(real).name, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return None
+        found = _holder(real.parent / FOLDER / identify(real).name)
+        return found is not None and found.process == process
+    return False
+
+
+def _holder(lock_path: Path) -> Owner | None:
+    """Who holds this lock now. Raises OSError where it cannot be looked at."""
+    handle = os.open(lock_path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         # Shared and for a moment: who takes the lock just now looks twice before he gives up.
         return None if _taken(handle, fcntl.LOCK_SH) else _owner(handle)
@@ -136,11 +162,13 @@ def _taken(handle: int, how: int) -> bool:
 
 def _owner(handle: int) -> Owner | None:
     """Who holds it, by what he has written; None while he has not."""
-    words = os.pread(handle, 4096, 0).decode("utf-8", "surrogateescape").split(maxsplit=2)
-    if len(words) < 2 or not words[0].isdecimal():
+    said = os.pread(handle, 16_384, 0).decode("utf-8", "surrogateescape")
+    who, database, socket, *_ = [*said.split("\n"), "", ""]
+    process, _, role = who.partition(" ")
+    if not process.isdecimal() or not role:
         return None
-    socket = Path(words[2].removesuffix("\n")) if len(words) == 3 else None
-    return Owner(int(words[0]), words[1], socket, os.fstat(handle).st_uid)
+    where = Path(socket) if socket else None
+    return Owner(int(process), role, Path(database), where, os.fstat(handle).st_uid)
 
 
 def _locked(path: Path, owner: Owner | None) -> StoreLocked:

@@ -18,6 +18,6 @@ def test_a_tool_call_is_an_answer(tmp_path: Path) -> None:
     with scripted(Reply(CALLS)) as server, house(tmp_path, config({"surtr": server})) as home:
         task = home.submit("--jsonl", "-", stdin=TOOLS)
         assert home.end(task)["state"] == "completed"
-        (call,) = home.result(task)["tool_calls"]
+        (call,) = home.result(task)["result"]["tool_calls"]
         assert call["function"]["name"] == "get_weather"
         assert "Oslo" in call["function"]["arguments"]

@@ -10,6 +10,20 @@ UNITS = ("tests/ops/service/test_units.py",)
 
 MUTANTS: list[Mutant] = [
     Mutant(
+        "who had a database that was deleted is not found",
+        "ygg/locking.py",
+        "            if found is not None and found.database == real:",
+        "            if False:",
+        GUARDING,
+    ),
+    Mutant(
+        "a new database is made beside the daemon whose file was deleted",
+        "ygg/locking.py",
+        "            if not real.exists() and (has := owner(real)) is not None:",
+        "            if False:",
+        GUARDING,
+    ),
+    Mutant(
         "damage waits for the next start to be told",
         "ygg/running/chores.py",
         "        except StoreCorrupt:\n            raise\n",
@@ -26,7 +40,7 @@ MUTANTS: list[Mutant] = [
     Mutant(
         "doctor does not compare the database that is there with the daemon's",
         "ygg/ops/doctor/daemon.py",
-        '    if owner is not None and owner.process == daemon["pid"]:',
+        '    if locking.held(path, int(daemon["pid"])):',
         "    if True:",
         ("tests/ops/doctor/test_daemon.py",),
     ),

@@ -58,7 +58,7 @@ def cli(offline: Cli, port: int, threaded: Server) -> Cli:
 
 
 def own(cli: Cli) -> Path:
-    return cli.folder / "state" / "known_hosts"
+    return cli.state / "known_hosts"
 
 
 def line(server: Server, key: str = "") -> str:
@@ -124,7 +124,7 @@ def test_another_fingerprint_than_the_given_one_is_refused(
 
 
 def test_other_keys_in_the_file_stay(cli: Cli, threaded: Server) -> None:
-    own(cli).parent.mkdir(exist_ok=True)
+    own(cli).parent.mkdir(parents=True, exist_ok=True)
     own(cli).write_text("other ssh-ed25519 AAAA")
     cli.ok("hosts", "trust", "surtr", "--yes", stdin="")
     assert own(cli).read_text() == f"other ssh-ed25519 AAAA\n{line(threaded)}"
@@ -183,7 +183,7 @@ def test_the_running_daemons_file_is_written(
 
 
 def test_a_folder_of_somebody_else_is_told(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    own(cli).parent.mkdir(exist_ok=True)
+    own(cli).parent.mkdir(parents=True, exist_ok=True)
 
     def denied(*_: Any) -> int:
         raise PermissionError(13, "Permission denied")

@@ -270,6 +270,12 @@ def test_who_has_a_database_is_told_with_where_he_listens(path: Path) -> None:
     where = path.with_name("a b.sock")
     handle = locking.lock(path, dispatcher=True, socket=where)
     found = locking.owner(path)
-    assert found == (os.getpid(), "dispatcher", where, os.geteuid())
+    assert found == (os.getpid(), "dispatcher", path, where, os.geteuid())
+    path.unlink()
+    assert locking.owner(path) == found
+    for dispatcher in (True, False):
+        with pytest.raises(StoreLocked, match=str(os.getpid())):
+            open_store(path, dispatcher=dispatcher)
+    assert not path.exists()
     os.close(handle)
     assert locking.owner(path) is None

@@ -77,8 +77,7 @@ def _database(daemon: Daemon) -> list[Check]:
     path = Path(str(daemon["store"]))
     if not os.access(path.parent / locking.FOLDER, os.R_OK | os.X_OK):
         return []  # another user's: not to be seen from here
-    owner = locking.owner(path)
-    if owner is not None and owner.process == daemon["pid"]:
+    if locking.held(path, int(daemon["pid"])):
         return []
     text = f"the daemon does not hold the {path} that is there: the file, or its lock, was removed or replaced"
     return [Maker("daemon", "socket").error(text, fix="restart the daemon, and see what it says")]
