@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import select
 import socket
 import struct
@@ -56,7 +57,7 @@ def _nobody(queue: meant.Queue) -> Unavailable:
             f"the ygg service is installed here, but nobody listens on {where}",
             hint=f"{queue.service}; for a queue of your own beside it set YGG_STATE to a directory",
         )
-    if not where.exists():
+    if not os.access(where, os.F_OK):
         return Unavailable(f"no socket at {where}", hint="is the daemon running? ygg loop --async")
     return Unavailable(f"nobody answers on {where}", hint="is the daemon running?")
 

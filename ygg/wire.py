@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ygg.errors import ConfigError
+from ygg.errors import ConfigError, NotFound
 from ygg.model import Endpoint, Host
 from ygg.paths import DATABASE as DATABASE
 
@@ -124,11 +124,12 @@ def offline_desk(config_path: str | None, *, write: bool) -> Desk:
         if write:
             store = open_store(database, config, dispatcher=False)
             return store, store
-        if database.exists():
+        try:
             return None, open_archive(database)
-        from ygg.stores.memory import MemoryStore
+        except NotFound:
+            from ygg.stores.memory import MemoryStore
 
-        return None, MemoryStore()  # nothing was ever submitted: there is nothing to read
+            return None, MemoryStore()  # nothing was ever submitted: there is nothing to read
 
     def backends() -> Backends:
         return adapters().backends(config.hosts.values())

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -23,6 +24,7 @@ NOW = 1_800_000_000_000
 HOLD = """
 import asyncio, sys
 from pathlib import Path
+from typing import NoReturn
 from tests.builders import new_task
 from ygg.stores.sqlite import open_store
 async def main():
@@ -215,6 +217,22 @@ async def test_damage_is_found_while_the_database_is_open(path: Path) -> None:
     with pytest.raises(StoreCorrupt):
         await store.verify()
     await store.close()
+
+
+def test_trouble_with_looking_is_no_proof_that_a_file_is_gone(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(path: Path) -> NoReturn:
+        raise PermissionError(13, "Permission denied")
+
+    path.touch()
+    guard = guarding.Guard(path)
+    with monkeypatch.context() as patch:
+        patch.setattr(guarding, "identify", refused)
+        guard.check()
+    path.unlink()
+    with pytest.raises(StoreGone):
+        guard.check()
 
 
 def test_a_process_is_told_from_a_later_one_with_its_number() -> None:

@@ -16,7 +16,7 @@ from typing import TypeVar
 import apsw
 
 from ygg import locking
-from ygg.errors import NotFound, StoreError, YggError
+from ygg.errors import StoreError, YggError
 from ygg.model import (
     Claim,
     Counts,
@@ -37,7 +37,7 @@ from ygg.model import (
 )
 from ygg.model.lifecycle import SET_ROWS
 from ygg.ports import Filter
-from ygg.stores.sqlite import guarding, opening
+from ygg.stores.sqlite import guarding, inspecting, opening
 from ygg.stores.sqlite import holds as holding
 from ygg.stores.sqlite import minutes as history
 from ygg.stores.sqlite.ledger import Ledger
@@ -68,9 +68,8 @@ def open_store(
 
 
 def open_archive(path: Path) -> Reader:
-    """Read the database without a lock. NotFound when there is none yet."""
-    if not path.exists():
-        raise NotFound(f"there is no database at {path} yet", hint="ygg submit creates it")
+    """Read the database without a lock. Raises NotFound when there is none yet, StoreError when it may not be read."""
+    inspecting.present(path)
     return Reader(path)
 
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import logging
 import os
 import time
 from pathlib import Path
@@ -24,8 +23,6 @@ from ygg import private
 from ygg.errors import StoreGone, StoreLocked
 from ygg.locking import Identity, identify
 from ygg.stores.sqlite.rows import fetch
-
-log = logging.getLogger("ygg.store")
 
 SIDES = ("", "-wal", "-shm")
 BOOT = Path("/proc/sys/kernel/random/boot_id")
@@ -41,7 +38,10 @@ class Guard:
     def check(self) -> None:
         """Raises StoreGone where one of them is another file by now, or none."""
         for path in self._paths:
-            now, opened = _there(path), self._opened.get(path)
+            try:
+                now, opened = _there(path), self._opened.get(path)
+            except OSError:
+                continue  # trouble with looking is no proof that it is gone
             if opened is None and now is not None:
                 self._opened[path] = now  # SQLite makes the log when it first needs it
             elif now != opened:
@@ -50,7 +50,7 @@ class Guard:
 
 
 def _there(path: Path) -> Identity | None:
-    """None where nothing is. Trouble with looking is no proof that it is gone."""
+    """None where nothing is. Raises OSError where that cannot be seen."""
     with contextlib.suppress(FileNotFoundError, NotADirectoryError):
         return identify(path)
     return None
@@ -69,7 +69,7 @@ def rescue(db: apsw.Connection, path: Path) -> Path:
 def refuse_lost(path: Path) -> None:
     """Raises StoreGone where there is no database, but what was rescued from one: a new, empty one would look
     as if the tasks had never been."""
-    if path.exists():
+    if os.access(path, os.F_OK):
         return
     rescued = sorted(path.parent.glob(f"{path.name}.rescued-*"))
     if rescued:
@@ -95,10 +95,12 @@ class Process(NamedTuple):
         """Whether it runs now, on this machine, and is not this process."""
         if self.process == os.getpid() or self.boot != _boot():
             return False
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.kill(self.process, 0)
-            return self.started == _started(self.process)
-        return False
+        with contextlib.suppress(PermissionError):  # another user's: it is there
+            try:
+                os.kill(self.process, 0)
+            except ProcessLookupError:
+                return False
+        return self.started == _started(self.process)
 
 
 def this_process(path: Path) -> Process:

@@ -36,7 +36,7 @@ class StoreFacts:
 @contextmanager
 def reading(path: Path) -> Iterator[apsw.Connection]:
     """A read-only connection. NotFound without a database; StoreError when it cannot be read."""
-    _present(path)
+    present(path)
     try:
         with closing(apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)) as db:
             db.set_busy_timeout(2000)
@@ -49,7 +49,8 @@ def reading(path: Path) -> Iterator[apsw.Connection]:
         raise translate(error, str(path)) from error
 
 
-def _present(path: Path) -> None:
+def present(path: Path) -> None:
+    """Raises NotFound without a database, StoreError where it may not be read."""
     try:
         there = path.exists()
     except OSError as error:
