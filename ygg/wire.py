@@ -91,9 +91,8 @@ async def running(
     checked: bool = False,
     door: Door | None = None,
 ) -> AsyncIterator[Scope]:
-    """A started dispatcher over `database`; drains and closes everything on the way out. `door`, where it will
-    listen, is taken before anything is recovered. Raises StoreError when the database cannot be opened or another
-    process owns it, Unavailable when a daemon listens at the door."""
+    """A started dispatcher over `database`; drains and closes everything on the way out. Its `door` is taken before
+    anything is recovered. Raises StoreError, also when another process owns the database, and Unavailable as `Door`."""
     from ygg.running.scope import dispatching
 
     store = open_store(database, config, on_fatal=on_fatal, socket=door and door.path)

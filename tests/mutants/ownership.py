@@ -82,8 +82,8 @@ MUTANTS: list[Mutant] = [
     Mutant(
         "a process is known by its number alone",
         "ygg/stores/sqlite/guarding.py",
-        "            return self.started == _started(self.process)",
-        "            return True",
+        "        return self.started == _started(self.process)",
+        "        return True",
         GUARDING,
     ),
     Mutant(
