@@ -174,7 +174,8 @@ class _Daemon:
 
     def _on_fatal(self, error: BaseException) -> None:
         """Something that must not die did, in whatever thread: drain what can be drained, exit 1."""
-        log.critical("stopping: %s", error, exc_info=error)
+        bug = None if isinstance(error, YggError) else error
+        log.critical("stopping: %s", error, exc_info=bug)
         self.fatal = error
         self._wake(self.stop.set)
 
