@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ygg import meant, paths, wire
-from ygg.errors import YggError
+from ygg.errors import ConfigError, YggError
 from ygg.logs import journal_stream, set_up_logging
 from ygg.model import JsonDict, State
 from ygg.ops.service.notify import Notifier
@@ -43,21 +43,26 @@ def run(config_path: str | None, *, view: bool = True, **looks: bool) -> int:
     Raises ConfigError, StoreError, Conflict before anything started.
     """
     from ygg.api.server import Door, handed_over
-    from ygg.config import load_found
+    from ygg.config.kept import to_start_on
 
-    meant.refuse_beside_service(os.environ)
     notifier = Notifier.taken_from(os.environ)  # before any child could inherit it
+    if not notifier:
+        meant.refuse_beside_service(os.environ)
     door = Door(paths.daemon_socket(os.environ), handed_over(os.environ))
     if notifier.watchdog_s is not None:
         faulthandler.enable()  # the watchdog kills with SIGABRT: the journal shows where it hung
     descriptors.raise_limit()
     memory.give_back_large_blocks()
-    config = load_found(config_path, os.environ)
     state = paths.state_dir(os.environ)
+    config, broken = to_start_on(config_path, state, os.environ, service=bool(notifier))
     show = view and _view_wanted()
     log_path = set_up_logging(state, console=not show)
     tell_left_out(config)
+    if broken is not None:
+        log.error("hosts.yaml is broken: %s", broken)
+        log.error("started on the last good one, %s", config.source)
     daemon = _Daemon(config, config_path, state, door, looks if show else None, notifier)
+    daemon.broken = broken
     code = evented.run(daemon.main())
     if show:
         sys.stdout.write(f"{daemon.summary}; the log: {log_path}\n")
@@ -99,6 +104,9 @@ class _Daemon:
         self.fatal: BaseException | None = None
         self.scope: Scope | None = None
         self.heart: Heartbeat | None = None
+        self.broken: ConfigError | None = (
+            None  #: what is wrong with the hosts.yaml that is not in force
+        )
         self._stale = False
         self._reloading: asyncio.Task[None] | None = None
 
@@ -143,6 +151,8 @@ class _Daemon:
                 chores.report_concurrency(loop), chores.prune(loop), chores.record_minutes(loop),
                 chores.verify(loop, scope.dispatcher.archive),
             ):  # fmt: skip
+                self._tell_broken(scope)
+                await asyncio.to_thread(self._keep, scope.config)
                 log.info("ready: %d hosts, socket %s", len(scope.config.hosts), self.door.path)
                 heart.ready()
                 await self.stop.wait()
@@ -217,13 +227,30 @@ class _Daemon:
         try:
             fresh, changes = await asyncio.to_thread(self._load, scope.config)
             await scope.reload(fresh)
-            heart.note = ""
+            self.broken = None
             log.info("hosts.yaml reloaded: %s", "; ".join(changes) or "no change")
-        except YggError as error:
-            heart.note = "hosts.yaml is broken, the old configuration stays"
+            await asyncio.to_thread(self._keep, fresh)
+        except ConfigError as error:
+            self.broken = error
             log.error("hosts.yaml not reloaded, the old configuration stays: %s", error)  # noqa: TRY400
         finally:
+            self._tell_broken(scope)
             heart.ready()
+
+    def _tell_broken(self, scope: Scope) -> None:
+        """In status, view and doctor, as long as it lasts."""
+        error = self.broken
+        first = None if error is None else error.message.splitlines()[0]
+        scope.dispatcher.config_error = first and f"broken, the one of before is in force: {first}"
+
+    def _keep(self, config: Config) -> None:
+        """Remember it as good. It is used only by a service that starts anew."""
+        from ygg.config.kept import keep
+
+        try:
+            keep(config, self.state, os.environ)
+        except (OSError, UnicodeDecodeError, YggError) as error:
+            log.warning("the good configuration was not kept for the next start: %s", error)
 
     def _load(self, old: Config) -> tuple[Config, list[str]]:
         """The configuration as it is now, and what is different. In a thread: reading takes seconds at worst."""

@@ -75,7 +75,7 @@ def _private(env: Mapping[str, str], usual: list[Path] | tuple[()]) -> Queue:
 
 def refuse_beside_service(env: Mapping[str, str]) -> None:
     """Raises Conflict where a daemon started by hand would serve a queue that no command means."""
-    if paths.named_state(env) or "INVOCATION_ID" in env:  # said, or started by systemd
+    if paths.named_state(env):
         return
     found = _installed(env)
     if found is not None:

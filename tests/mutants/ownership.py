@@ -6,9 +6,33 @@ from tests.mutants.mutant import Mutant
 
 GUARDING = ("tests/stores/test_guarding.py",)
 DATABASE = "tests/cases/test_database.py"
+KEPT = ("tests/config/test_kept.py",)
 UNITS = ("tests/ops/service/test_units.py",)
 
 MUTANTS: list[Mutant] = [
+    Mutant(
+        "a person's start goes on with an old configuration",
+        "ygg/config/kept.py",
+        "        if not service or not",
+        "        if not",
+        KEPT,
+    ),
+    Mutant(
+        "what nobody has read is kept as good",
+        "ygg/config/kept.py",
+        "        if load(part, env).fingerprint != config.fingerprint:",
+        "        if False:",
+        KEPT,
+    ),
+    Mutant(
+        "nobody is told of the configuration that is not in force",
+        "ygg/daemon.py",
+        "        scope.dispatcher.config_error = first and",
+        "        _ = first and",
+        (
+            "tests/system/test_systemd.py::test_after_a_broken_edit_a_service_starts_on_the_last_good_configuration_and_says_so",
+        ),
+    ),
     Mutant(
         "who had a database that was deleted is not found",
         "ygg/locking.py",

@@ -128,6 +128,39 @@ def test_the_directories_of_the_unit_are_used(
         assert (target.state / "logs/ygg.log").exists()
 
 
+def test_after_a_broken_edit_a_service_starts_on_the_last_good_configuration_and_says_so(
+    tmp_path: Path, config: Path, systemd: Manager
+) -> None:
+    with service(Service(tmp_path, config, systemd)) as target:
+        systemd.wait("READY")
+        task = target.ygg("submit", "work").stdout.strip()
+        config.write_text(config.read_text() + "hots: {}\n")
+        target.kill()
+    with service(target):
+        until(lambda: len(systemd.of("READY")) == 2)
+        for told in (target.ygg("status").stdout, target.ygg("top", "--once").stdout):
+            assert "the one of before is in force" in told
+        assert "hots" in json.loads(target.ygg("status", "--json").stdout)["daemon"]["config_error"]
+        assert "hots" in target.text()
+        assert "started on the last good one" in target.text()
+        assert target.ygg("wait", task, "--timeout", "20").returncode == 0
+        config.write_text(config.read_text().replace("hots: {}\n", ""))
+        target.signal(signal.SIGHUP)
+        until(lambda: len(systemd.of("READY")) == 3)
+        assert json.loads(target.ygg("status", "--json").stdout)["daemon"]["config_error"] is None
+        target.signal(signal.SIGTERM)
+        assert target.wait() == 0
+
+
+def test_without_a_good_configuration_there_is_nothing_to_start_on(
+    tmp_path: Path, config: Path, systemd: Manager
+) -> None:
+    config.write_text("hosts: [broken\n")
+    with service(Service(tmp_path, config, systemd)) as target:
+        assert target.wait() == 78
+    assert "Traceback" not in target.text()
+
+
 HANDED = "import os; os.dup2({}, 3); os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS='1')"
 
 
@@ -236,7 +269,7 @@ def test_sighup_is_framed_by_reloading_and_ready(
         config.write_text("hosts: [broken\n")
         target.signal(signal.SIGHUP)
         until(lambda: len(systemd.of("READY")) == 2)
-        assert "hosts.yaml is broken" in systemd.of("STATUS")[-1]
+        assert "; hosts.yaml: broken, the one of before is in force: " in systemd.of("STATUS")[-1]
         names = systemd.names()
         assert names[names.index("RELOADING") + 1] == "READY"
         assert abs(int(systemd.of("MONOTONIC_USEC")[0]) / 1e6 - time.monotonic()) < 20

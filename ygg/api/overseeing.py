@@ -111,6 +111,7 @@ class Overseeing:
             "draining": view.draining,
             "stale_ends": view.stale_ends,
             "store_error": view.store_error,
+            "config_error": view.config_error,
             "store": None,
             "socket": None,
             "stalls": None,

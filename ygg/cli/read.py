@@ -220,7 +220,9 @@ def _print_status(body: dict[str, Any], where: str) -> None:
         output.data(f"daemon   none: {where}; start it with ygg loop --async")
     else:
         notes = [w for w in ("paused", "draining") if daemon[w]]
-        notes += [f"store: {daemon['store_error']}"] if daemon["store_error"] else []
+        for part in ("store", "config"):
+            said = daemon.get(f"{part}_error")
+            notes += [f"{part}: {said}"] if said else []
         output.data(
             f"daemon   ygg {daemon['version']}, up {duration(daemon['uptime_s'])}"
             + "".join(f", {n}" for n in notes)

@@ -60,6 +60,7 @@ class Dispatcher:
         self._started_ms = wall_ms()
         self._clock = asyncio.get_running_loop().time
         self._counts, self._counted = Counts({}), float("-inf")
+        self.config_error: str | None = None  #: what the snapshot tells of hosts.yaml
         self._drained_hosts: set[str] = set()
         self._past: tuple[float, Mapping[str, tuple[float, ...]]] = (float("-inf"), {})
         self._snapshot: tuple[float, Snapshot] | None = None
@@ -256,6 +257,7 @@ class Dispatcher:
             streamed=self._loop.streams.progress(),
             past=self._history(),
             log=self._loop.log_tail,
+            config_error=self.config_error,
         )
 
     def _history(self) -> Mapping[str, tuple[float, ...]]:

@@ -43,6 +43,7 @@ def snapshot(
     streamed: Mapping[str, int],
     past: Mapping[str, tuple[float, ...]],
     log: Iterable[str] = (),
+    config_error: str | None = None,
 ) -> Snapshot:
     """Copy what readers may see. `streamed`: pieces that the running calls have streamed, by task id; `past`: what
     `rates.history` says, which costs too much for every frame."""
@@ -64,6 +65,7 @@ def snapshot(
         counts=counts,
         stale_ends=board.stale_ends,
         store_error=board.store_error,
+        config_error=config_error,
         log=tuple(log),
         per_minute=per_minute,
         drain_ms=rates.drain_ms(counts, len(running), per_minute),

@@ -78,6 +78,8 @@ def _alerts(canvas: Canvas) -> list[Row]:
     s, found = canvas.snapshot, []
     if s.store_error:
         found.append(canvas.row(f" ! store: {s.store_error}", style="alert"))
+    if s.config_error:
+        found.append(canvas.row(f" ! hosts.yaml: {s.config_error}", style="alert"))
     if s.draining:
         text = f" ! draining: {len(s.running)} calls still run, nothing new starts"
         found.append(canvas.row(text, style="alert"))

@@ -49,6 +49,8 @@ def _daemon(daemon: Daemon, places: list[Path]) -> Check:
     if daemon is None:
         stale = f"; {places[0]} was left by one that died" if places else ""
         return of.warning(f"no daemon is running{stale}", fix=START)
+    if daemon.get("config_error"):
+        return of.error(f"hosts.yaml is not in force: {daemon['config_error']}", fix=RELOAD)
     version = daemon.get("version", "?")
     if daemon.get("store_error"):
         return of.error(f"the daemon cannot use its database: {daemon['store_error']}")
@@ -83,6 +85,7 @@ def _database(daemon: Daemon) -> list[Check]:
     return [Maker("daemon", "socket").error(text, fix="restart the daemon, and see what it says")]
 
 
+RELOAD = "ygg config check; then reload: systemctl reload ygg, or kill -HUP"
 START = "ygg loop --async, or systemctl start ygg; until then tasks only wait"
 
 

@@ -24,16 +24,14 @@ EXTEND_S = 30.0  #: what each message of a drain adds to the time left
 
 
 class Heartbeat:
-    """Tells the notifier of one dispatcher. `note` is a lasting remark at the end of the status."""
+    """Tells the notifier of one dispatcher."""
 
     def __init__(self, notifier: Notifier, dispatcher: Dispatcher) -> None:
         self._notifier, self._dispatcher = notifier, dispatcher
         self._stopping = False
-        self.note = ""
 
     def text(self) -> str:
-        line = status_line(self._dispatcher.snapshot(max_age_s=0.0), stopping=self._stopping)
-        return f"{line}; {self.note}" if self.note else line
+        return status_line(self._dispatcher.snapshot(max_age_s=0.0), stopping=self._stopping)
 
     def ready(self) -> None:
         if self._notifier:
@@ -82,7 +80,12 @@ class Heartbeat:
 
 
 def status_line(snapshot: Snapshot, *, stopping: bool = False) -> str:
-    """`3 running, 12 waiting, 2 of 3 hosts up`; `draining: 2 running`."""
+    """`3 running, 12 waiting, 2 of 3 hosts up`; `draining: 2 running`; at its end, what is wrong with hosts.yaml."""
+    line = _work(snapshot, stopping)
+    return f"{line}; hosts.yaml: {snapshot.config_error}" if snapshot.config_error else line
+
+
+def _work(snapshot: Snapshot, stopping: bool) -> str:
     running = f"{len(snapshot.running)} running"
     if stopping or snapshot.draining:
         return f"draining: {running}"

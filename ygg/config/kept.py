@@ -1,0 +1,45 @@
+"""The last configuration that was good: a copy of hosts.yaml in the state directory.
+
+A service that crashes or boots after a broken edit starts on it, rather than staying down for an edit that the
+running daemon had refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from ygg import files, private
+from ygg.config import load, load_found
+from ygg.config.records import Config
+from ygg.errors import ConfigError
+
+NAME = "hosts.yaml.good"
+
+
+def keep(config: Config, state: Path, env: Mapping[str, str]) -> None:
+    """Copy the file that this configuration came from. Raises OSError, and ConfigError where the file says something
+    else by now: that is not known to be good."""
+    copy = state / NAME
+    if config.source == copy:
+        return
+
+    def same(part: Path) -> None:
+        if load(part, env).fingerprint != config.fingerprint:
+            raise ConfigError(f"{config.source} has changed since it was read")
+
+    with files.opened(config.source) as file:
+        private.put(copy, file.read().decode("utf-8"), check=same)
+
+
+def to_start_on(
+    explicit: str | None, state: Path, env: Mapping[str, str], *, service: bool
+) -> tuple[Config, ConfigError | None]:
+    """The configuration in force; for a service the last good one where that is broken, with what is wrong. Raises
+    ConfigError: where there never was a good one, and for a person, who is there to mend it."""
+    try:
+        return load_found(explicit, env), None
+    except ConfigError as error:
+        if not service or not (state / NAME).exists():
+            raise
+        return load(state / NAME, env), error
