@@ -53,8 +53,8 @@ MUTANTS: list[Mutant] = [
     Mutant(
         "a reload is never over",
         "ygg/daemon.py",
-        "        finally:\n            heart.ready()",
-        "        finally:\n            pass",
+        "            self._tell_broken(scope)\n            heart.ready()",
+        "            self._tell_broken(scope)",
         (f"{SYSTEM}::test_sighup_is_framed_by_reloading_and_ready",),
     ),
     Mutant(

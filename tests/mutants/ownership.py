@@ -11,6 +11,13 @@ UNITS = ("tests/ops/service/test_units.py",)
 
 MUTANTS: list[Mutant] = [
     Mutant(
+        "a backup says that somebody has it",
+        "ygg/stores/sqlite/inspecting.py",
+        "    disown(db)\n",
+        "",
+        GUARDING,
+    ),
+    Mutant(
         "a person's start goes on with an old configuration",
         "ygg/config/kept.py",
         "        if not service or not",
@@ -133,7 +140,7 @@ MUTANTS: list[Mutant] = [
     ),
     Mutant(
         "a copy of before a migration may be read by others",
-        "ygg/stores/sqlite/opening.py",
+        "ygg/stores/sqlite/guarding.py",
         "    private.made(target)\n",
         "",
         ("tests/stores/test_migration.py",),

@@ -18,7 +18,7 @@ from tests.builders import new_task
 from tests.stores.audit import audit
 from ygg.errors import StoreCorrupt, StoreError, StoreGone, StoreLocked
 from ygg.model import Submitted
-from ygg.stores.sqlite import SqliteStore, guarding, open_store
+from ygg.stores.sqlite import SqliteStore, guarding, inspecting, open_store
 
 NOW = 1_800_000_000_000
 HOLD = """
@@ -177,6 +177,17 @@ async def test_the_way_out_without_the_log_is_as_told(
     path.with_name("ygg.db-wal").touch()
     await open_store(path).close()
     audit(path)
+
+
+async def test_no_copy_says_that_somebody_has_it(
+    tmp_path: Path, path: Path, holder: subprocess.Popen[str]
+) -> None:
+    """A copy may get the very inode of the file that it is put in the place of."""
+    backup = tmp_path / "backup.db"
+    inspecting.copy(path, backup, lambda _, __: None)
+    with sqlite3.connect(backup) as db:
+        assert db.execute("SELECT * FROM meta WHERE key = 'owner'").fetchall() == []
+    db.close()
 
 
 async def test_an_owner_that_closed_and_a_copy_need_no_log(tmp_path: Path, path: Path) -> None:

@@ -61,9 +61,16 @@ def rescue(db: apsw.Connection, path: Path) -> Path:
     private.folder(path.parent)
     stamp = time.strftime("%Y%m%d-%H%M%S")
     target = path.with_name(f"{path.name}.rescued-{stamp}")
+    copy(db, target)
+    return target
+
+
+def copy(db: apsw.Connection, target: Path) -> None:
+    """All that the open database holds in a new file, which nobody has. Raises OSError, apsw.Error."""
     private.made(target)
     db.execute("VACUUM INTO ?", (str(target),))
-    return target
+    with contextlib.closing(apsw.Connection(str(target))) as other:
+        disown(other)
 
 
 def refuse_lost(path: Path) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import apsw
 
 from ygg.errors import NotFound, StoreCorrupt, StoreError, YggError
+from ygg.stores.sqlite.guarding import disown
 from ygg.stores.sqlite.opening import APPLICATION_ID, newest_schema
 from ygg.stores.sqlite.translating import translate
 
@@ -141,6 +142,7 @@ def _verified(db: apsw.Connection, source: Path) -> int:
     """The number of tasks of a sound copy, made a single file. Raises StoreCorrupt."""
     db.set_progress_handler(lambda: False, STEPS)  # so that Ctrl-C is heard
     db.execute("PRAGMA journal_mode = DELETE")
+    disown(db)
     found = db.execute("PRAGMA integrity_check(1)").get
     if found != "ok":
         raise StoreCorrupt(

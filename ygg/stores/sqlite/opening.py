@@ -13,7 +13,6 @@ from pathlib import Path
 
 import apsw
 
-from ygg import private
 from ygg.errors import StoreCorrupt, StoreNewer
 from ygg.stores.sqlite import guarding
 from ygg.stores.sqlite.rows import fetch
@@ -135,8 +134,7 @@ def migrate(db: apsw.Connection, path: Path, fresh: bool) -> None:
 def _backup(db: apsw.Connection, path: Path, version: int) -> None:
     target = path.with_name(f"{path.name}.schema{version}.bak")
     target.unlink(missing_ok=True)
-    private.made(target)
-    db.execute("VACUUM INTO ?", (str(target),))
+    guarding.copy(db, target)
 
 
 def drop_copies(path: Path, before_s: float) -> None:
