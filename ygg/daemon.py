@@ -152,9 +152,9 @@ class _Daemon:
                 chores.verify(loop, scope.dispatcher.archive),
             ):  # fmt: skip
                 self._tell_broken(scope)
-                await asyncio.to_thread(self._keep, scope.config)
                 log.info("ready: %d hosts, socket %s", len(scope.config.hosts), self.door.path)
                 heart.ready()
+                await asyncio.to_thread(self._keep, scope.config)
                 await self.stop.wait()
             await self._drain(scope, heart)
 

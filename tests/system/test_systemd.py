@@ -134,6 +134,7 @@ def test_after_a_broken_edit_a_service_starts_on_the_last_good_configuration_and
     with service(Service(tmp_path, config, systemd)) as target:
         systemd.wait("READY")
         task = target.ygg("submit", "work").stdout.strip()
+        until(lambda: (target.state / "hosts.yaml.good").exists())
         config.write_text(config.read_text() + "hots: {}\n")
         target.kill()
     with service(target):
