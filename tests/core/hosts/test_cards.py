@@ -126,9 +126,12 @@ def test_a_reading_in_which_every_card_is_lost_is_none() -> None:
 
 def test_impossible_memory_hides_no_heat_and_no_other_card() -> None:
     world = measured()
+    world.read("a", gpu(0))
     world.read("a", gpu(0, 91, -20))
-    world.submit("general")
+    task = world.submit("general")
     assert not world.calls
+    assert "too hot: 91 °C" in explain(world.board, world.rows[task], world.now)[0].text
+    assert not told(world, ReasonCode.CARD_LOST)
     world = measured()
     world.read("a", gpu(0), gpu(1, 500))
     assert world.board.hosts["a"].condition.heat is not None
