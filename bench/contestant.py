@@ -28,14 +28,14 @@ def _cpu_s() -> float:
 
 async def ygg(urls: dict[str, str], tasks: int, folder: Path) -> float:
     """The daemon's own scope, logging to its file as always, over `tasks` queued tasks."""
-    from ygg import wire
+    from ygg import paths, wire
     from ygg.config import from_dict
     from ygg.daemon import set_up_logging
     from ygg.model import State
 
     set_up_logging(folder, console=False)
     config = from_dict(config_dict(urls), "bench")
-    database = folder / wire.DATABASE
+    database = folder / paths.DATABASE
     await _fill(database, tasks)
     began = time.perf_counter()
     async with wire.running(config, database) as scope:
@@ -57,13 +57,13 @@ async def ygg(urls: dict[str, str], tasks: int, folder: Path) -> float:
 
 async def legacy(urls: dict[str, str], tasks: int, folder: Path) -> float:
     """The threaded loop over the same queue."""
-    from ygg import legacy, wire
+    from ygg import legacy, paths
     from ygg.config import from_dict
     from ygg.model import State
     from ygg.stores.sqlite import open_archive
 
     config = from_dict(config_dict(urls), "bench")
-    database = folder / wire.DATABASE
+    database = folder / paths.DATABASE
     await _fill(database, tasks)
     stop = threading.Event()
     began = time.perf_counter()

@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from ygg import wire
+from ygg import paths, wire
 from ygg.config import from_dict
 from ygg.model import Lane, NewTask, State, Submitted
 
@@ -45,7 +45,7 @@ async def _drain(config: dict[str, Any], folder: Path) -> None:
         NewTask(f"t{n:04d}", Lane("ab"[n % 2]), {"messages": [{"role": "user", "content": str(n)}]})
         for n in range(TASKS)
     ]
-    async with wire.running(from_dict(config, "bench"), folder / wire.DATABASE) as scope:
+    async with wire.running(from_dict(config, "bench"), folder / paths.DATABASE) as scope:
         await scope.dispatcher.check_hosts()
         for answer in await scope.dispatcher.submit(tasks):
             assert isinstance(answer, Submitted)

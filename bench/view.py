@@ -90,14 +90,14 @@ def _swallow(master: int) -> None:
 
 async def measured(spec: dict[str, Any]) -> dict[str, float]:
     """CPU in percent of a core, and how late timers fire, over `MEASURE_S`."""
-    from ygg import wire
+    from ygg import paths, wire
     from ygg.config import from_dict
     from ygg.daemon import set_up_logging
     from ygg.view.live import LiveView, acting
 
     folder = Path(spec["folder"])
     set_up_logging(folder, console=False)
-    database = folder / wire.DATABASE
+    database = folder / paths.DATABASE
     await _fill(database, spec["tasks"])
     async with AsyncExitStack() as stack:
         scope = await stack.enter_async_context(

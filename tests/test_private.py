@@ -25,7 +25,7 @@ def mode(path: Path) -> int:
 def test_modes_do_not_hang_on_the_umask(tmp_path: Path, umask: int) -> None:
     private.folder(tmp_path / "a" / "b")
     private.put(tmp_path / "a" / "b" / "text", "x")
-    assert private.made(tmp_path / "a" / "empty")
+    private.made(tmp_path / "a" / "empty")
     assert [mode(p) for p in (tmp_path / "a", tmp_path / "a" / "b")] == [0o700, 0o700]
     assert mode(tmp_path / "a" / "b" / "text") == mode(tmp_path / "a" / "empty") == 0o600
 

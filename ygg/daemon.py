@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ygg import meant, paths, wire
-from ygg.errors import ConfigError, YggError
+from ygg.errors import YggError
 from ygg.logs import journal_stream, set_up_logging
 from ygg.model import JsonDict, State
 from ygg.ops.service.notify import Notifier
@@ -61,8 +61,8 @@ def run(config_path: str | None, *, view: bool = True, **looks: bool) -> int:
     if broken is not None:
         log.error("hosts.yaml is broken: %s", broken)
         log.error("started on the last good one, %s", config.source)
-    daemon = _Daemon(config, config_path, state, door, looks if show else None, notifier)
-    daemon.broken = broken
+    shown = looks if show else None
+    daemon = _Daemon(config, config_path, broken, state, door, shown, notifier)
     code = evented.run(daemon.main())
     if show:
         sys.stdout.write(f"{daemon.summary}; the log: {log_path}\n")
@@ -92,26 +92,25 @@ class _Daemon:
         self,
         config: Config,
         config_path: str | None,
+        broken: YggError | None,
         state: Path,
         door: Door,
         looks: dict[str, bool] | None,
         notifier: Notifier,
     ) -> None:
-        self.config, self.config_path, self.state = config, config_path, state
+        """`broken`: what is wrong with the hosts.yaml that is not in force."""
+        self.config, self.config_path, self.broken, self.state = config, config_path, broken, state
         self.door, self.looks, self.notifier = door, looks, notifier
         self.summary = "ygg stopped"
         self.stop = asyncio.Event()
         self.fatal: BaseException | None = None
         self.scope: Scope | None = None
         self.heart: Heartbeat | None = None
-        self.broken: ConfigError | None = (
-            None  #: what is wrong with the hosts.yaml that is not in force
-        )
         self._stale = False
         self._reloading: asyncio.Task[None] | None = None
 
     async def main(self) -> int:
-        database = self.state / wire.DATABASE
+        database = self.state / paths.DATABASE
         self._wake = asyncio.get_running_loop().call_soon_threadsafe
         self.notifier.starting(START_S, "opening the database")
         with self._signals():
@@ -133,7 +132,7 @@ class _Daemon:
 
         about: JsonDict = {
             "pid": os.getpid(),
-            "store": str(self.state / wire.DATABASE),
+            "store": str(self.state / paths.DATABASE),
             "socket": str(self.door.path),
         }
         handlers = Handlers(scope.dispatcher, lambda: scope.config, about=about)
@@ -230,7 +229,7 @@ class _Daemon:
             self.broken = None
             log.info("hosts.yaml reloaded: %s", "; ".join(changes) or "no change")
             await asyncio.to_thread(self._keep, fresh)
-        except ConfigError as error:
+        except YggError as error:
             self.broken = error
             log.error("hosts.yaml not reloaded, the old configuration stays: %s", error)  # noqa: TRY400
         finally:

@@ -11,6 +11,7 @@ import stat
 from pathlib import Path
 from typing import BinaryIO
 
+KNOWN_HOSTS_MAX = 4 * 1024 * 1024  #: bytes of one known_hosts file
 _HANDED = re.compile(r"/dev/(stdin|fd/\d+)|/proc/self/fd/\d+")  #: a shell's `<(command)` is one
 _KINDS = {
     stat.S_IFIFO: "a pipe",

@@ -40,7 +40,7 @@ def run(config_path: str | None) -> int:
 
     config = load_found(config_path, os.environ)
     tell_left_out(config)
-    asyncio.run(_until_signalled(config, paths.state_dir(os.environ) / wire.DATABASE))
+    asyncio.run(_until_signalled(config, paths.state_dir(os.environ) / paths.DATABASE))
     return 0
 
 

@@ -86,14 +86,12 @@ def lock(path: Path, *, dispatcher: bool, socket: Path | None = None) -> int:
 def owner(path: Path) -> Owner | None:
     """Who has the database now, be it deleted or replaced since; None where nobody has, or where that cannot be
     seen."""
+    found = _of_file(path)
+    if found is not None:
+        return found
     real = Path(os.path.realpath(path))
-    folder = real.parent / FOLDER
     with contextlib.suppress(OSError):
-        found = _holder(folder / identify(real).name)
-        if found is not None:
-            return found
-    with contextlib.suppress(OSError):
-        for lock_path in folder.iterdir():
+        for lock_path in (real.parent / FOLDER).iterdir():
             found = _holder(lock_path)
             if found is not None and found.database == real:
                 return found
@@ -102,11 +100,16 @@ def owner(path: Path) -> Owner | None:
 
 def held(path: Path, process: int) -> bool:
     """Whether this process has the very file that is at `path`."""
+    found = _of_file(path)
+    return found is not None and found.process == process
+
+
+def _of_file(path: Path) -> Owner | None:
+    """Who has the very file that is there."""
     with contextlib.suppress(OSError):
         real = Path(os.path.realpath(path))
-        found = _holder(real.parent / FOLDER / identify(real).name)
-        return found is not None and found.process == process
-    return False
+        return _holder(real.parent / FOLDER / identify(real).name)
+    return None
 
 
 def _holder(lock_path: Path) -> Owner | None:
@@ -121,7 +124,7 @@ def _holder(lock_path: Path) -> Owner | None:
 
 def identify(path: Path) -> Identity:
     """What the file at `path` is. Raises OSError."""
-    found = path.stat()
+    found = os.stat(path)  # noqa: PTH116 - half the time of Path.stat, and a store asks before each commit
     return Identity(found.st_dev, found.st_ino)
 
 

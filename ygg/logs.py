@@ -117,7 +117,6 @@ class RotatingLog(logging.handlers.RotatingFileHandler):
 def set_up_logging(state: Path, *, console: bool) -> Path:
     """Log to `<state>/logs/ygg.log`, rotated, and to the journal or stdout when `console`."""
     folder = state / "logs"
-    private.folder(state)
     private.folder(folder)
     path = folder / "ygg.log"
     root = logging.getLogger("ygg")

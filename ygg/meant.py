@@ -12,7 +12,7 @@ The daemon that has a database is found by the database's lock file, so that cro
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -49,10 +49,9 @@ def queue(explicit: str | None, env: Mapping[str, str]) -> Queue:
 def _installed(env: Mapping[str, str]) -> Queue | None:
     """Of this user's service, else of the machine's."""
     me = os.geteuid()
-    unit, own = paths.user_service(env, me)
-    if _there(unit):
-        found = (Door(own, me), *(Door(p, me) for p in paths.usual_sockets(env)[:1] if p != own))
-        return Queue(found, service="systemctl --user start ygg")
+    if _there(paths.user_unit(env)):
+        doors = tuple(Door(path, me) for path in paths.user_sockets(env, me))
+        return Queue(doors, service="systemctl --user start ygg")
     if any(_there(folder / paths.UNIT) for folder in paths.SYSTEM_UNITS):
         return Queue((Door(paths.SYSTEM_SOCKET),), service="sudo systemctl start ygg")
     return None
@@ -63,7 +62,7 @@ def _there(path: Path) -> bool:
     return os.access(path, os.F_OK)
 
 
-def _private(env: Mapping[str, str], usual: list[Path] | tuple[()]) -> Queue:
+def _private(env: Mapping[str, str], usual: Sequence[Path]) -> Queue:
     database = paths.state_dir(env) / paths.DATABASE
     owner = locking.owner(database)
     if owner is not None and owner.socket is not None:

@@ -55,10 +55,15 @@ def usual_sockets(env: Mapping[str, str]) -> list[Path]:
     return [path for path in found if path]
 
 
-def user_service(env: Mapping[str, str], uid: int) -> tuple[Path, Path]:
-    """The unit of a service of this user's own, and the socket that it has whatever the environment says."""
-    unit = _xdg(env, "XDG_CONFIG_HOME", ".config") / "systemd/user" / UNIT
-    return unit, Path(f"/run/user/{uid}/ygg") / SOCKET
+def user_unit(env: Mapping[str, str]) -> Path:
+    """The unit of a service of this user's own."""
+    return _xdg(env, "XDG_CONFIG_HOME", ".config") / "systemd/user" / UNIT
+
+
+def user_sockets(env: Mapping[str, str], uid: int) -> list[Path]:
+    """Where that listens: what systemd makes of its runtime directory, whatever the environment says; and as it says."""
+    found = (Path(f"/run/user/{uid}/ygg") / SOCKET, _user_socket(env))
+    return list(dict.fromkeys(path for path in found if path))
 
 
 def config_places(explicit: str | None, env: Mapping[str, str], cwd: Path) -> list[Path]:

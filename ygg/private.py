@@ -30,16 +30,14 @@ def folder(path: Path) -> None:
         close(path)
 
 
-def close(path: Path) -> bool:
-    """Take from others what they may do with a file or directory of ours; whether that was anything. One that is
-    not ours, a shared directory such as /tmp and the home stay as they are."""
+def close(path: Path) -> None:
+    """Take from others what they may do with a file or directory of ours. One that is not ours, a shared directory
+    such as /tmp and the home stay as they are."""
     with contextlib.suppress(OSError):
         found = path.lstat()
         ours = found.st_uid == os.geteuid() and not stat.S_ISLNK(found.st_mode)
         if ours and found.st_mode & OTHERS and not found.st_mode & stat.S_ISVTX and not _home(path):
             path.chmod(stat.S_IMODE(found.st_mode) & ~OTHERS)
-            return True
-    return False
 
 
 def _home(path: Path) -> bool:
@@ -71,26 +69,27 @@ def _owned(handle: int, path: Path) -> None:
         raise PermissionError(errno.EPERM, "it belongs to another user", str(path))
 
 
-def made(path: Path) -> bool:
-    """Make an empty file there; False where there is one already. Raises OSError."""
-    try:
+def made(path: Path) -> None:
+    """Make an empty file where there is none. Raises OSError."""
+    with contextlib.suppress(FileExistsError):
         os.close(opened(path, os.O_WRONLY | os.O_EXCL))
-    except FileExistsError:
-        return False
-    return True
 
 
 def put(
-    path: Path, text: str, *, mode: int = 0o600, check: Callable[[Path], object] | None = None
+    path: Path,
+    content: str | bytes,
+    *,
+    mode: int = 0o600,
+    check: Callable[[Path], object] | None = None,
 ) -> None:
-    """The whole text in place in one move, synced, or nothing changed: also where `check`, which is shown the new
+    """The whole content in place in one move, synced, or nothing changed: also where `check`, which is shown the new
     file, raises. A file that was there keeps its mode. Raises OSError."""
     handle, name = tempfile.mkstemp(prefix=f".{path.name[:100]}.", dir=path.parent)
     part = Path(name)
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
+        with os.fdopen(handle, "wb") as file:
             os.fchmod(handle, _mode(path, mode))
-            file.write(text)
+            file.write(content.encode() if isinstance(content, str) else content)
             file.flush()
             os.fsync(handle)
         if check is not None:

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 from ygg.errors import ConfigError, NotFound
 from ygg.model import Endpoint, Host
-from ygg.paths import DATABASE as DATABASE
 
 if TYPE_CHECKING:
     from ygg.api.server import Door
@@ -117,7 +116,7 @@ def offline_desk(config_path: str | None, *, write: bool) -> Desk:
     from ygg.stores.sqlite import open_archive
 
     config = load_found(config_path, os.environ)
-    database = paths.state_dir(os.environ) / DATABASE
+    database = paths.state_dir(os.environ) / paths.DATABASE
 
     def opened() -> Opened:
         if write:

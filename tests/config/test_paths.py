@@ -50,6 +50,14 @@ def test_clients_look_in_order_where_nobody_said_which_queue_is_meant() -> None:
     ]
 
 
+def test_a_service_of_ones_own_is_looked_for_at_its_own_sockets_alone() -> None:
+    usual = Path("/run/user/7/ygg/ygg.sock")
+    assert paths.user_sockets(HOME, 7) == [usual]
+    assert paths.user_sockets(HOME | {"XDG_RUNTIME_DIR": "/run/user/7"}, 7) == [usual]
+    found = paths.user_sockets(HOME | {"XDG_RUNTIME_DIR": "/run/other"}, 7)
+    assert found == [usual, Path("/run/other/ygg/ygg.sock")]
+
+
 def test_a_named_socket_is_the_one_of_the_command_before_that_of_the_environment() -> None:
     env = HOME | {"YGG_SOCKET": "~/named.sock"}
     assert paths.named_socket("/given.sock", env) == Path("/given.sock")

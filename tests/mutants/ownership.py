@@ -20,8 +20,8 @@ MUTANTS: list[Mutant] = [
     Mutant(
         "a person's start goes on with an old configuration",
         "ygg/config/kept.py",
-        "        if not service or not",
-        "        if not",
+        "        if service:",
+        "        if True:",
         KEPT,
     ),
     Mutant(

@@ -26,12 +26,10 @@ MUTANTS: list[Mutant] = [
     Mutant(
         "probes: a broken line hides the known hosts after it",
         "ygg/probes/login.py",
-        """            for line in files.read(path, KNOWN_MAX).decode("utf-8", "replace").splitlines():
-                with contextlib.suppress(ValueError):
-                    known.load(line)""",
-        """            with contextlib.suppress(ValueError):
-                known.load(files.read(path, KNOWN_MAX).decode("utf-8", "replace"))""",
-        (f"{SSH}::test_keys_that_openssh_knows_are_trusted_too",),
+        "            for line in text.splitlines():\n                with contextlib.suppress(ValueError):\n"
+        "                    known.load(line)",
+        "            with contextlib.suppress(ValueError):\n                known.load(text)",
+        ("tests/probes/test_ssh.py::test_keys_that_openssh_knows_are_trusted_too",),
     ),
     Mutant(
         "probes: an absent value is 0",
@@ -240,8 +238,8 @@ MUTANTS: list[Mutant] = [
     Mutant(
         "probes: others may read which hosts are trusted",
         "ygg/ops/trust.py",
-        "os.O_EXCL, 0o600)",
-        "os.O_EXCL, 0o644)",
+        "        private.close(file)\n",
+        "        file.chmod(0o644)\n",
         (CLI,),
     ),
 ]

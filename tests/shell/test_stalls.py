@@ -26,7 +26,6 @@ async def told(caplog: pytest.LogCaptureFixture, words: str) -> str:
 
 async def test_where_the_loop_stood_is_told(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING, "ygg.stalls"), stalls.watched() as seen:
-        await asyncio.sleep(0.1)
         holds_everybody_up(1.2)
         line = await told(caplog, "stood still for 1.")
         assert "holds_everybody_up (test_stalls.py:" in line

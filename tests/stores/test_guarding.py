@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
 
@@ -54,7 +55,7 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def holder(path: Path) -> subprocess.Popen[str]:
+def holder(path: Path) -> Iterator[subprocess.Popen[str]]:
     """Another process that has the database open, with one task in it."""
     process = subprocess.Popen(
         [sys.executable, "-c", HOLD, str(path)],
@@ -62,7 +63,7 @@ def holder(path: Path) -> subprocess.Popen[str]:
     )  # fmt: skip
     assert process.stdout is not None
     assert process.stdout.readline() == "held\n"
-    yield process  # type: ignore[misc]
+    yield process
     process.kill()
     process.communicate()
 

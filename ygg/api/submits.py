@@ -48,9 +48,8 @@ class Submits:
         try:
             return new_task(doc, self._config(), caller=caller, now_ms=self._wall_ms())
         except YggError as error:
-            error.__context__ = (
-                None  # ten thousand of them would keep all their frames, and each other
-            )
+            # ten thousand of them would keep all their frames, and each other
+            error.__context__ = None
             return error.with_traceback(None)
 
     def _submitted(self, answer: Submitted | YggError) -> JsonDict:

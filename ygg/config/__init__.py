@@ -30,7 +30,7 @@ __all__ = [
     "schema",
 ]
 
-_MAX_READ = 1 << 20
+MOST = 1 << 20  #: bytes of hosts.yaml that are read
 INTERRUPTED = "YGG_INTERRUPTED"  #: the default of policies.interrupted; the systemd unit sets it
 
 
@@ -111,7 +111,7 @@ def _read(path: Path) -> bytes:
     """The file's bytes. One that is much too long is cut: `tree` says so. Devices and pipes are refused."""
     try:
         with files.opened(path) as file:
-            return file.read(_MAX_READ)
+            return file.read(MOST)
     except (OSError, ValueError) as error:  # ValueError: a NUL byte in the name
         why = error.strerror if isinstance(error, OSError) else str(error)
         raise ConfigError(f"{path}: cannot be read: {why}", hint=_NAME_IT) from error

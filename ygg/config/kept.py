@@ -6,11 +6,12 @@ running daemon had refused.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from pathlib import Path
 
 from ygg import files, private
-from ygg.config import load, load_found
+from ygg.config import MOST, load, load_found
 from ygg.config.records import Config
 from ygg.errors import ConfigError
 
@@ -28,8 +29,7 @@ def keep(config: Config, state: Path, env: Mapping[str, str]) -> None:
         if load(part, env).fingerprint != config.fingerprint:
             raise ConfigError(f"{config.source} has changed since it was read")
 
-    with files.opened(config.source) as file:
-        private.put(copy, file.read().decode("utf-8"), check=same)
+    private.put(copy, files.read(config.source, MOST), check=same)
 
 
 def to_start_on(
@@ -40,6 +40,7 @@ def to_start_on(
     try:
         return load_found(explicit, env), None
     except ConfigError as error:
-        if not service or not (state / NAME).exists():
-            raise
-        return load(state / NAME, env), error
+        if service:
+            with contextlib.suppress(ConfigError):  # none was kept, or an older ygg wrote it
+                return load(state / NAME, env), error
+        raise

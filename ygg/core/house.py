@@ -62,9 +62,8 @@ class Gauge:
     active: float = 0.0  #: when it last had work
     reading: Reading | None = None  #: the newest that tells of devices
     at: float = float("-inf")  #: when that came
-    cards: dict[str, Device] = field(
-        default_factory=dict
-    )  #: by uuid, as `cards.remember` keeps them
+    #: by uuid, as `cards.remember` keeps them
+    cards: dict[str, Device] = field(default_factory=dict)
     streak: int = 0  #: readings without a gap
     lost: bool = False  #: they had stopped; a limit rises again after `limits.PROVEN` in a row
     error: str = ""  #: what was in the way of the last one; "" when it came

@@ -9,12 +9,8 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO, NoReturn
 
-DOCUMENT_MAX = (
-    16 * 1024 * 1024
-)  #: bytes of one document; the longest prompt of a sane person fits many times
-DOCUMENT_VALUES = (
-    20_000  #: keys and entries of lists in one document; an agent's history has hundreds
-)
+DOCUMENT_MAX = 16 * 1024 * 1024  #: bytes of one document; the longest sane prompt fits many times
+DOCUMENT_VALUES = 20_000  #: keys and list entries of a document; an agent's history has hundreds
 BODY_VALUES = 300_000  #: of a whole body: parsing them takes less than a tenth of a second
 SLICE = 65_536
 

@@ -139,9 +139,7 @@ class Snapshot:
     counts: Counts
     stale_ends: int = 0
     store_error: str | None = None
-    config_error: str | None = (
-        None  #: what is wrong with hosts.yaml, while an older one is in force
-    )
+    config_error: str | None = None  #: what is wrong with hosts.yaml; an older one is in force
     log: tuple[str, ...] = ()
     per_minute: float | None = None  #: tasks completed, over the last minutes
     drain_ms: int | None = None  #: until the queue is empty at that rate

@@ -43,10 +43,9 @@ class Backup:
 
 def database(socket: str | None, env: Mapping[str, str]) -> Path:
     """The running daemon's database, else the one of the state directory. Raises Unavailable."""
-    from ygg import wire
     from ygg.client import connect
 
-    own = paths.state_dir(env) / wire.DATABASE
+    own = paths.state_dir(env) / paths.DATABASE
     remote = connect(socket, env)
     if remote is None:
         return own

@@ -17,9 +17,6 @@ if TYPE_CHECKING:
     from ygg.wire import HostKey
 
 
-KNOWN_MAX = 4 * 1024 * 1024  #: bytes of ygg's own file
-
-
 def known_hosts(socket: str | None, env: Mapping[str, str]) -> Path:
     """ygg's own file, beside the database of the running daemon; without one in the state directory."""
     told = daemon.ask(socket, env)
@@ -80,17 +77,10 @@ def write(file: Path, key: HostKey) -> None:
     """Add the key to ygg's own file, which only its owner may read. Raises YggError."""
     try:
         private.folder(file.parent)
-        part = file.with_name(f".{file.name}.part")
-        before = files.read(file, KNOWN_MAX) if file.exists() else b""
+        private.close(file)
+        before = files.read(file, files.KNOWN_HOSTS_MAX) if file.exists() else b""
         before += b"\n" if before and not before.endswith(b"\n") else b""
-        part.unlink(missing_ok=True)
-        handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "wb") as out:
-            out.write(before + f"{key.line}\n".encode())
-            _give_to_owner(out.fileno(), file.parent)
-            out.flush()
-            os.fsync(out.fileno())
-        part.replace(file)
+        private.put(file, before + f"{key.line}\n".encode(), check=_give_to_owner)
     except OSError as error:
         text = f"{file} cannot be written: {error.strerror or error}"
         raise YggError(
@@ -98,8 +88,8 @@ def write(file: Path, key: HostKey) -> None:
         ) from error
 
 
-def _give_to_owner(handle: int, folder: Path) -> None:
+def _give_to_owner(part: Path) -> None:
     """What root writes into the service's folder must be the service's."""
     if os.geteuid() == 0:
-        owner = folder.stat()
-        os.fchown(handle, owner.st_uid, owner.st_gid)
+        owner = part.parent.stat()
+        os.chown(part, owner.st_uid, owner.st_gid)

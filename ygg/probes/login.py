@@ -28,7 +28,6 @@ from ygg.probes.smi import plain
 
 CONNECT_S, LOGIN_S = 5.0, 10.0
 ALIVE_S, ALIVE_MAX = 5.0, 3  #: a connection that is dead is noticed after 20 s
-KNOWN_MAX = 4 * 1024 * 1024  #: bytes of one known_hosts file
 BYE_S = 1.0  #: for an orderly end of a connection
 #: What a broken connection raises; opening one also meets bad files and users without name or home.
 BROKEN = (OSError, asyncssh.Error)
@@ -149,7 +148,8 @@ def _load(*places: Path) -> asyncssh.SSHKnownHosts:
     known = asyncssh.SSHKnownHosts()
     for path in places:
         with contextlib.suppress(OSError):
-            for line in files.read(path, KNOWN_MAX).decode("utf-8", "replace").splitlines():
+            text = files.read(path, files.KNOWN_HOSTS_MAX).decode("utf-8", "replace")
+            for line in text.splitlines():
                 with contextlib.suppress(ValueError):
                     known.load(line)
     return known

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ygg import wire
+from ygg import paths, wire
 from ygg.errors import NotFound
 from ygg.model import FINAL, JsonDict, NewTask, State, Submitted, Task
 from ygg.running import evented
@@ -124,7 +124,7 @@ async def demo(options: Options) -> Report:
             stack.enter_context(tempfile.TemporaryDirectory(prefix="ygg-demo-"))
         )
         config = _config({s.name: s.url for s in servers})
-        scope = await stack.enter_async_context(wire.running(config, folder / wire.DATABASE))
+        scope = await stack.enter_async_context(wire.running(config, folder / paths.DATABASE))
         if not options.as_json:
             await stack.enter_async_context(_view(scope.dispatcher))
         acks, tasks = await _drive(scope.dispatcher, config, options)

@@ -49,11 +49,11 @@ def _daemon(daemon: Daemon, places: list[Path]) -> Check:
     if daemon is None:
         stale = f"; {places[0]} was left by one that died" if places else ""
         return of.warning(f"no daemon is running{stale}", fix=START)
-    if daemon.get("config_error"):
-        return of.error(f"hosts.yaml is not in force: {daemon['config_error']}", fix=RELOAD)
     version = daemon.get("version", "?")
     if daemon.get("store_error"):
         return of.error(f"the daemon cannot use its database: {daemon['store_error']}")
+    if daemon.get("config_error"):
+        return of.error(f"hosts.yaml is not in force: {daemon['config_error']}", fix=RELOAD)
     if version != __version__:
         text = f"the daemon is ygg {version}, this command is {__version__}"
         return of.warning(text, fix="restart the daemon after an upgrade")

@@ -127,7 +127,7 @@ class _Doctor:
         await asyncio.wait({self._daemon}, timeout=ASK_S)
         told = self._daemon.result() if self._daemon.done() else None
         named = told.get("store") if isinstance(told, dict) else None
-        return Path(named) if named else paths.state_dir(self._env) / wire.DATABASE
+        return Path(named) if named else paths.state_dir(self._env) / paths.DATABASE
 
     async def _clock(self) -> list[Check]:
         return await asyncio.to_thread(machine.clock, await self._database())

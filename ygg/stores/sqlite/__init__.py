@@ -183,12 +183,15 @@ class SqliteStore:
     def touch_read(self, task_id: str, now_ms: int, keep_s: float) -> Awaitable[None]:
         return self._post(lambda: self._verbs.touch_read(task_id, now_ms, keep_s))
 
-    def prune(self, now_ms: int, limit: int = 500) -> Awaitable[int]:
+    async def prune(self, now_ms: int, limit: int = 500) -> int:
         def prune() -> int:
-            opening.drop_copies(self._path, now_ms / 1000 - self._verbs.retention_s)
             return self._verbs.prune(now_ms, limit) + history.prune(self._db, now_ms, limit)
 
-        return self._post(prune)
+        gone = await self._post(prune)
+        if not gone:  # once, at the end of a round
+            before_s = now_ms / 1000 - self._verbs.retention_s
+            await asyncio.to_thread(opening.drop_copies, self._path, before_s)
+        return gone
 
     def record_minutes(self, rows: Sequence[MinuteRow]) -> Awaitable[None]:
         return self._post(lambda: history.record(self._db, rows))

@@ -51,9 +51,10 @@ class Guard:
 
 def _there(path: Path) -> Identity | None:
     """None where nothing is. Raises OSError where that cannot be seen."""
-    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+    try:
         return identify(path)
-    return None
+    except (FileNotFoundError, NotADirectoryError):
+        return None
 
 
 def rescue(db: apsw.Connection, path: Path) -> Path:

@@ -31,7 +31,10 @@ def connect(path: Path) -> apsw.Connection:
         raise translate(error, str(path)) from error
     try:
         _prepare(db)
-        if not _check(db, path, fresh):
+        if fresh or _never_begun(db):
+            db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        else:
+            _check(db, path)
             guarding.refuse_owned(db, path, log_there=log_there)
         migrate(db, path, fresh)
         fold(db)
@@ -64,11 +67,8 @@ def fold(db: apsw.Connection) -> None:
         db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
 
 
-def _check(db: apsw.Connection, path: Path, fresh: bool) -> bool:
-    """Ours, not newer than we are, and sound at first sight. True for one that nothing was in yet."""
-    if fresh or _never_begun(db):
-        db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        return True
+def _check(db: apsw.Connection, path: Path) -> None:
+    """Ours, not newer than we are, and sound at first sight."""
     if db.execute("PRAGMA application_id").get != APPLICATION_ID:
         raise StoreCorrupt(
             f"{path} is an SQLite database, but not one of ygg's",
@@ -87,7 +87,6 @@ def _check(db: apsw.Connection, path: Path, fresh: bool) -> bool:
             f"{path} is damaged: {found}",
             hint="move it away and restore a backup; ygg never overwrites it",
         )
-    return False
 
 
 def _never_begun(db: apsw.Connection) -> bool:
