@@ -29,7 +29,7 @@ MUTANTS: list[Mutant] = [
         "            for line in text.splitlines():\n                with contextlib.suppress(ValueError):\n"
         "                    known.load(line)",
         "            with contextlib.suppress(ValueError):\n                known.load(text)",
-        ("tests/probes/test_ssh.py::test_keys_that_openssh_knows_are_trusted_too",),
+        (f"{SSH}::test_keys_that_openssh_knows_are_trusted_too",),
     ),
     Mutant(
         "probes: an absent value is 0",
