@@ -7,8 +7,10 @@ in the file, or whose tests still pass, fails the run.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -94,13 +96,19 @@ def _pytest(tree: Path, tests: Sequence[str], limit_s: float = LONG_S) -> tuple[
     options = ["-q", "-x", "-p", "no:cacheprovider", "-m", "not soak", "--timeout", f"{HANG_S}"]
     command = [sys.executable, "-m", "pytest", *options, *tests]
     env = os.environ | {"PYTHONPATH": str(tree), "HYPOTHESIS_STORAGE_DIRECTORY": str(tree / ".hyp")}
+    running = subprocess.Popen(
+        command, cwd=tree, env=env, text=True, start_new_session=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
     try:
-        done = subprocess.run(
-            command, cwd=tree, env=env, capture_output=True, text=True, timeout=limit_s, check=False
-        )
+        output, _ = running.communicate(timeout=limit_s)
     except subprocess.TimeoutExpired:
         return 1, "timed out"
-    return done.returncode, done.stdout + done.stderr
+    finally:  # also a daemon that hangs, whose test was ended before it could end it
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(running.pid, signal.SIGKILL)
+        running.wait()
+    return running.returncode, output
 
 
 if __name__ == "__main__":

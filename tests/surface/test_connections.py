@@ -108,14 +108,23 @@ def test_silent_connections_make_room_the_oldest_first(
             one.close()
 
 
-def test_a_request_under_way_is_not_cut_for_a_new_one(path: Path) -> None:
+def test_a_request_under_way_is_not_cut_for_a_new_one(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    open_: list[connections.Connection] = []
+    enter = connections.Room.enter
+
+    def noted(room: connections.Room, connection: connections.Connection) -> None:
+        open_.append(connection)
+        enter(room, connection)
+
+    monkeypatch.setattr(connections.Room, "enter", noted)
     desk = Desk(Remote(path))
     task = desk.submit([{"prompt": "x", "not_before": "1h"}])[0]["id"]
     follow = f"GET /v1/tasks/{task}/wait?timeout=30 HTTP/1.1\r\nHost: y\r\n\r\n".encode()
     waiting = [said(path, follow) for _ in range(3)]
     try:
-        for _ in range(3):
-            desk.queue()  # each answer is a turn of the loop after these requests came
+        until(lambda: sum(c.working for c in list(open_)) == 3, what="all three are under way")
         with said(path) as fourth:
             assert gone(fourth)
         for one in waiting:
