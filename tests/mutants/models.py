@@ -92,7 +92,7 @@ MUTANTS = [
         "ygg/core/placement/dispatching.py",
         "decided=set(board.changing)",
         "decided=set()",
-        (RESIDENCY,),
+        (f"{RESIDENCY}::test_a_cancelled_task_leaves_no_change_pending",),
     ),
     Mutant(
         "an answer from before the change undoes it",
