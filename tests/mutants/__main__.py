@@ -25,7 +25,7 @@ from tests.mutants.mutant import Mutant
 ROOT = Path(__file__).resolve().parents[2]
 COPIED = ("ygg", "tests", "bench", "examples", "docs", "pyproject.toml", "hosts.yaml", "README.md")
 WORKERS = 2
-HANG_S = 60  #: a test that runs longer hangs, which is one way to notice a bug
+HANG_S = 40  #: a test that runs longer hangs, which is one way to notice a bug
 LONG_S, ALL_S = 120, 900  #: the tests of one bug, and those of all without any
 
 

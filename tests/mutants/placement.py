@@ -139,7 +139,7 @@ MUTANTS: list[Mutant] = [
         PLACEMENT + "permits.py",
         "if call is None or call.phase is not Phase.ACQUIRING or needed != grant.permit:",
         "if call is None:",
-        (PERMITS,),
+        (f"{PERMITS}::test_a_grant_of_a_permit_that_is_not_the_one_waited_for_starts_nothing",),
     ),
     Mutant(
         "a denial that is over is noticed by nobody",

@@ -113,6 +113,17 @@ def test_pauses_grow_while_a_limiter_does_not_answer_and_start_over_once_it_does
     assert world.board.denials == {}
 
 
+def test_a_grant_of_a_permit_that_is_not_the_one_waited_for_starts_nothing() -> None:
+    """It is a second answer to an Acquire that was answered, which nobody needs."""
+    world = guarded(CLAIM, RATE)
+    world.submit("general")
+    first = asked(world)[0]
+    for _ in range(3):
+        world.feed(ev.Granted(first))
+    assert [g.permit for g in asked(world)] == [CLAIM, RATE]
+    assert world.started == []
+
+
 def test_an_answer_that_comes_too_late_changes_nothing() -> None:
     world = guarded(RATE)
     world.submit("general")
