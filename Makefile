@@ -3,9 +3,10 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
+SMOKE  := .smoke
 SHELL  := /bin/bash
 
-.PHONY: all setup demo test lint types contracts mutants soak bench gpu-check picture tools format lock clean
+.PHONY: all setup demo test smoke lint types contracts mutants soak bench gpu-check picture tools format lock clean
 all: test lint types contracts mutants
 
 $(STAMP): requirements.lock pyproject.toml
@@ -21,7 +22,15 @@ demo: $(STAMP)           ## three simulated hosts, mixed tasks, the real loop
 	$(BIN)/ygg demo
 
 test: $(STAMP)           ## everything but the soak sizes, under five minutes
-	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not soak"
+	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder -m "not soak"
+
+smoke:                   ## the essentials with another Python, in a fresh environment: make smoke PYTHON=python3.13
+	rm -rf $(SMOKE)
+	$(MAKE) --no-print-directory setup VENV=$(SMOKE)
+	$(SMOKE)/bin/ygg --version
+	$(SMOKE)/bin/ygg demo --json --tasks 100 --latency 20
+	$(SMOKE)/bin/python -m pytest -q -n 2 -m "not soak and not hypothesis" tests/core tests/intake
+	rm -rf $(SMOKE)
 
 soak: $(STAMP)           ## the fault batteries in their full sizes
 	$(BIN)/python -m pytest -m soak --timeout 3600
@@ -52,11 +61,11 @@ gpu-check: $(STAMP)      ## the probes against this machine's NVIDIA driver; pri
 picture: $(STAMP)        ## docs/live-view.svg, from a real run on simulated servers
 	$(BIN)/python -m bench.picture
 
-tools: $(STAMP)          ## tools that are no Python packages, and what is skipped without them
+tools: $(STAMP)          ## what is no Python package, the tests left out without it, and how to get it
 	@$(BIN)/python -m tests.tools
 
 lock:                    ## rewrite requirements.lock (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --extra dev --no-header --no-annotate -o requirements.lock pyproject.toml
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(SMOKE) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -2,6 +2,7 @@
 
 One Ollama-like server that holds one model at a time and needs 5 s to load one; tasks of 1 s take turns
 between the two. Plain FIFO changes models for every task. Ten times as fast as told here: 0.5 s, 0.1 s.
+Beside it random mixes in simulated time (`mixes`).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from bench import mixes
 from ygg import paths, wire
 from ygg.config import from_dict
 from ygg.model import Lane, NewTask, State, Submitted
@@ -97,6 +99,7 @@ def run() -> dict[str, Any]:
     bound = MAX_WAIT_S + LOAD_S + 2 * RUN_S  # passed over; then a call ends and the model loads
     passed = longest_passed_s(kept)
     return {
+        **{f"mixes_{key}": value for key, value in mixes.run().items()},
         "tasks": TASKS,
         "load_s": LOAD_S * SPEED,
         "fifo_makespan_s": round(spans[0] * SPEED, 1),

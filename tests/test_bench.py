@@ -7,7 +7,7 @@ import json
 import pytest
 
 import bench.__main__ as program
-from bench import growth
+from bench import growth, mixes
 from bench.makespan import contest
 
 
@@ -50,6 +50,11 @@ def test_every_goal_is_of_a_part_that_exists() -> None:
 def test_a_contestant_runs_every_task_once(name: str) -> None:
     found = contest(name, 12, 0.0, timeout_s=60)
     assert (found["calls"], found["violations"]) == (12, 0)
+
+
+@pytest.mark.parametrize(("hosts", "most"), [(1, 1.02), (2, 1.10), (3, 1.10)])
+def test_no_random_mix_of_models_takes_longer_than_plain_order(hosts: int, most: float) -> None:
+    assert max(mixes.ratio(seed, hosts) for seed in range(4)) <= most
 
 
 def test_each_decision_of_the_simulated_house_fills_the_slot_that_was_freed() -> None:

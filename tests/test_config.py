@@ -209,7 +209,7 @@ EDITS: dict[str, tuple[tuple[str, str], str]] = {
         ("one: {", "one: {zzz: 1, "),
         (
             "hosts.yaml:10: hosts.loki.endpoints.one.zzz: expected a known key, got `zzz`; "
-            "known: `backend`, `url`, `models`, `dialect`, `api_key_file` or `options`"
+            "known: `backend`, `url`, `models`, `dialect`, `api_key_file`, `options`, `slots` or `kind`"
         ),
     ),
     "wrong type": (
@@ -526,7 +526,7 @@ def test_all_problems_of_a_file_are_told_at_once_in_its_order(tmp_path: Path) ->
         ("  general:", "  generel:"),
     )
     lines = [line.split(":")[1] for line in complaints(tmp_path, f"{text}policies: {{poll: x}}\n")]
-    assert lines == ["3", "7", "8", "12", "14", "18"]
+    assert lines == ["3", "8", "12", "14", "18"]
 
 
 def test_a_route_to_a_host_with_a_mistake_is_no_second_mistake(tmp_path: Path) -> None:
@@ -555,3 +555,54 @@ def test_plain_data_is_checked_by_the_same_rules_without_lines() -> None:
     assert caught.value.message == (
         "the demo: hosts.a.model: expected a known key, got `model`; did you mean `models`?"
     )
+
+
+# --- slots and kinds of endpoints -----------------------------------------------------------------
+
+BOX = """\
+hosts:
+  box:
+    endpoints:
+      - {backend: ollama, url: "http://box:11434", models: [m], slots: 1}
+      - {backend: ollama, url: "http://box:11435", models: [m], slots: 2}
+      - {name: tiny, backend: openai, url: "http://box:8080", slots: 3, kind: cpu}
+task_types: {general: {route: [box]}}
+"""
+
+
+def test_a_list_of_endpoints_is_a_mapping_by_name_and_the_host_has_the_sum_of_their_slots(
+    tmp_path: Path,
+) -> None:
+    box = read(tmp_path, BOX).hosts["box"]
+    assert [(e.name, e.slots) for e in box.endpoints] == [
+        ("ollama", 1),
+        ("ollama-2", 2),
+        ("tiny", 3),
+    ]
+    assert box.slots == 6
+    assert [box.kind_of(e.name) for e in box.endpoints] == ["gpu", "gpu", "cpu"]
+
+
+def test_the_host_s_own_slots_hold_over_its_endpoints(tmp_path: Path) -> None:
+    text = BOX.replace("    endpoints:", "    slots: 4\n    endpoints:").replace(", slots: 2", "")
+    box = read(tmp_path, text).hosts["box"]
+    assert (box.slots, [e.slots for e in box.endpoints]) == (4, [1, None, 3])
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        (", slots: 2", "", "hosts.box: expected the key `slots`, or `slots` of each endpoint, got none"),
+        ("name: tiny", "name: ollama", "expected endpoints of different names"),
+        ("slots: 1}", "slots: 0}", "hosts.box.endpoints.ollama.slots: expected a whole number from 1 to 256"),
+        ("name: tiny, backend: openai", "name: 'a b', backend: openai", "hosts.box.endpoints"),
+        ("kind: cpu", "kind: tpu", "hosts.box.endpoints.tiny.kind: expected `gpu` or `cpu`"),
+        ("- {name: tiny", "- tiny\n      - {name: other", "expected a mapping of endpoints by name, or a list"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_in_such_a_list_is_told(
+    tmp_path: Path, old: str, new: str, says: str
+) -> None:
+    assert BOX.count(old) == 1
+    told = complaints(tmp_path, BOX.replace(old, new))
+    assert any(says in line for line in told), told

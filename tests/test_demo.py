@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ygg.model import State
-from ygg.sim.audit import SLACK_S, Ack, Visit, bound_s, inversions
+from ygg.sim.audit import ALL_ALONG, Ack, Visit, bound_s, freed, inversions
 from ygg.sim.demo import Options, demo
 
 
@@ -56,24 +56,36 @@ def ack(name: str, priority: int, at: float, *hosts: str) -> Ack:
     return Ack(name, (priority, int(at * 1000)), frozenset(hosts or ("a",)), at)
 
 
-def test_a_worse_arrival_before_a_waiting_better_task_is_an_inversion() -> None:
-    acks = [ack("better", 0, 1.0), ack("worse", 3, 1.0)]
-    visits = [Visit("worse", "a", 2.0), Visit("better", "a", 3.0)]
-    assert [(v.task_id, o.task_id) for v, o in inversions(acks, visits)] == [("worse", "better")]
+def worse(freed: float = 1.5, at: float = 2.0) -> Visit:
+    return Visit("w", "a", at, freed)
+
+
+def test_a_slot_that_a_worse_task_gets_while_a_better_one_waits_on_is_an_inversion() -> None:
+    acks = [ack("b", 0, 1.0), ack("w", 3, 1.0)]
+    visits = [worse(), Visit("b", "a", 3.0, 2.9)]
+    assert [(v.task_id, o.task_id) for v, o in inversions(acks, visits)] == [("w", "b")]
+
+
+BETTER = ack("b", 0, 1.0)
 
 
 @pytest.mark.parametrize(
-    ("acks", "visits"),
+    ("better", "visits"),
     [
-        ([ack("b", 0, 1.99), ack("w", 3, 1.0)], [Visit("w", "a", 2.0), Visit("b", "a", 3.0)]),
-        ([ack("b", 0, 1.0, "b"), ack("w", 3, 1.0)], [Visit("w", "a", 2.0), Visit("b", "b", 3.0)]),
-        ([ack("b", 0, 1.0), ack("w", 3, 1.0)], [Visit("w", "a", 2.0)]),
-        ([ack("b", 0, 1.0), ack("w", 3, 1.0)], [Visit("b", "a", 2.0), Visit("w", "a", 2.1)]),
+        (ack("b", 0, 1.6), [worse(), Visit("b", "a", 3.0, 2.9)]),
+        (ack("b", 0, 1.0, "b"), [worse(), Visit("b", "b", 3.0, 2.9)]),
+        (BETTER, [worse()]),
+        (BETTER, [Visit("b", "a", 2.0, 1.5), worse(2.05, 2.1)]),
+        (BETTER, [worse(), Visit("b", "a", 2.01, 1.9)]),
+        (BETTER, [worse(ALL_ALONG), Visit("b", "a", 3.0, 2.9)]),
     ],
-    ids=["acknowledged too late", "not for that host", "never arrived", "in order"],
-)
-def test_what_is_no_inversion(acks: list[Ack], visits: list[Visit]) -> None:
-    assert inversions(acks, visits) == []
+    ids=[
+        "acknowledged after the slot came free", "not for that host", "never arrived", "in order",
+        "both had their slots at once", "the first calls of all",
+    ],
+)  # fmt: skip
+def test_what_is_no_inversion(better: Ack, visits: list[Visit]) -> None:
+    assert inversions([better, ack("w", 3, 1.0)], visits) == []
 
 
 @given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 50), st.integers(0, 50)), max_size=25))
@@ -81,18 +93,29 @@ def test_the_sweep_finds_exactly_the_arrivals_that_the_definition_names(
     tasks: list[tuple[int, int, int]],
 ) -> None:
     acks = [Ack(str(n), (p, n), frozenset("a"), at / 100) for n, (p, at, _) in enumerate(tasks)]
-    visits = [
-        Visit(str(n), "a", (at + wait) / 100 + n * 1e-6) for n, (_, at, wait) in enumerate(tasks)
-    ]
-    arrived = {v.task_id: v.at for v in visits}
+    arrivals = sorted(((at + wait) / 100 + n * 1e-6, n) for n, (_, at, wait) in enumerate(tasks))
+    ends = [at + 0.1 for at, _ in arrivals]
+    slots = freed(2, [at for at, _ in arrivals], ends)
+    visits = [Visit(str(n), "a", at, slot) for (at, n), slot in zip(arrivals, slots, strict=True)]
+    arrived = {v.task_id: v for v in visits}
     ranks = {a.task_id: a.rank for a in acks}
     expected = {
         v.task_id
         for v in visits
         for a in acks
-        if a.at <= v.at - SLACK_S and a.rank < ranks[v.task_id] and arrived[a.task_id] > v.at
+        if a.at <= v.freed
+        and a.rank < ranks[v.task_id]
+        and min(arrived[a.task_id].at, arrived[a.task_id].freed) > v.at
     }
     assert {v.task_id for v, _ in inversions(acks, visits)} == expected
+
+
+def test_a_slot_is_that_of_the_call_that_ended_first_and_none_that_its_server_still_has_to_free() -> (
+    None
+):
+    assert freed(2, [0.0, 0.1, 1.0, 1.1, 2.0], [0.9, 1.05, 2.1]) == [
+        ALL_ALONG, ALL_ALONG, 0.9, 1.05, ALL_ALONG,
+    ]  # fmt: skip
 
 
 def test_the_bound_is_that_of_the_busiest_host() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ygg.model import (
@@ -24,6 +24,7 @@ st.register_type_strategy(float, st.floats(allow_nan=False, allow_infinity=False
 
 
 @given(st.builds(Snapshot))
+@settings(max_examples=40)
 def test_a_snapshot_comes_back_as_it_was(view: Snapshot) -> None:
     assert from_plain(Snapshot, json.loads(json.dumps(to_plain(view)))) == view
 

@@ -5,26 +5,30 @@ from __future__ import annotations
 import os
 import sys
 
+from ygg import signalled, streams
 from ygg.errors import Interrupted, YggError
 
 
 def main() -> None:
     """Run the command line and exit with its code."""
     code = run(sys.argv[1:])
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        _reader_is_gone()
+    trouble = streams.trouble(sys.stdout)
+    if trouble and code == 0:
+        code = _tell(YggError(f"the output cannot be written: {trouble}"))
+    streams.trouble(sys.stderr)
     sys.exit(code)
 
 
 def run(args: list[str]) -> int:
     """The exit code of one command line."""
+    streams.ready()
     if args == ["--version"]:  # the one answer that needs no command tree
         from ygg import __version__
 
-        sys.stdout.write(f"ygg {__version__}\n")
+        streams.put(sys.stdout, f"ygg {__version__}")
         return 0
+    if _verb(args) == "loop":
+        signalled.keep()
     from ygg.cli.app import app
 
     if "_YGG_COMPLETE" in os.environ:  # a shell asks what could come next: ygg completion
@@ -34,22 +38,36 @@ def run(args: list[str]) -> int:
     try:
         app(args, standalone_mode=True, prog_name="ygg")
     except SystemExit as end:
+        if isinstance(end.__context__, BrokenPipeError):  # typer makes an exit of it
+            return _unread()
         return end.code if isinstance(end.code, int) else 1 if end.code else 0
     except YggError as error:
         return _tell(error)
     except KeyboardInterrupt:
         return _tell(Interrupted("interrupted"))
     except BrokenPipeError:
-        _reader_is_gone()
-        return 0
+        return _unread()
     except Exception as bug:  # noqa: BLE001 - the last line of defence: no traceback reaches a user
         return _bug(bug)
     return 0
 
 
-def _reader_is_gone() -> None:
-    """`ygg list | head` is no error: let the interpreter flush into nothing."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def _verb(args: list[str]) -> str:
+    """The command, found before the command tree is loaded."""
+    words = iter(args)
+    for word in words:
+        if word in ("--config", "--socket"):
+            next(words, None)
+        elif not word.startswith("-"):
+            return word
+    return ""
+
+
+def _unread() -> int:
+    """`ygg list | head` is no error."""
+    sys.stdout, sys.stderr = sys.__stdout__ or sys.stdout, sys.__stderr__ or sys.stderr
+    streams.nobody(sys.stdout)
+    return 0
 
 
 def _tell(error: YggError) -> int:

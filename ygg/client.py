@@ -11,24 +11,30 @@ import os
 import select
 import socket
 import struct
+import threading
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-from ygg import errors, meant
+from ygg import errors, meant, paths
 from ygg.desk import LONG_POLL_S, Desk, error_of
 from ygg.errors import InvalidInput, Unavailable, YggError
 from ygg.locking import POLL_S, WAIT_S, Owner
 from ygg.verbs import Asked, JsonDict
 
 CONNECT_S = 5.0
+SLOW_S = 3.0  #: a person is told of an answer that takes longer
 EPILOGUE_S = 30.0  #: how much longer than a long poll an answer may take
 
 
-def connect(explicit: str | None, env: Mapping[str, str]) -> Desk | None:
+def connect(
+    explicit: str | None, env: Mapping[str, str], *, slow: Callable[[str], None] | None = None
+) -> Desk | None:
     """The daemon of the queue that is meant; None where it has none, and its database may be opened without.
+    `slow` is told, from another thread, of an answer that is long in coming.
 
     One that has the database and does not listen yet is waited for. A queue that only its daemon may open is an
     error without it, and so is a socket that may not be opened, or that somebody else listens on: never a reason
@@ -38,7 +44,7 @@ def connect(explicit: str | None, env: Mapping[str, str]) -> Desk | None:
     while True:
         queue = meant.queue(explicit, env)
         for door in queue.doors:
-            remote = _try(door)
+            remote = _try(door, slow)
             if remote is not None:
                 return Desk(remote)
         if queue.database is None:
@@ -70,10 +76,12 @@ def _mute(owner: Owner) -> Unavailable:
     )
 
 
-def _try(door: meant.Door) -> Remote | None:
+def _try(door: meant.Door, slow: Callable[[str], None] | None) -> Remote | None:
     path = door.socket
+    if paths.too_long(path):
+        return None  # no daemon can be there
     try:
-        return Remote(path, door.user)
+        return Remote(path, door.user, slow)
     except (FileNotFoundError, ConnectionRefusedError, NotADirectoryError):
         return None
     except PermissionError as error:
@@ -131,9 +139,11 @@ class Remote:
 
     online = True
 
-    def __init__(self, path: Path, user: int | None = None) -> None:
+    def __init__(
+        self, path: Path, user: int | None = None, slow: Callable[[str], None] | None = None
+    ) -> None:
         """`user`: who must listen there, if not the system. Raises OSError, Unavailable."""
-        self._path = path
+        self._path, self._slow = path, slow
         self.where = f"daemon at {path}"
         self._connection = _Connection(path)
         self._connection.connect()
@@ -154,7 +164,8 @@ class Remote:
         self._connection.close()
 
     def answer(self, asked: Asked) -> Any:
-        status, raw, retry_after = self._exchange(*_http(asked))
+        with self._watched(float((asked.sent or {}).get("timeout", 0))):
+            status, raw, retry_after = self._exchange(*_http(asked))
         try:
             answer = json.loads(raw)
         except ValueError:
@@ -162,6 +173,24 @@ class Remote:
         if status >= 400:
             raise _error(status, answer, retry_after)
         return answer
+
+    @contextmanager
+    def _watched(self, may_take_s: float) -> Iterator[None]:
+        """Tell, once, of an answer that takes longer."""
+        if self._slow is None:
+            yield
+            return
+        timer = threading.Timer(SLOW_S + may_take_s, self._tell, (self._slow,))
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+
+    def _tell(self, slow: Callable[[str], None]) -> None:
+        self._slow = None
+        slow(f"the {self.where} does not answer yet: is it stopped, or busy? Ctrl-C gives up")
 
     def _exchange(self, method: str, url: str, body: bytes | None) -> tuple[int, bytes, str | None]:
         """Status, body and Retry-After of one request. Unavailable when there is no answer."""
@@ -222,7 +251,8 @@ def _http(asked: Asked) -> tuple[str, str, bytes | None]:
 
 def _encoded(doc: JsonDict) -> bytes:
     try:
-        return json.dumps(doc, allow_nan=False).encode()
+        text = json.dumps(doc, allow_nan=False, ensure_ascii=False)
+        return text.encode("utf-8", "surrogatepass")  # whoever reads it refuses half a character
     except ValueError:
         raise InvalidInput("a number is NaN or infinite, which JSON cannot say") from None
 

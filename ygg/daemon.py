@@ -1,26 +1,28 @@
 """One daemon run: signals, the service manager and the nested scopes store > calls > services.
 
 The first SIGTERM or Ctrl-C ends the services' wait: claims stop, submits are refused, running calls get
-`drain` seconds; the second signal skips that. SIGHUP re-reads hosts.yaml; a broken edit keeps the old
-configuration and says so. A service that dies drains the rest and makes the exit code 1, so that a
+`drain` seconds; the second signal skips that, further ones are nothing. SIGHUP re-reads hosts.yaml, once the run
+is ready for it; a broken edit keeps the old configuration and says so. A service that dies drains the rest and makes the exit code 1, so that a
 supervisor restarts it.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import faulthandler
 import logging
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ygg import meant, paths, wire
-from ygg.errors import YggError
+from ygg import meant, paths, signalled, wire
+from ygg.errors import StoreError, StoreFull, StoreReadOnly, YggError
 from ygg.logs import journal_stream, set_up_logging
 from ygg.model import JsonDict, State
 from ygg.ops.service.notify import Notifier
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("ygg.daemon")
 
+DISK_S = (1.0, 2.0, 5.0, 10.0)  #: pauses while it waits for a disk; the last one again and again
 START_S = 600.0  #: what opening may take at most: a large database is copied before a migration
 
 
@@ -65,7 +68,8 @@ def run(config_path: str | None, *, view: bool = True, **looks: bool) -> int:
     daemon = _Daemon(config, config_path, broken, state, door, shown, notifier)
     code = evented.run(daemon.main())
     if show:
-        sys.stdout.write(f"{daemon.summary}; the log: {log_path}\n")
+        with contextlib.suppress(OSError):  # the terminal may be gone
+            sys.stdout.write(f"{daemon.summary}; the log: {log_path}\n")
     return code
 
 
@@ -106,22 +110,44 @@ class _Daemon:
         self.fatal: BaseException | None = None
         self.scope: Scope | None = None
         self.heart: Heartbeat | None = None
-        self._stale = False
+        self._stale = False  #: a reload was asked for and not begun
         self._reloading: asyncio.Task[None] | None = None
 
     async def main(self) -> int:
         database = self.state / paths.DATABASE
         self._wake = asyncio.get_running_loop().call_soon_threadsafe
-        self.notifier.starting(START_S, "opening the database")
-        with self._signals():
-            opened = wire.running(self.config, database, on_fatal=self._on_fatal, door=self.door)
-            try:
-                async with opened as self.scope:
+        with signalled.heard(self._handlers()):
+            async with AsyncExitStack() as stack:
+                stack.callback(self.door.leave)
+                self.scope = await self._opened(stack, database)
+                if self.scope is not None:
                     await self._serve_until_stopped(self.scope)
-            finally:
-                self.door.leave()
         log.info("stopped; socket %s closed", self.door.path)
         return 1 if self.fatal is not None else 0
+
+    async def _opened(self, stack: AsyncExitStack, database: Path) -> Scope | None:
+        """The run, once the disk lets it begin; None where it was to end before. Raises StoreError, Unavailable."""
+        for tries in count():
+            self.notifier.starting(START_S, "opening the database")
+            opened = wire.running(self.config, database, on_fatal=self._on_fatal, door=self.door)
+            try:
+                return await stack.enter_async_context(opened)
+            except (StoreFull, StoreReadOnly) as trouble:
+                await self._wait_for_disk(trouble, tries)
+            if self.stop.is_set():
+                break
+        return None
+
+    async def _wait_for_disk(self, trouble: StoreError, tries: int) -> None:
+        """Said once where people look, and to the service manager each time; a signal ends the wait."""
+        text = f"{trouble.message}: ygg waits for it and goes on by itself ({trouble.hint})"
+        if not tries:
+            log.error("%s", text)
+            if self.looks is not None:
+                sys.stderr.write(f"error: {text}\n")
+        self.notifier.starting(START_S, f"waiting: {trouble.message}")
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self.stop.wait(), DISK_S[min(tries, len(DISK_S) - 1)])
 
     async def _serve_until_stopped(self, scope: Scope) -> None:
         from ygg.api.app import build_app
@@ -135,7 +161,10 @@ class _Daemon:
             "store": str(self.state / paths.DATABASE),
             "socket": str(self.door.path),
         }
-        handlers = Handlers(scope.dispatcher, lambda: scope.config, about=about)
+        clock = scope.dispatcher.loop.clock
+        handlers = Handlers(
+            scope.dispatcher, lambda: scope.config, about=about, run_ms=clock.now_ms
+        )
         async with AsyncExitStack() as stack:
             about["stalls"] = stack.enter_context(stalls.watched())
             half = descriptors.allowed() // 2  # the others are for hosts
@@ -149,10 +178,13 @@ class _Daemon:
             async with self._services(
                 chores.report_concurrency(loop), chores.prune(loop), chores.record_minutes(loop),
                 chores.verify(loop, scope.dispatcher.archive),
+                chores.follow_clock(loop, scope.dispatcher.archive),
             ):  # fmt: skip
                 self._tell_broken(scope)
                 log.info("ready: %d hosts, socket %s", len(scope.config.hosts), self.door.path)
                 heart.ready()
+                if self._stale:
+                    self._reload()
                 await asyncio.to_thread(self._keep, scope.config)
                 await self.stop.wait()
             await self._drain(scope, heart)
@@ -199,10 +231,9 @@ class _Daemon:
 
     # --- signals -------------------------------------------------------------------------------
 
-    def _signals(self) -> _Signals:
-        return _Signals(
-            {signal.SIGTERM: self._end, signal.SIGINT: self._end, signal.SIGHUP: self._reload}
-        )
+    def _handlers(self) -> signalled.Handlers:
+        ends = dict.fromkeys((signal.SIGTERM, signal.SIGINT, signal.SIGQUIT), self._end)
+        return {**ends, signal.SIGHUP: self._reload}
 
     def _end(self) -> None:
         if self.stop.is_set() and self.scope is not None:
@@ -210,10 +241,11 @@ class _Daemon:
         self.stop.set()
 
     def _reload(self) -> None:
-        if self.scope is not None and self.heart is not None and not self.stop.is_set():
-            self._stale = True
-            if self._reloading is None or self._reloading.done():
-                self._reloading = asyncio.create_task(self._reload_all(self.scope, self.heart))
+        self._stale = True
+        if self.scope is None or self.heart is None or self.stop.is_set():
+            return  # too early: done once it can be; or too late
+        if self._reloading is None or self._reloading.done():
+            self._reloading = asyncio.create_task(self._reload_all(self.scope, self.heart))
 
     async def _reload_all(self, scope: Scope, heart: Heartbeat) -> None:
         """One after another; signals that come while one is under way are one more together."""
@@ -274,20 +306,3 @@ async def _summary(scope: Scope) -> str:
         f" {count(State.COMPLETED)} done, {count(State.FAILED)} failed,"
         f" {count(State.BLOCKED)} blocked, {waiting} waiting"
     )
-
-
-class _Signals:
-    """Signal handlers of the running loop for the length of a `with`."""
-
-    def __init__(self, handlers: dict[signal.Signals, Callable[[], None]]) -> None:
-        self._handlers = handlers
-
-    def __enter__(self) -> None:
-        loop = asyncio.get_running_loop()
-        for number, handler in self._handlers.items():
-            loop.add_signal_handler(number, handler)
-
-    def __exit__(self, *_: object) -> None:
-        loop = asyncio.get_running_loop()
-        for number in self._handlers:
-            loop.remove_signal_handler(number)

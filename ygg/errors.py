@@ -124,6 +124,13 @@ class StoreFull(StoreError):
     http_status = 507
 
 
+class StoreReadOnly(StoreError):
+    """The disk is mounted so that nothing can be written; reading goes on."""
+
+    code = "store_read_only"
+    http_status = 507
+
+
 class StoreGone(StoreError):
     """The database file was deleted or replaced, or its log: what is written now would be lost."""
 

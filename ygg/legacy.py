@@ -1,8 +1,9 @@
 """The legacy dispatcher, kept for comparison: one thread per task type, FIFO, polling every 2 s.
 
 No priorities, no slots: each type's thread takes the oldest task of its type, runs it on the first host
-of its route, then the next; when none is left it sleeps. It works on the same store, so `ygg submit`
-and `ygg status` serve both loops.
+of its route, then the next; when none is left it sleeps. It works on the same store and answers on the same
+socket, so `ygg submit`, `ygg status` and the others serve both loops. What needs a board is missing: the live
+view, forecasts, and stopping a call that runs.
 """
 
 from __future__ import annotations
@@ -11,20 +12,35 @@ import asyncio
 import os
 import signal
 import threading
-import time
-from collections.abc import Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from ygg import paths, wire
+from ygg import meant, paths, signalled, wire
+from ygg.api.offline import OfflineControl, of_itself
 from ygg.core.board import Board
 from ygg.core.owning import loading
 from ygg.core.placement.requests import build_call
 from ygg.daemon import tell_left_out
-from ygg.model import Claim, End, Head, Lane, OutcomeKind, Priority, ReasonCode, Task
+from ygg.model import (
+    Claim,
+    End,
+    Head,
+    JsonDict,
+    Lane,
+    OutcomeKind,
+    Priority,
+    Reason,
+    ReasonCode,
+    Snapshot,
+    Task,
+    because,
+)
 from ygg.model import State as TaskState
-from ygg.ports import Backends, Queue
+from ygg.ports import Archive, AttemptStarted, Backends, Piece, Queue
 from ygg.running.calls import run_call
+from ygg.running.clock import Clock
 from ygg.running.scope import close_backends
 
 if TYPE_CHECKING:
@@ -32,12 +48,16 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 POLL_S = 2.0
+ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP)
+_now_ms = Clock().now_ms
+WAITS = "the legacy loop takes the oldest task of each type, one at a time"
 
 
 def run(config_path: str | None) -> int:
     """Run until Ctrl-C or SIGTERM; running calls are waited for."""
     from ygg.config import load_found
 
+    meant.refuse_beside_service(os.environ)
     config = load_found(config_path, os.environ)
     tell_left_out(config)
     asyncio.run(_until_signalled(config, paths.state_dir(os.environ) / paths.DATABASE))
@@ -47,9 +67,9 @@ def run(config_path: str | None) -> int:
 async def _until_signalled(config: Config, database: Path) -> None:
     """The loop runs the handlers: one that interrupts another's `set` would wait for itself for ever."""
     stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    await serve(config, database, stop)
+    ends = dict.fromkeys(ENDS, stop.set)
+    with signalled.heard(ends):
+        await serve(config, database, stop)
 
 
 async def serve(config: Config, database: Path, stop: threading.Event) -> None:
@@ -57,22 +77,64 @@ async def serve(config: Config, database: Path, stop: threading.Event) -> None:
 
     The threads do the scheduling; store and HTTP verbs run in this event loop, which they wait for.
     """
-    store = wire.open_store(database, config)
+    from ygg.api.app import build_app
+    from ygg.api.handlers import Handlers
+    from ygg.api.server import Door
+    from ygg.api.server import serve as served
+
+    door = Door(paths.daemon_socket(os.environ))
+    store = wire.open_store(database, config, socket=door.path)
     backends = wire.adapters().backends(config.hosts.values())
     loop = asyncio.get_running_loop()
-    await store.recover(_now_ms(), config.policy.max_crashes)
-    workers = [_Worker(name, config, store, backends, loop, stop) for name in config.types]
-    for worker in workers:
-        worker.start()
+    workers = [_Worker(name, config, store, store, backends, loop, stop) for name in config.types]
+    control = LegacyControl(
+        store, store, config, lambda: wire.adapters().backends(config.hosts.values())
+    )
+    about: JsonDict = {"pid": os.getpid(), "store": str(database), "socket": str(door.path)}
     try:
-        await asyncio.gather(*(asyncio.to_thread(w.join) for w in workers))
+        door.take()  # who is the second one takes no running task away
+        await store.recover(_now_ms(), config.policy.max_crashes)
+        async with served(build_app(Handlers(control, lambda: config, about=about)), door):
+            for worker in workers:
+                worker.start()
+            await asyncio.gather(*(asyncio.to_thread(w.join) for w in workers))
     finally:
         await close_backends(backends)
         await store.close()
 
 
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
+class LegacyControl(OfflineControl):
+    """What the API asks of this loop: the store, and the little that is known beside it."""
+
+    now_ms = staticmethod(_now_ms)
+
+    def __init__(
+        self, queue: Queue, archive: Archive, config: Config, backends: Callable[[], Backends]
+    ) -> None:
+        super().__init__(queue, archive, config, backends)
+        self._epoch, self._started_ms = queue.epoch, _now_ms()
+
+    def explain(self, task: Task) -> tuple[Reason, ...]:
+        if task.state is TaskState.QUEUED:
+            return (because(ReasonCode.NEXT, said=WAITS),)
+        if task.state is TaskState.PROCESSING:
+            return (because(ReasonCode.CHOSEN, task.host, said=f"it runs on {task.host}"),)
+        return of_itself(task)
+
+    async def cancel(self, task_id: str, *, running: bool = True) -> Task:
+        return await super().cancel(task_id, running=False)
+
+    async def follow(self, task_id: str) -> AsyncIterator[AttemptStarted | Piece | Task]:
+        """The answer in one piece, once it is there."""
+        task = await self.wait_end(task_id, float("inf"))
+        result = await self.archive.result(task_id)
+        if result is not None:
+            yield Piece(result.content)
+        yield task
+
+    async def check_hosts(self, names: Collection[str] | None = None) -> Snapshot | None:
+        view = await super().check_hosts(names)
+        return view and replace(view, epoch=self._epoch, started_ms=self._started_ms)
 
 
 class _Worker(threading.Thread):
@@ -83,18 +145,14 @@ class _Worker(threading.Thread):
         kind: str,
         config: Config,
         queue: Queue,
+        archive: Archive,
         backends: Backends,
         loop: asyncio.AbstractEventLoop,
         stop: threading.Event,
     ) -> None:
         super().__init__(name=f"legacy-{kind}")
-        self.kind, self.queue, self.backends, self.loop, self.stop = (
-            kind,
-            queue,
-            backends,
-            loop,
-            stop,
-        )
+        self.kind, self.queue, self.archive, self.backends = kind, queue, archive, backends
+        self.loop, self.stop = loop, stop
         self.board = Board(policy=config.policy, types=config.types, loading=loading(config.types))
         self.known: Mapping[str, object] = config.types
 
@@ -109,10 +167,11 @@ class _Worker(threading.Thread):
     async def _take_one(self) -> bool:
         """Claim and run the oldest task of the type; False when there is none."""
         await self.queue.promote(_now_ms())
-        head = await self._oldest()
+        candidate = self.board.types[self.kind].route[0]
+        holds = await self.archive.holds()
+        head = None if holds.paused or candidate.host in holds.drained else await self._oldest()
         if head is None:
             return False
-        candidate = self.board.types[self.kind].route[0]
         claim = Claim(head.id, head.version, candidate)
         task = (await self.queue.claim([claim], _now_ms()))[0]
         if task is not None:

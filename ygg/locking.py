@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-from ygg import private
+from ygg import disks, private
 from ygg.errors import StoreError, StoreLocked
 
 WAIT_S = 10.0  #: how long a daemon that starts and a command that writes wait for each other
@@ -77,7 +77,7 @@ def lock(path: Path, *, dispatcher: bool, socket: Path | None = None) -> int:
                 return _alone(path, handle)
             os.close(handle)  # another file was put there meanwhile
     except OSError as error:
-        raise StoreError(
+        raise disks.told(error, real.parent) or StoreError(
             f"{real.parent} cannot be written: {error.strerror}",
             hint="check its owner and permissions, or set YGG_STATE to another directory",
         ) from error

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 SOCKET = "ygg.sock"
+SOCKET_BYTES = 107
 CONFIG = "hosts.yaml"
 DATABASE = "ygg.db"
 UNIT = "ygg.service"
@@ -64,6 +65,11 @@ def user_sockets(env: Mapping[str, str], uid: int) -> list[Path]:
     """Where that listens: what systemd makes of its runtime directory, whatever the environment says; and as it says."""
     found = (Path(f"/run/user/{uid}/ygg") / SOCKET, _user_socket(env))
     return list(dict.fromkeys(path for path in found if path))
+
+
+def too_long(socket: Path) -> bool:
+    """Whether no socket can have that path: the kernel takes 107 bytes."""
+    return len(os.fsencode(socket)) > SOCKET_BYTES
 
 
 def config_places(explicit: str | None, env: Mapping[str, str], cwd: Path) -> list[Path]:

@@ -137,9 +137,12 @@ class Queue(Protocol):
         """
         ...
 
-    def promote(self, now_ms: int, limit: int = 500) -> Awaitable[Promoted]:
+    def promote(
+        self, now_ms: int, machine_ms: int | None = None, limit: int = 500
+    ) -> Awaitable[Promoted]:
         """Scheduled tasks whose time has come -> `queued` (reason due); scheduled and queued tasks past
-        their deadline -> `expired`. A promoted task's lane loses its `avoid` list."""
+        their deadline -> `expired`. A promoted task's lane loses its `avoid` list. With `machine_ms`, the time by the
+        machine's clock, a task that a person has scheduled is due by whichever clock is first."""
         ...
 
     def retry(self, task_ids: Sequence[str], now_ms: int) -> Awaitable[list[Task | YggError]]:
@@ -252,9 +255,11 @@ class CallFailed(YggError):
         *,
         retry_after_s: float | None = None,
         broken: bool = False,
+        abandoned: bool = False,
     ) -> None:
         super().__init__(message, retry_after_s=retry_after_s)
         self.kind = kind
+        self.abandoned = abandoned  #: we hung up, as in `Outcome`
         #: The connection ended, or went silent, in the middle of an answer: the host may be down.
         #: `running/calls.py` checks the host before it blames the task.
         self.broken = broken
@@ -283,6 +288,11 @@ class Backend(Protocol):
 
     async def check(self, timeout_s: float = 3.0) -> Health:
         """Ask for version and models. Never raises; says `down` or `unauthorized` with a message."""
+        ...
+
+    async def inside(self, timeout_s: float = 3.0) -> int | None:
+        """How many requests the server works on, or keeps waiting where it tells that too; None where it has
+        no word for it. Raises CallFailed when it gives no answer now."""
         ...
 
     async def unload(self, model: str) -> bool:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.backends.calls import call
 from ygg.backends import failures, ollama
 from ygg.backends.events import EventReader
-from ygg.backends.values import ToolReader
+from ygg.backends.said import Speech
 from ygg.model import Done, Operation, OutcomeKind, Piece
 from ygg.ports import CallFailed
 
@@ -84,7 +84,7 @@ def test_any_line_from_ollama(line: bytes) -> None:
     with contextlib.suppress(CallFailed):
         data = ollama._parse(line)
         if data is not None:
-            storable(ollama._piece(data, line, ToolReader(whole=True), frames=False))
+            storable(ollama._piece(data, line, Speech(whole=True), frames=False))
             storable(ollama._done(data, call()))
 
 
@@ -131,4 +131,4 @@ def test_any_error_body(status: int, body: bytes) -> None:
 @given(st.text(max_size=30))
 def test_any_retry_after(value: str) -> None:
     seconds = failures.retry_after_s({"retry-after": value})
-    assert seconds is None or 0 <= seconds <= failures.RETRY_AFTER_MAX_S
+    assert seconds is None or 0 <= seconds <= failures.PAUSE_MAX_S

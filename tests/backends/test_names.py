@@ -11,8 +11,9 @@ import pytest
 from tests.backends.calls import call, collect, scripted
 from tests.backends.test_openai import END, HEAD, event, plain
 from ygg import wire
-from ygg.model import Endpoint, Host
-from ygg.ports import Backend
+from ygg.backends.values import MODELS_MAX, NAME_MAX
+from ygg.model import Endpoint, Host, OutcomeKind
+from ygg.ports import Backend, CallFailed
 from ygg.running.scope import close_probes
 
 Build = Callable[..., Backend]
@@ -80,3 +81,71 @@ async def test_llama_cpp_is_asked_for_a_model_as_it_spells_it(build: Build) -> N
         assert await backend.unload("qwen-7b.gguf")
     sent = [json.loads(r.body) for r in server.requests if r.method == "POST"]
     assert [body["model"] for body in sent] == ["Qwen-7B", "Qwen-7B"]
+
+
+# --- what a server says of itself ---------------------------------------------------------------------
+
+
+async def test_so_many_models_are_kept_and_those_of_hosts_yaml(build: Build) -> None:
+    names = [f"x{n}" for n in range(3 * MODELS_MAX)]
+    async with scripted(listed(*names, "m")) as server:
+        health = await build(server.url, "m").check()
+    assert health.models is not None
+    assert len(health.models) == MODELS_MAX + 1
+    assert "m" in health.models
+
+
+async def test_what_is_too_long_is_read_as_far_as_it_came(build: Build) -> None:
+    models = [{"name": f"x{n}", "details": {"format": "gguf"}} for n in range(40_000)]
+    long = page({"models": models}), page({"version": "9" * 2_000_000})
+    async with scripted(long[1], long[0], page({"models": []})) as server:
+        health = await build(server.url, "m").check()
+    assert health.version == "9" * NAME_MAX
+    assert health.models is not None
+    assert len(health.models) == MODELS_MAX
+
+
+@pytest.mark.parametrize("backend", ["ollama", "openai"])
+async def test_versions_and_names_are_cut_and_printable(build: Build, backend: str) -> None:
+    name = "a\ud800\x1b" + "b" * 5_000
+    about = {"version": name, "data": [{"id": name}], "models": [{"name": name}, {"name": 7}, 3]}
+    async with scripted(page(about)) as server:
+        health = await build(server.url, "m", backend=backend).check()
+    for told in (health.version, *(health.models or ())):
+        assert told is not None
+        assert len(told) <= NAME_MAX
+        assert told.startswith("a\ufffd\ufffdb")
+
+
+async def test_an_ollama_that_answers_with_another_model_is_refused(build: Build) -> None:
+    line = b'{"model": "other:7b", "response": "a", "done": true}\n'
+    async with scripted([line]) as server:
+        with pytest.raises(CallFailed, match="the server has other:7b, not m") as caught:
+            await collect(build(server.url, "m"), call(model="m"))
+    assert caught.value.kind is OutcomeKind.REFUSED
+
+
+@pytest.mark.parametrize(
+    ("answered", "root", "fits"),
+    [
+        ("m", "", True),
+        ("m-2026-08-06", "", True),
+        ("org/M", "", True),
+        ("other", "/models/a", True),
+        ("other", "/models/b", False),
+        ("other", "", False),
+    ],
+)
+async def test_a_server_may_name_a_model_otherwise_but_not_another(
+    build: Build, answered: str, root: str, fits: bool
+) -> None:
+    entries = [{"id": "m", "root": "/models/a"}, {"id": "other", "root": root}]
+    body = b"".join((event("a", model=answered), event(stop="stop"), END))
+    async with scripted(*[page({"data": entries})] * 4, [body]) as server:
+        backend = build(server.url, "m", backend="openai")
+        await backend.check()
+        if fits:
+            assert (await collect(backend, call(model="m")))[1].model == answered
+        else:
+            with pytest.raises(CallFailed, match="the server has other, not m"):
+                await collect(backend, call(model="m"))

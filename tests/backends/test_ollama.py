@@ -295,6 +295,13 @@ async def test_done_false_is_not_done(build: Build) -> None:
     assert (await kind_of(build, lines({**DONE, "done": False}))).kind is OutcomeKind.ERROR
 
 
+async def test_a_line_that_says_why_it_is_the_last_needs_no_done(build: Build) -> None:
+    last = {k: v for k, v in DONE.items() if k != "done"}
+    async with scripted([lines(said("a"), last)]) as server:
+        pieces, done = await collect(build(server.url), call())
+    assert (text_of(pieces), done.stop_reason, done.usage.output_tokens) == ("a", "stop", 3)
+
+
 async def test_an_empty_body_is_no_success(build: Build) -> None:
     assert (await kind_of(build)).kind is OutcomeKind.ERROR
 
@@ -319,8 +326,14 @@ async def test_a_line_without_end_is_given_up(build: Build) -> None:
     assert "malformed" in failed.message
 
 
-@pytest.mark.parametrize("message", [None, 3, "text", [], {"content": 5}, {"content": None}])
-async def test_strange_messages_are_no_text_and_no_crash(build: Build, message: object) -> None:
+@pytest.mark.parametrize("message", [3, "text", [], {"content": 5}, {"tool_calls": "x"}])
+async def test_a_message_of_another_form_is_malformed(build: Build, message: object) -> None:
+    failed = await kind_of(build, lines({"message": message, "done": False}, said("a"), DONE))
+    assert "malformed" in failed.message
+
+
+@pytest.mark.parametrize("message", [None, {}, {"content": None}, {"role": "assistant"}])
+async def test_a_message_may_say_nothing(build: Build, message: object) -> None:
     async with scripted([lines({"message": message, "done": False}, said("a"), DONE)]) as server:
         pieces, _ = await collect(build(server.url), call())
     assert text_of(pieces) == "a"

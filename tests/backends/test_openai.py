@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.backends.calls import Scripted, call, collect, scripted, text_of
-from ygg.backends import http
+from ygg.backends import reply
 from ygg.backends.openai import OpenAIBackend
 from ygg.model import CallLimits, Endpoint, HostHealth, Operation, OutcomeKind, Piece, ToolCall
 from ygg.ports import CallFailed
@@ -156,7 +156,7 @@ async def test_a_vector_of_a_wrong_model_is_refused(build: Build) -> None:
 async def test_too_many_vectors_at_once_are_a_bad_request(
     build: Build, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(http, "WHOLE_MAX", 50)
+    monkeypatch.setattr(reply, "WHOLE_MAX", 50)
     rows = json.dumps({"data": [{"index": 0, "embedding": [1.5] * 40}]}).encode()
     async with scripted([rows]) as server:
         with pytest.raises(CallFailed, match="submit fewer texts") as caught:
@@ -172,7 +172,7 @@ def delta(**fields: object) -> bytes:
 
 
 async def message_of(build: Build, *parts: bytes) -> Message:
-    async with scripted((*parts, event(stop="tool_calls"), END)) as server:
+    async with scripted((*parts, event(stop="stop"), END)) as server:
         pieces, _ = await collect(build(server.url), call())
     message = Message()
     for piece in pieces:
@@ -347,7 +347,6 @@ async def test_errors_come_in_several_wrappings(build: Build, error: bytes) -> N
     [
         b"data: {]\n\n",
         b"data: 7\n\n",
-        b"plain text\n",
         b'{"choices": []}\n',
         data({"choices": "none"}),
         data({"choices": [7]}),

@@ -114,7 +114,7 @@ def test_one_lost_card_blinds_nobody(
     task = home.submit("hot")
     assert "too hot: 91 °C; GPU 1 is lost" in home.ygg("why", task).stdout
     for words in (("status",), ("hosts",), ("doctor",)):
-        ran = home.ygg(*words)
+        ran = home.apart(*words)
         assert "GPU 1 is lost" in ran.stdout + ran.stderr, words
     until(lambda: "GPU 1" in home.text() and "is lost: " in home.text(), 5, "the log tells it")
     for way in (*ways, None):

@@ -59,16 +59,19 @@ def test_a_key_file_without_a_key_fails_the_check(tmp_path: Path) -> None:
         assert says in line
 
 
-@pytest.mark.parametrize("data", [b"sesame", b"\xef\xbb\xbfsesame\r\n", b"\n sesame \n"])
-def test_a_byte_order_mark_and_blanks_around_a_key_are_no_part_of_it(
-    tmp_path: Path, data: bytes
-) -> None:
-    (tmp_path / "key").write_bytes(data)
-    assert checked(tmp_path, one_host(more=", api_key_file: key"))[0] == 0
+def test_a_byte_order_mark_and_blanks_around_a_key_are_no_part_of_it(tmp_path: Path) -> None:
+    keys = {"plain": b"sesame", "marked": b"\xef\xbb\xbfsesame\r\n", "blanks": b"\n sesame \n"}
     with scripted(Reply(ANSWER)) as server:
-        text = one_host(server.url, ", api_key_file: key")
+        hosts = "".join(
+            f"  {n}: {HOST.format(url=server.url, more=f', api_key_file: {n}')}\n" for n in keys
+        )
+        for name, data in keys.items():
+            (tmp_path / name).write_bytes(data)
+        text = f"hosts:\n{hosts}task_types:\n  general: {{route: [{', '.join(keys)}]}}\n"
+        assert checked(tmp_path, text)[0] == 0
         with house(tmp_path, text) as home:
-            assert home.end(home.submit("hello"))["state"] == "completed"
+            for name in keys:
+                assert home.end(home.submit("hello", "--host", name))["state"] == "completed"
         sent = {{k.lower(): v for k, v in a.headers.items()}["authorization"] for a in server.asked}
     assert sent == {"Bearer sesame"}
 

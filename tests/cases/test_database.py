@@ -65,7 +65,7 @@ def test_no_task_is_stored_in_a_file_that_is_gone_and_none_is_lost(
         assert told.returncode == 69
         assert f"mv {saved} {home.database}" in told.stderr
         assert "Traceback" not in told.stderr
-        assert home.ygg("loop").returncode == 69
+        assert home.apart("loop").returncode == 69
 
         saved.rename(home.database)
         home.start()
@@ -86,7 +86,7 @@ def test_a_second_daemon_takes_no_task_from_the_first(tmp_path: Path) -> None:
             else:
                 second.state.mkdir(parents=True)
                 second.database.symlink_to(home.database)
-            done = second.ygg("loop", "--no-view")
+            done = second.apart("loop", "--no-view")
             assert done.returncode == 69, (way, done)
             assert "in use by another ygg" in done.stderr
         found = json.loads(home.ygg("show", task, "--json").stdout)
@@ -103,9 +103,9 @@ def test_a_daemon_and_commands_that_start_at_once_wait_for_each_other(
     home = private(tmp_path, server)
     (tmp_path / "run").mkdir()
     with ThreadPoolExecutor(9) as pool:
-        first = [pool.submit(home.ygg, "submit", f"before {n}") for n in range(4)]
+        first = [pool.submit(home.apart, "submit", f"before {n}") for n in range(4)]
         home.spawn()
-        second = [pool.submit(home.ygg, "submit", f"beside {n}") for n in range(4)]
+        second = [pool.submit(home.apart, "submit", f"beside {n}") for n in range(4)]
         done = [future.result() for future in [*first, *second]]
     try:
         assert [d.returncode for d in done] == [0] * 8, done
@@ -119,9 +119,9 @@ def test_a_daemon_and_commands_that_start_at_once_wait_for_each_other(
 
 def test_parallel_submits_without_a_daemon_are_all_stored(tmp_path: Path, server: Script) -> None:
     home = private(tmp_path, server)
-    with ThreadPoolExecutor(12) as pool:
-        done = list(pool.map(lambda n: home.ygg("submit", f"task {n}"), range(12)))
-    assert [d.returncode for d in done] == [0] * 12, done
+    with ThreadPoolExecutor(8) as pool:
+        done = list(pool.map(lambda n: home.apart("submit", f"task {n}"), range(8)))
+    assert [d.returncode for d in done] == [0] * 8, done
     listed = json.loads(home.ygg("list", "--json").stdout)["tasks"]
     assert {t["id"] for t in listed} == {d.stdout.strip() for d in done}
 

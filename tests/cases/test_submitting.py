@@ -171,13 +171,6 @@ def test_a_line_that_is_too_much_is_named_and_the_others_are_stored(where: House
     assert "-:4: more than 20,000 values" in done.stderr
 
 
-def test_a_prompt_file_is_read_without_its_byte_order_mark(where: House, tmp_path: Path) -> None:
-    (tmp_path / "prompt").write_text("hello", encoding="utf-8-sig")
-    done = where.ygg("submit", "--json", "--file", str(tmp_path / "prompt"))
-    shown = where.ygg("show", json.loads(done.stdout)["id"], "--json").stdout
-    assert json.loads(shown)["request"]["messages"][0]["content"] == "hello"
-
-
 def test_a_prompt_that_does_not_end_is_refused(where: House) -> None:
     done = where.ygg("submit", "-", stdin=b"x" * 17_000_000)
     assert done.returncode == 2

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.unprivileged import unprivileged
 from ygg import config
 from ygg.errors import ConfigError
 
@@ -73,26 +74,12 @@ def test_a_pipe_is_refused_instead_of_waited_for(tmp_path: Path) -> None:
         config.load(tmp_path / "pipe")
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read every file")
-def test_an_unreadable_file_is_an_error_that_names_it(tmp_path: Path) -> None:
-    path = write(tmp_path / "hosts.yaml")
-    path.chmod(0)
-    with pytest.raises(ConfigError, match=r"hosts\.yaml: cannot be read: Permission denied"):
-        config.load_found(None, {}, tmp_path)
-
-
-def test_a_refused_read_is_an_error_that_names_the_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The same for whoever runs as root."""
-    path = write(tmp_path / "hosts.yaml")
-
-    def refuse(self: Path, *_: object) -> None:
-        raise PermissionError(13, "Permission denied", str(self))
-
-    monkeypatch.setattr(Path, "open", refuse)
-    with pytest.raises(ConfigError) as caught:
-        config.load(path)
+def test_an_unreadable_file_is_an_error_that_names_it() -> None:
+    with unprivileged() as folder:
+        path = write(folder / "hosts.yaml")
+        path.chmod(0)
+        with pytest.raises(ConfigError) as caught:
+            config.load_found(None, {}, folder)
     assert caught.value.message == f"{path}: cannot be read: Permission denied"
 
 

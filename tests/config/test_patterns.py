@@ -6,22 +6,48 @@ import re
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
+from ygg import config
 from ygg.config.patterns import compiled
 
+TEXT = """
+hosts: {{surtr: {{slots: 1, backend: ollama, url: 'http://surtr:11434', models: [m]}}}}
+task_types:
+  general: {{route: [surtr]}}
+  report: {{route: [surtr], match: {{titles: ['{}']}}}}
+"""
 #: Each takes a backtracking engine longer than anybody waits.
 HEAVY = [r"^(\w+\s?)+$", r"(a+)+$", r"^(a|a)*$", r"(.*)*b", r"(\s*,?\s*\w+)*!$", "(x+x+)+y"]
 
 
+TITLES = (
+    ("summary of the quarterly report " * 20)[:498] + "a!",
+    "a" * 499 + "!",
+    "x" * 500,
+    " " * 499 + "?",
+)
+
+
+@pytest.mark.timeout(5)
 @pytest.mark.parametrize("pattern", HEAVY)
 def test_no_title_takes_long(pattern: str) -> None:
-    title = ("summary of the quarterly report " * 20)[:498] + "a!"
     began = time.thread_time()
-    for text in (title, "a" * 499 + "!", "x" * 500, " " * 499 + "?"):
-        compiled(pattern).search(text)
+    for title in TITLES:
+        compiled(pattern).search(title)
     assert time.thread_time() - began < 0.05
+
+
+@pytest.mark.timeout(5)
+@pytest.mark.parametrize("pattern", HEAVY)
+def test_no_title_takes_long_to_tell_its_type(tmp_path: Path, pattern: str) -> None:
+    path = tmp_path / "hosts.yaml"
+    path.write_text(TEXT.format(pattern))
+    settings = config.load(path)
+    for title in TITLES:
+        assert settings.detect_type((), title) in settings.types
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """What every backend must do, over Ollama and vLLM (simulated) and llama.cpp (real).
 
-Faults that a real llama.cpp cannot be made to have are skipped there, visibly.
+Faults that a real llama.cpp cannot be made to have are for the simulated ones alone.
 """
 
 from __future__ import annotations
@@ -40,8 +40,7 @@ class Rig:
     sim: SimServer | None = None
 
     def simulated(self) -> SimServer:
-        if self.sim is None:
-            pytest.skip(f"a real {self.kind} cannot be told to do this")
+        assert self.sim is not None, "mark the test as one for simulated servers"
         return self.sim
 
     def faulty(self, *faults: Fault | None, **plan: Any) -> SimServer:
@@ -71,10 +70,12 @@ def embedding_llama(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Llama]
         yield server
 
 
-KINDS = ["ollama", "vllm", pytest.param("llama.cpp", marks=NEEDS)]
+SIMULATED, REAL = ["ollama", "vllm"], [pytest.param("llama.cpp", marks=NEEDS)]
+simulated = pytest.mark.parametrize("kind", SIMULATED)
+real = pytest.mark.parametrize("kind", REAL)
 
 
-@pytest.fixture(params=KINDS)
+@pytest.fixture(params=[*SIMULATED, *REAL])
 def kind(request: pytest.FixtureRequest) -> str:
     return cast("str", request.param)
 
@@ -139,8 +140,8 @@ async def test_an_answer_cut_by_the_token_limit_says_so(rig: Rig, backend: Drive
     assert done.stop_reason == "length"
 
 
+@simulated
 async def test_an_answer_that_ends_by_itself_says_so(rig: Rig, backend: Driver) -> None:
-    rig.simulated()
     _, done = await collect(backend, rig.call(max_tokens=None))
     assert done.stop_reason == "stop"
 
@@ -176,10 +177,10 @@ async def test_texts_become_a_vector_each(
     assert done.model
 
 
+@simulated
 async def test_each_of_several_tools_is_called_with_its_arguments(
     rig: Rig, backend: Driver
 ) -> None:
-    rig.simulated()
     function = {"type": "function", "function": {"name": "weather", "parameters": {}}}
     other = {"type": "function", "function": {"name": "clock", "parameters": {}}}
     one = rig.call("hi", options={"tools": [function, other]})
@@ -233,6 +234,7 @@ async def test_calls_run_side_by_side(rig: Rig, backend: Driver) -> None:
         assert time.monotonic() - before < 0.19
 
 
+@simulated
 async def test_the_server_is_told_which_task_it_serves(rig: Rig, backend: Driver) -> None:
     sim = rig.simulated()
     await collect(backend, rig.call())
@@ -255,9 +257,8 @@ async def test_a_prompt_beyond_the_context_is_refused(rig: Rig, backend: Driver)
     assert failed.kind is OutcomeKind.REFUSED
 
 
+@real
 async def test_a_server_that_embeds_nothing_refuses_an_embedding(rig: Rig, backend: Driver) -> None:
-    if rig.sim:
-        pytest.skip("the simulated ones embed")
     failed = await failure(backend, rig.call(operation=Operation.EMBED, input="a"))
     assert failed.kind is OutcomeKind.REFUSED
     assert "does not support embeddings" in failed.message
@@ -290,6 +291,7 @@ BODIES = [
 ]
 
 
+@simulated
 @pytest.mark.parametrize(("fault", "kind_"), BODIES, ids=[f for f, _ in BODIES])
 async def test_each_fault_has_its_meaning(
     rig: Rig, backend: Driver, fault: Fault, kind_: OutcomeKind
@@ -301,6 +303,7 @@ async def test_each_fault_has_its_meaning(
     assert "<html" not in failed.message
 
 
+@simulated
 @pytest.mark.parametrize("fault", [Fault.EOF, Fault.RESET, Fault.STALL_BEFORE, Fault.STALL_AFTER])
 async def test_an_answer_that_breaks_off_makes_the_host_suspect(
     rig: Rig, backend: Driver, fault: Fault
@@ -311,17 +314,20 @@ async def test_an_answer_that_breaks_off_makes_the_host_suspect(
     assert failed.broken
 
 
+@simulated
 @pytest.mark.parametrize("fault", [Fault.BUSY_LATER, Fault.RATE_LIMITED])
 async def test_the_time_to_come_back_is_kept(rig: Rig, backend: Driver, fault: Fault) -> None:
     rig.faulty(fault, retry_after="7")
     assert (await failure(backend, rig.call())).retry_after_s == 7.0
 
 
+@simulated
 async def test_a_refusal_without_a_time_has_none(rig: Rig, backend: Driver) -> None:
     rig.faulty(Fault.BUSY)
     assert (await failure(backend, rig.call())).retry_after_s is None
 
 
+@simulated
 async def test_text_that_came_before_a_failure_was_delivered(rig: Rig, backend: Driver) -> None:
     rig.faulty(Fault.EOF)
     pieces: list[Piece] = []
@@ -336,6 +342,7 @@ async def test_text_that_came_before_a_failure_was_delivered(rig: Rig, backend: 
     assert len([p for p in pieces if p.content]) == 2
 
 
+@simulated
 async def test_the_driver_works_on_after_every_fault(rig: Rig, backend: Driver) -> None:
     faults = [f for f, _ in BODIES]
     rig.faulty(*faults)
@@ -348,6 +355,7 @@ async def test_the_driver_works_on_after_every_fault(rig: Rig, backend: Driver) 
 # --- connections ----------------------------------------------------------------------------------
 
 
+@simulated
 async def test_closing_the_stream_closes_the_connection_at_once(rig: Rig, backend: Driver) -> None:
     sim = rig.simulated()
     sim.latency_s = 30.0
@@ -359,6 +367,7 @@ async def test_closing_the_stream_closes_the_connection_at_once(rig: Rig, backen
     await sim.until(lambda: sim.records[0].how == "aborted", 2.0)
 
 
+@simulated
 async def test_closing_the_stream_in_the_middle_of_the_text_closes_the_connection_at_once(
     rig: Rig, backend: Driver
 ) -> None:
@@ -411,6 +420,7 @@ async def test_the_proxies_of_the_environment_are_ignored(
     assert text_of(pieces)
 
 
+@simulated
 async def test_the_first_token_and_the_next_ones_have_limits_of_their_own(
     rig: Rig, backend: Driver
 ) -> None:
@@ -423,6 +433,7 @@ async def test_the_first_token_and_the_next_ones_have_limits_of_their_own(
     await sim.until(lambda: sim.records[0].how == "aborted")
 
 
+@simulated
 async def test_a_slow_load_within_the_limit_for_the_first_token_is_waited_for(
     rig: Rig, backend: Driver
 ) -> None:
@@ -433,6 +444,7 @@ async def test_a_slow_load_within_the_limit_for_the_first_token_is_waited_for(
     assert text_of(pieces)
 
 
+@simulated
 async def test_a_server_that_comes_back_is_used_again(rig: Rig, backend: Driver) -> None:
     """The pooled connection is dead by then; nobody has to notice."""
     sim = rig.simulated()
@@ -457,6 +469,7 @@ async def test_a_check_of_a_healthy_server_tells_version_and_models(
     assert health.latency_ms is not None
 
 
+@simulated
 async def test_a_wrong_key_is_a_matter_of_the_configuration(rig: Rig, tmp_path: Path) -> None:
     sim = rig.simulated()
     sim.api_key = "sesame"
@@ -468,6 +481,7 @@ async def test_a_wrong_key_is_a_matter_of_the_configuration(rig: Rig, tmp_path: 
     await collect(right, rig.call())
 
 
+@simulated
 async def test_a_key_that_cannot_be_read_is_one_too_until_it_can(rig: Rig, tmp_path: Path) -> None:
     rig.simulated().api_key = "sesame"
     backend = rig.build(rig.url, api_key_file=str(tmp_path / "key"))

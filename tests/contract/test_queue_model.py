@@ -124,10 +124,11 @@ class TwoStores(RuleBasedStateMachine):
     def prioritize(self, data: st.DataObject, priority: Priority) -> None:
         self.both("prioritize", self.row(data).id, priority, self.now)
 
-    @rule(ms=st.integers(1, 40))
-    def promote(self, ms: int) -> None:
+    @rule(ms=st.integers(1, 40), set_forward=st.sampled_from([None, -20, 20]))
+    def promote(self, ms: int, set_forward: int | None) -> None:
         self.now += ms
-        self.both("promote", self.now)
+        machine = None if set_forward is None else self.now + set_forward
+        self.both("promote", self.now, machine)
 
     @rule(host=st.sampled_from("ab"), age=st.integers(0, 50), waiting=st.integers(0, 9))
     def record(self, host: str, age: int, waiting: int) -> None:

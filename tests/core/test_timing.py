@@ -116,3 +116,27 @@ def test_idle_lanes_are_forgotten_and_still_served() -> None:
     world.pass_time(5)
     assert world.board.lanes == {}
     assert world.submit("general") in world.calls
+
+
+def test_trouble_of_the_store_is_told_once_and_then_counted() -> None:
+    world = one_host()
+    world.pass_time(1)
+    for message, seconds in (("disk full", 59), ("disk full", 30), ("disk broken", 5)):
+        for _ in range(seconds):
+            world.feed(ev.StoreFailed(message=message))
+            world.mono += 1
+    told = [n.reason.text for n in world.notes if "store: " in n.reason.text]
+    assert told == [
+        "store: disk full", "store: disk full (60 times in the last minute)", "store: disk broken",
+    ]  # fmt: skip
+
+
+def test_a_choice_that_the_store_refuses_each_second_is_told_once() -> None:
+    world = one_host()
+    task = world.submit("general")
+    world.end(task)
+    world.notes.clear()
+    world.feed(ev.StoreFailed(message="disk full"))
+    world.submit("general")
+    world.pass_time(3)
+    assert not [n for n in world.notes if "first choice" in n.reason.text]

@@ -13,6 +13,7 @@ from ygg.core import effects as fx
 from ygg.core import events as ev
 from ygg.core.board import Board
 from ygg.core.checking import check
+from ygg.core.placement.requests import CANARY
 from ygg.core.step import step
 from ygg.model import (
     Call,
@@ -98,8 +99,13 @@ class World:
         self.told: list[str] = []
         self.needs: dict[tuple[str, str], tuple[Permit, ...]] = {}
         self.checks: list[tuple[str, str]] = []
+        self.asked_inside: list[tuple[str, str]] = []
         self.cancels: list[fx.Cancel] = []
         self.ends: list[End] = []
+        self.canaries: list[Call] = []
+        self.answered = 0  #: canaries that have ended
+        self.sick: set[str] = set()  #: hosts whose models fail whoever asks
+        self.silent = False  #: canaries wait for `verdict`
         self.watched: set[str] = set()
         self.unloads: list[fx.Unload] = []
         self.hosts, self.types = hosts, HOME_TYPES if types is None else types
@@ -162,6 +168,13 @@ class World:
     ) -> None:
         self.end(task_id, Outcome(kind_, text, retry_after_s=after))
 
+    def verdict(self) -> None:
+        """The oldest canary that still runs ends: well, unless its host is one of the sick."""
+        call = self.canaries[self.answered]
+        self.answered += 1
+        kind_ = OutcomeKind.ERROR if call.candidate.host in self.sick else OutcomeKind.COMPLETED
+        self.feed(self.ended(call, replace(COMPLETED, kind=kind_, message="boom")), settle=False)
+
     def check_answer(self, name: str, health: HostHealth) -> None:
         self.feed(ev.HostChecked(name, "main", Health(health, message=str(health))))
 
@@ -178,6 +191,10 @@ class World:
         match effect:
             case fx.ClaimTasks(claims):
                 self.feed(ev.Claimed(claims, tuple(self._claim(c) for c in claims)), settle=False)
+            case fx.Start(call) if call.attempts[0].task.id == CANARY:
+                self.canaries.append(call)
+                if not self.silent:
+                    self.verdict()
             case fx.Start(call):
                 self.started += [attempt.task.id for attempt in call.attempts]
                 self.calls |= {attempt.task.id: call for attempt in call.attempts}
@@ -202,6 +219,8 @@ class World:
                 self.told += [*(task.id for task in ended), *elsewhere]
             case fx.CheckHost(name, endpoint):
                 self.checks.append((name, endpoint))
+            case fx.AskInside(name, endpoint):
+                self.asked_inside.append((name, endpoint))
             case fx.Cancel():
                 self.cancels.append(effect)
             case fx.Note():

@@ -77,7 +77,14 @@ def test_a_message_that_only_calls_tools_may_have_null_for_its_text() -> None:
     calls = [{"id": "1", "function": {"name": "f", "arguments": "{}"}}]
     messages = [*HELLO, {"role": "assistant", "content": None, "tool_calls": calls}]
     stored = new_task({"messages": messages}, CONFIG, caller="l", now_ms=NOW).request["messages"]
-    assert stored[1] == {"role": "assistant", "content": "", "tool_calls": calls}
+    assert stored == messages
+
+
+@pytest.mark.parametrize("more", [{}, {"tool_calls": []}, {"images": ["x"]}])
+def test_no_other_message_may(more: Any) -> None:
+    messages = [*HELLO, {"role": "assistant", "content": None, **more}]
+    with pytest.raises(InvalidInput, match="text or a list of parts"):
+        new_task({"messages": messages}, CONFIG, caller="l", now_ms=NOW)
 
 
 def test_messages_are_passed_on_as_they_are() -> None:

@@ -16,7 +16,6 @@ import pytest
 MISSING = importlib.util.find_spec("xllamacpp") is None
 NEEDS = [
     pytest.mark.llama,
-    pytest.mark.xdist_group("llama"),
     pytest.mark.skipif(MISSING, reason="the xllamacpp wheel is not installed"),
 ]
 #: One thread: with two, ggml's spin barrier makes busy cores thirty times slower.

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
 from tests.backends.calls import call, collect, text_of
 from tests.llama.gguf_model import write_model
+from tests.llama.programs import Ollama, started
 from tests.llama.test_messages import SAYS, TOOLS
-from tests.llama.test_names import running, tool
 from ygg.backends.ollama import OllamaBackend
 from ygg.model import Endpoint, Operation, OutcomeKind
 from ygg.ports import CallFailed
 from ygg.running.message import Message
 
-pytestmark = [pytest.mark.real_ollama, pytest.mark.xdist_group("real_ollama")]
+pytestmark = pytest.mark.real_ollama
 
 #: How Ollama puts tools into a prompt, and by what it knows a call of one.
 TEMPLATE = '''"""{{- if .Tools }}system
@@ -36,22 +34,13 @@ TEMPLATE = '''"""{{- if .Tools }}system
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """An Ollama with the models `plain`, `vectors` and `caller`."""
-    program, folder = tool("YGG_TEST_OLLAMA"), tmp_path_factory.mktemp("ollama")
-    places = {"OLLAMA_MODELS": f"{folder}/m", "HOME": str(folder), "OLLAMA_HOST": "127.0.0.1:PORT"}
-    files = {
-        "plain": write_model(folder / "plain.gguf"),
-        "vectors": write_model(folder / "vectors.gguf", embeds=True),
-        "caller": write_model(folder / "caller.gguf", says=SAYS),
-    }
-    with running(program, "serve", ready="/api/version", env=places) as address:
-        for name, path in files.items():
-            template = f"TEMPLATE {TEMPLATE}\n" if name == "caller" else ""
-            (folder / "Modelfile").write_text(f"FROM {path}\n{template}")
-            subprocess.run(
-                [program, "create", name, "-f", "Modelfile"], cwd=folder, check=True,
-                env=os.environ | places | {"OLLAMA_HOST": address}, capture_output=True,
-            )  # fmt: skip
-        yield address
+    folder = tmp_path_factory.mktemp("ollama")
+    with started(Ollama(folder)) as server:
+        server.create("plain", write_model(folder / "plain.gguf"))
+        server.create("vectors", write_model(folder / "vectors.gguf", embeds=True))
+        caller = write_model(folder / "caller.gguf", says=SAYS)
+        server.create("caller", caller, f"TEMPLATE {TEMPLATE}")
+        yield server.url
 
 
 @pytest.fixture

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from tests.mutants import (
+    answers,
     api,
     backends,
     cards,
+    clocks,
+    commands,
     config,
     core,
+    disks,
+    ghosts,
     gpu,
     gpu_cpu,
     history,
@@ -17,8 +22,10 @@ from tests.mutants import (
     ops_models,
     ops_service,
     ownership,
+    pacing,
     placement,
     probes,
+    sickness,
     stores,
     surface,
 )
@@ -26,13 +33,16 @@ from tests.mutants import (
 MUTANTS = [
     *core.MUTANTS,
     *placement.MUTANTS,
+    *ghosts.MUTANTS,
     *gpu.MUTANTS,
     *gpu_cpu.MUTANTS,
     *history.MUTANTS,
+    *sickness.MUTANTS,
     *models.MUTANTS,
     *stores.MUTANTS,
     *ownership.MUTANTS,
     *backends.MUTANTS,
+    *answers.MUTANTS,
     *config.MUTANTS,
     *intake.MUTANTS,
     *surface.MUTANTS,
@@ -42,4 +52,8 @@ MUTANTS = [
     *ops_models.MUTANTS,
     *probes.MUTANTS,
     *cards.MUTANTS,
+    *clocks.MUTANTS,
+    *disks.MUTANTS,
+    *pacing.MUTANTS,
+    *commands.MUTANTS,
 ]

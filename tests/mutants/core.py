@@ -14,8 +14,8 @@ MUTANTS: list[Mutant] = [
     Mutant(
         "a full gate lets one more through",
         "ygg/core/hosts/gates.py",
-        "return _full(host, busy) if busy >= limit(host) else None",
-        "return _full(host, busy) if busy > limit(host) else None",
+        "return _full(host, taken.host, now) if taken.host >= limit(host) else None",
+        "return _full(host, taken.host, now) if taken.host > limit(host) else None",
         (DISPATCHING,),
     ),
     Mutant(
@@ -77,7 +77,7 @@ MUTANTS: list[Mutant] = [
     Mutant(
         "Retry-After is ignored",
         CORE + "hosts/gates.py",
-        "    pause = outcome.retry_after_s\n",
+        "    pause = asked_s(outcome, policy)\n",
         "    pause = 0.0\n",
         (GATES,),
     ),
@@ -133,8 +133,8 @@ MUTANTS: list[Mutant] = [
     Mutant(
         "a task that needs a GPU runs anywhere",
         "ygg/core/placement/candidates.py",
-        "(None, host.name) and host.kind in KINDS[lane.gpu]",
-        "(None, host.name)",
+        "        if kind in by_kind:\n            by_kind[kind]",
+        "        if True:\n            by_kind[kind if kind in by_kind else kinds[0]]",
         ("tests/core/hosts/test_gates.py",),
     ),
     Mutant(

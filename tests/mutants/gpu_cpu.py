@@ -60,15 +60,15 @@ MUTANTS: list[Mutant] = [
     Mutant(
         "a drained GPU host is waited for",
         "ygg/core/hosts/gates.py",
-        "host is None or server is None or host.drained or stopped(host):",
-        "host is None or server is None or stopped(host):",
+        "server is None or host.drained or stopped(host) or server.open:",
+        "server is None or stopped(host) or server.open:",
         CORE,
     ),
     Mutant(
         "a hot GPU host is waited for",
         "ygg/core/hosts/gates.py",
-        "host is None or server is None or host.drained or stopped(host):",
-        "host is None or server is None or host.drained:",
+        "server is None or host.drained or stopped(host) or server.open:",
+        "server is None or host.drained or server.open:",
         CORE,
     ),
     Mutant(
@@ -95,14 +95,14 @@ MUTANTS: list[Mutant] = [
     Mutant(
         "the order of the route comes before GPU or CPU",
         ROUTES,
-        "return tuple(sorted(found, key=lambda c: KINDS[lane.gpu].index(hosts[c.host].kind)))",
-        "return found",
+        "    return tuple(c for kind in kinds for c in by_kind[kind])",
+        "    return tuple(c for c in dict.fromkeys(found) if any(c in by_kind[k] for k in kinds))",
         CORE,
     ),
     Mutant(
         "a ranking of the whole route mixes GPU and CPU hosts",
         "ygg/core/placement/order.py",
-        "return tuple(sorted(found, key=lambda c: c.host in second)) if second else found",
+        "return tuple(sorted(found, key=lambda c: c[:2] in second)) if second else found",
         "return found",
         CORE,
     ),
@@ -207,7 +207,7 @@ MUTANTS: list[Mutant] = [
     Mutant(
         "a CPU host keeps its model for tasks that wait for a GPU",
         "ygg/core/placement/residency.py",
-        " and not kinds.spared(turn, state, place)",
+        " and could(turn, state, place)",
         "",
         CORE,
     ),

@@ -69,10 +69,12 @@ MUTANTS = [
     ),
     Mutant(
         "a wait that is not known counts",
-        "ygg/telling/minutes.py",
-        "end.wait_ms is None or end.wait_ms < 0:",
-        "end.wait_ms is None:",
-        (MINUTES,),
+        "ygg/model/tasks.py",
+        "if self.started_ms is None or self.state is State.QUEUED:",
+        "if self.started_ms is None:",
+        (
+            "tests/shell/test_clock.py::test_a_clock_that_went_back_between_two_runs_makes_a_wait_of_nothing",
+        ),
     ),
     Mutant(
         "a minute that cannot be kept ends the service",

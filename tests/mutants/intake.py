@@ -18,7 +18,7 @@ MUTANTS: list[Mutant] = [
         "ygg/config/records.py",
         "compiled(p).search(title) is not None",
         '__import__("re").search(p, title, 2)',
-        (f"{MEANWHILE}[titled]",),
+        ("tests/config/test_patterns.py",),
     ),
     Mutant(
         "titles are matched by a backtracking engine",
@@ -32,7 +32,7 @@ MUTANTS: list[Mutant] = [
         "ygg/api/aside.py",
         "    if size <= SMALL:",
         "    if size:",
-        (f"{MEANWHILE}[many_errors]", f"{MEANWHILE}[many_values_just_allowed]"),
+        ("tests/surface/test_aside.py",),
     ),
     Mutant(
         "values are counted after they are made",
@@ -218,6 +218,20 @@ MUTANTS: list[Mutant] = [
         "        if busy_s > late_s / 2:",
         "        if True:",
         (STALLS, f"{ATTACK}::test_a_stall_of_the_machine_is_counted_and_told"),
+    ),
+    Mutant(
+        "a loop at rest is woken",
+        "ygg/running/stalls.py",
+        "frame.f_code in AT_REST",
+        "frame.f_code is None",
+        (STALLS,),
+    ),
+    Mutant(
+        "a loop at work is taken for one at rest",
+        "ygg/running/stalls.py",
+        "frame.f_code in AT_REST",
+        "frame.f_code is not None",
+        (STALLS,),
     ),
     Mutant(
         "a loop that stands still leaves no trace",

@@ -55,7 +55,7 @@ MUTANTS = [
     Mutant(
         "models change for every task",
         "ygg/core/placement/residency.py",
-        "    return _warm_waits(turn, candidate)\n",
+        "    return _warm_waits(turn, candidate, could)\n",
         "    return False\n",
         (RESIDENCY,),
     ),
@@ -76,7 +76,7 @@ MUTANTS = [
     Mutant(
         "a server changes models without draining",
         "ygg/core/placement/residency.py",
-        "    if _others_in_use(board, candidate):\n",
+        "    if in_the_way(turn.board, candidate):\n",
         "    if False:\n",
         (RESIDENCY,),
     ),
@@ -146,8 +146,8 @@ MUTANTS = [
     Mutant(
         "a probe's spelling comes in as it is",
         "ygg/backends/ollama.py",
-        "names.own(endpoint, name) for name in told",
-        "name for name in told",
+        'names.own(endpoint, m["name"]) for m in told',
+        'm["name"] for m in told',
         ("tests/backends/test_names.py",),
     ),
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.mutants.mutant import Mutant
 
 BACKUP, DOCTOR, FIRST = "tests/ops/test_backup.py", "tests/ops/doctor", "tests/ops/first"
+TRYING = "tests/cases/test_trying.py"
 
 MUTANTS: list[Mutant] = [
     Mutant(
@@ -52,9 +53,72 @@ MUTANTS: list[Mutant] = [
     Mutant(
         "ops: models of routes are not looked for",
         "ygg/ops/doctor/hosts.py",
-        "    if _serves(server, health, model):\n        return of.ok",
+        "    if serves(server, health, model):\n        return of.ok",
         "    if True:\n        return of.ok",
         (f"{DOCTOR}/test_hosts.py",),
+    ),
+    Mutant(
+        "ops: servers are asked for a token by nobody's wish",
+        "ygg/ops/doctor/report.py",
+        "(await self._answers(config) if self._ask else [])",
+        "(await self._answers(config))",
+        (TRYING,),
+    ),
+    Mutant(
+        "ops: the first model is loaded though a smaller one is there",
+        "ygg/ops/doctor/answers.py",
+        "    if smallest is not None:",
+        "    if False:",
+        (f"{DOCTOR}/test_answers.py",),
+    ),
+    Mutant(
+        "ops: a model is loaded though another is in memory",
+        "ygg/ops/doctor/answers.py",
+        "    if loaded:\n",
+        "    if False:\n",
+        (f"{DOCTOR}/test_answers.py",),
+    ),
+    Mutant(
+        "ops: a model that cannot chat is taken for a sick server",
+        "ygg/ops/doctor/answers.py",
+        "            if failure.kind not in (OutcomeKind.REFUSED, OutcomeKind.BAD_REQUEST):",
+        "            if True:",
+        (TRYING,),
+    ),
+    Mutant(
+        "ops: a server with tasks on all its own slots is asked beside them",
+        "ygg/ops/doctor/answers.py",
+        "    return inside or host",
+        "    return host",
+        ("tests/ops/doctor/test_answers.py",),
+    ),
+    Mutant(
+        "ops: a server whose slots are busy is asked all the same",
+        "ygg/ops/doctor/answers.py",
+        "lambda: _busy(server) if taken else examine(server)",
+        "lambda: examine(server)",
+        (TRYING,),
+    ),
+    Mutant(
+        "ops: a model that takes its time to load is an error",
+        "ygg/ops/doctor/answers.py",
+        "    if failure.abandoned and not choice.loaded:",
+        "    if False:",
+        (TRYING,),
+    ),
+    Mutant(
+        "ops: a sick server is a warning",
+        "ygg/ops/doctor/answers.py",
+        "    if failure.abandoned and not choice.loaded:",
+        "    if not choice.loaded or True:",
+        (TRYING,),
+    ),
+    Mutant(
+        "ops: answers are shown to nobody",
+        "ygg/cli/doctor.py",
+        " or check.category == ASKED_FOR",
+        "",
+        (TRYING,),
     ),
     Mutant(
         "ops: warnings never fail a strict run",

@@ -118,6 +118,16 @@ MUTANTS: list[Mutant] = [
         GUARDING,
     ),
     Mutant(
+        "a command after a kill keeps the next dispatcher out",
+        "ygg/stores/sqlite/opening.py",
+        "        guarding.disown(db)  # who had it last is dead",
+        "        pass  # who had it last is dead",
+        (
+            "tests/stores/test_guarding.py::"
+            "test_a_command_after_a_kill_does_not_keep_the_next_dispatcher_out",
+        ),
+    ),
+    Mutant(
         "the log of a killed owner may be missing",
         "ygg/stores/sqlite/guarding.py",
         "    if last.inode == identify(path).inode and not log_there:",

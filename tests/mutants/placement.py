@@ -12,6 +12,7 @@ DISPATCHING = "tests/core/placement/test_dispatching.py"
 LIMITERS = "tests/shell/test_limiters.py"
 
 CHECKING = "tests/core/test_checking.py"
+ENDPOINTS = "tests/core/hosts/test_gates.py"
 KINDS, RESIDENCY = "tests/core/placement/test_kinds.py", "tests/core/placement/test_residency.py"
 
 MUTANTS: list[Mutant] = [
@@ -37,11 +38,32 @@ MUTANTS: list[Mutant] = [
         (CHECKING,),
     ),
     Mutant(
-        "nobody wakes for a model that has stayed long enough",
-        CORE + "timing.py",
-        "                times += [at for at in changes if at > now.mono]\n",
+        "a model that nobody waits for is kept",
+        PLACEMENT + "residency.py",
+        "    return _warm_waits(turn, candidate, could)\n",
+        "    return True\n",
+        (f"{RESIDENCY}::test_a_model_that_nobody_waits_for_makes_room_at_once",),
+    ),
+    Mutant(
+        "a slot is kept for tasks that may not start there",
+        PLACEMENT + "links.py",
+        "asked = (refused, avoided, apart, sick, kind, rate)",
+        "asked = (sick, kind, rate)",
+        (f"{RESIDENCY}::test_no_slot_is_kept_for_tasks_that_something_else_holds_back",),
+    ),
+    Mutant(
+        "a server drains for a model that finds no room",
+        PLACEMENT + "links.py",
+        "    if fitting.hopeless(turn, candidate):\n        return None  # `memory` says why\n",
         "",
-        (RESIDENCY,),
+        (f"{RESIDENCY}::test_no_server_drains_for_a_model_that_finds_no_room_even_then",),
+    ),
+    Mutant(
+        "one task makes every server drain",
+        PLACEMENT + "remedies.py",
+        "), state.queued):",
+        "), None):",
+        (f"{RESIDENCY}::test_one_task_makes_one_server_drain",),
     ),
     Mutant(
         "a host that joins drained takes work first",
@@ -76,7 +98,7 @@ MUTANTS: list[Mutant] = [
         PLACEMENT + "dispatching.py",
         "if state.best is offer and not board.open.keys().isdisjoint(state.reach.hosts):",
         "if state.best is offer:",
-        (DISPATCHING,),
+        (f"{DISPATCHING}::test_a_slot_that_is_taken_again_asks_no_further_lane",),
     ),
     Mutant(
         "a type's own options of loading are forgotten",
@@ -88,14 +110,14 @@ MUTANTS: list[Mutant] = [
     Mutant(
         "a slot is given back twice",
         PLACEMENT + "permits.py",
-        "    host.busy -= host.grants.pop(call.id)\n",
-        "    host.busy -= 2 * host.grants.pop(call.id)\n",
+        "    _count(host, call, -host.grants.pop(call.id))\n",
+        "    _count(host, call, -2 * host.grants.pop(call.id))\n",
         (CALLS,),
     ),
     Mutant(
         "a slot is never given back",
         PLACEMENT + "permits.py",
-        "    host.busy -= host.grants.pop(call.id)\n",
+        "    _count(host, call, -host.grants.pop(call.id))\n",
         "    host.grants.pop(call.id)\n",
         (CALLS,),
     ),
@@ -179,8 +201,8 @@ MUTANTS: list[Mutant] = [
     Mutant(
         "a wide call takes one slot",
         PLACEMENT + "permits.py",
-        "    host.busy += call.width\n",
-        "    host.busy += 1\n",
+        "    _count(host, call, call.width)\n",
+        "    _count(host, call, 1)\n",
         (CALLS,),
     ),
     Mutant(
@@ -193,9 +215,9 @@ MUTANTS: list[Mutant] = [
     Mutant(
         "a link writes to the board",
         PLACEMENT + "residency.py",
-        "    if not concerns(board, candidate):\n        return None\n    if yields",
-        "    if not concerns(board, candidate):\n        return None\n"
-        "    board.hosts[candidate.host].servers[candidate.endpoint].passed_since = now.mono\n"
+        "    if not concerns(turn.board, candidate):\n        return None\n    if yields",
+        "    if not concerns(turn.board, candidate):\n        return None\n"
+        "    turn.board.hosts[candidate.host].servers[candidate.endpoint].passed_since = turn.now.mono\n"
         "    if yields",
         (LINKS,),
     ),
@@ -210,8 +232,8 @@ MUTANTS: list[Mutant] = [
     Mutant(
         "a host that changed is not looked at",
         PLACEMENT + "permits.py",
-        "    host.busy -= host.grants.pop(call.id)\n    board.changed(host.host.name)\n",
-        "    host.busy -= host.grants.pop(call.id)\n",
+        "    _count(host, call, -host.grants.pop(call.id))\n    board.changed(host.host.name)\n",
+        "    _count(host, call, -host.grants.pop(call.id))\n",
         (DISPATCHING,),
     ),
     Mutant(
@@ -243,10 +265,40 @@ MUTANTS: list[Mutant] = [
         (LANES,),
     ),
     Mutant(
+        "a server gets as many calls as its host has slots",
+        CORE + "hosts/gates.py",
+        "own = host.limit if server.slots is None else min(host.limit, server.slots)",
+        "own = host.limit",
+        (f"{ENDPOINTS}::test_a_server_gets_no_more_calls_than_it_has_slots",),
+    ),
+    Mutant(
+        "a reload forgets what runs on a server",
+        CORE + "owning.py",
+        "    permits.recount(board)\n",
+        "",
+        (f"{ENDPOINTS}::test_a_reload_of_another_address_keeps_count_of_what_runs",),
+    ),
+    Mutant(
+        "the pause of one server holds up the others of its host",
+        CORE + "hosts/gates.py",
+        "    if len(host.servers) != 1:\n        return host.limit\n    (server,) = host.servers.values()\n",
+        "    server = min(host.servers.values(), key=lambda one: room(host, one))\n",
+        (f"{ENDPOINTS}::test_a_server_that_asks_for_a_pause_holds_up_no_other",),
+    ),
+    Mutant(
+        "a slot is made at another server than the one that needs it",
+        PLACEMENT + "permits.py",
+        "(c for c in waiting if c.candidate.endpoint == new.candidate.endpoint)",
+        "waiting",
+        (
+            f"{ENDPOINTS}::test_a_better_task_takes_the_slot_of_a_worse_one_that_waits_for_a_permit_there",
+        ),
+    ),
+    Mutant(
         "calls that are thought away still take their slots",
         PLACEMENT + "rounds.py",
-        "if call in self.gone)",
-        "if False)",
+        "if call in self.gone or self._gives_way(call):",
+        "if self._gives_way(call):",
         (LINKS,),
     ),
     Mutant(

@@ -6,6 +6,22 @@ from tests.mutants.mutant import Mutant
 
 MUTANTS: list[Mutant] = [
     Mutant(
+        "calls that had their slots at once are an inversion",
+        "ygg/sim/audit.py",
+        "(better.host != visit.host or better.freed > visit.at)",
+        "bool(better.host)",
+        ("tests/test_demo.py::test_what_is_no_inversion",),
+    ),
+    Mutant(
+        "a better task that was there before the slot is not looked for",
+        "ygg/sim/audit.py",
+        "eligible[place].at <= visit.freed:",
+        "eligible[place].at > visit.freed:",
+        (
+            "tests/test_demo.py::test_a_slot_that_a_worse_task_gets_while_a_better_one_waits_on_is_an_inversion",
+        ),
+    ),
+    Mutant(
         "a cancelled call runs on",
         "ygg/running/drivers.py",
         "            flight.task.cancel()",
@@ -35,9 +51,9 @@ MUTANTS: list[Mutant] = [
     ),
     Mutant(
         "escape codes reach the terminal",
-        "ygg/view/text.py",
-        '    if kind in ("Cc", "Cf"):',
-        '    if kind == "Cc" and char == "\\x00":',
+        "ygg/plain.py",
+        "    if kind in _GONE:",
+        '    if kind == "Cc" and char != "\\x00":\n        return char\n    if kind in _GONE:',
         (
             "tests/surface/test_cli.py::test_escape_codes_of_foreign_text_never_reach_a_terminal",
             "tests/surface/test_view.py::test_a_frame_fills_the_terminal_exactly_whatever_the_text",
@@ -48,14 +64,16 @@ MUTANTS: list[Mutant] = [
         "ygg/intake/parsing.py",
         "            yield number, _line(raw)",
         "            yield number % 500, _line(raw)",
-        ("tests/surface/test_cli_submit.py",),
+        (
+            "tests/surface/test_cli_submit.py::test_three_bad_lines_in_a_thousand_are_told_by_number_and_the_rest_stored",
+        ),
     ),
     Mutant(
         "an atomic file is stored in parts",
         "ygg/cli/submit.py",
         "_chunks(lines(stream), None if atomic else CHUNK)",
         "_chunks(lines(stream), CHUNK)",
-        ("tests/surface/test_cli_submit.py",),
+        ("tests/surface/test_cli_submit.py::test_atomic_stores_all_of_a_file_or_nothing",),
     ),
     Mutant(
         "a device is replaced by a file",

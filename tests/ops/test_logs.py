@@ -11,6 +11,7 @@ from typing import TextIO
 
 import pytest
 
+from ygg import private
 from ygg.logs import ASK_LINES, CleanFormatter, JournalFormatter, RotatingLog, journal_stream
 
 
@@ -41,6 +42,14 @@ def test_foreign_text_starts_no_line_of_its_own(formatter: logging.Formatter) ->
     line = formatter.format(record(logging.INFO, "quoted \n<0>forged\x1b[31m"))
     assert len(line.splitlines()) == 1
     assert "\x1b" not in line
+
+
+@pytest.mark.parametrize("formatter", [JournalFormatter(), CleanFormatter()])
+def test_foreign_text_steers_no_terminal(formatter: logging.Formatter) -> None:
+    """Whoever wrote the line: what comes from outside has been cleaned before, most of the time."""
+    for steering in "\x00\x9b\x85\u200e\u202e\u2066\u2028\u2029\U000e0041":
+        line = formatter.format(record(logging.INFO, f"quoted {steering}text"))
+        assert line.endswith("quoted \N{REPLACEMENT CHARACTER}text")
 
 
 def test_a_full_file_is_rotated_within_so_many_lines_and_loses_none(tmp_path: Path) -> None:
@@ -98,3 +107,37 @@ def test_the_journal_is_recognised_by_device_and_inode(
         monkeypatch.setattr(sys, "stderr", out)
         monkeypatch.setattr(sys, "stdout", None)
         assert journal_stream({"JOURNAL_STREAM": name}) is out
+
+
+def test_lines_that_a_full_disk_loses_are_counted_and_the_next_ones_are_not(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "logs" / "ygg.log"
+    path.parent.mkdir()
+    path.symlink_to("/dev/full")
+    log = RotatingLog(path, most=10_000, kept=1)
+    opened = private.opened
+    try:
+        private.opened = lambda _, flags: os.open(path, flags)  # type: ignore[assignment]
+        for n in range(4):
+            log.handle(record(logging.ERROR, f"lost {n}"))
+    finally:
+        private.opened = opened
+    path.unlink()
+    for n in range(2):
+        log.handle(record(logging.ERROR, f"kept {n}"))
+    log.close()
+    lines = path.read_text().splitlines()
+    assert lines == ["... 4 lines are missing here: they could not be written", "kept 0", "kept 1"]
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_log_whose_folder_cannot_be_made_waits_for_it(tmp_path: Path) -> None:
+    folder = tmp_path / "state"
+    folder.write_text("in the way")
+    log = RotatingLog(folder / "logs" / "ygg.log", most=10_000, kept=1)
+    log.handle(record(logging.ERROR, "lost"))
+    folder.unlink()
+    log.handle(record(logging.ERROR, "kept"))
+    log.close()
+    assert (folder / "logs" / "ygg.log").read_text().splitlines()[1:] == ["kept"]

@@ -36,7 +36,7 @@ LINES = [
 @pytest.fixture
 async def probe(own_server: Server, home: Home) -> AsyncIterator[SshProbe]:
     login = Login("surtr", own_server.target, home.known_hosts, None)
-    found = SshProbe(login, Telemetry(interval_s=0.05, timeout_s=20.0))
+    found = SshProbe(login, Telemetry(interval_s=0.05, timeout_s=8.0))
     yield found
     await found.close()
 

@@ -45,6 +45,12 @@ async def probe(home: Home) -> AsyncIterator[Probe]:
         await found.close()
 
 
+@pytest.fixture(autouse=True)
+def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first reading waits for its limits and processes on the slowest machine."""
+    monkeypatch.setattr(ssh_beside, "FIRST_S", 20.0)
+
+
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """A silence is noticed after a fifth of a second."""

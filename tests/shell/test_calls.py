@@ -10,7 +10,17 @@ from dataclasses import replace
 import pytest
 
 from tests.backends.calls import call
-from ygg.model import Call, CallLimits, Endpoint, Health, HostHealth, Outcome, OutcomeKind, Usage
+from ygg.model import (
+    Call,
+    CallLimits,
+    Endpoint,
+    Health,
+    HostHealth,
+    Outcome,
+    OutcomeKind,
+    ToolDelta,
+    Usage,
+)
 from ygg.ports import AttemptStarted, Backend, CallFailed, Done, Piece
 from ygg.running import calls, message
 from ygg.running.calls import run_call
@@ -50,6 +60,9 @@ class Fake:
     async def check(self, timeout_s: float = 3.0) -> Health:
         self.checks.append(timeout_s)
         return self.health
+
+    async def inside(self, timeout_s: float = 3.0) -> int | None:
+        raise AssertionError("nobody asks for it")
 
     async def unload(self, model: str) -> bool:
         raise AssertionError("an attempt unloads nothing")
@@ -153,6 +166,24 @@ async def test_the_total_limit_starts_when_the_server_answers() -> None:
 
     outcome = await run(Fake(loads), limits=replace(FOREVER, total_s=0.05))
     assert outcome.kind is OutcomeKind.COMPLETED
+
+
+async def test_what_says_nothing_starts_no_total_limit() -> None:
+    async def late() -> AsyncIterator[Piece | Done]:
+        for _ in range(4):
+            yield Piece(frame=b"{}")
+            await asyncio.sleep(0.03)
+        yield Piece("a")
+        yield DONE
+
+    outcome = await run(Fake(late), limits=CallLimits(1.0, 60.0, 60.0, 0.05))
+    assert outcome.kind is OutcomeKind.COMPLETED
+
+
+async def test_a_tool_call_that_says_nothing_is_no_token() -> None:
+    assert not Piece(tool_calls=(ToolDelta(0, id="1"),)).token
+    assert Piece(tool_calls=(ToolDelta(0, "f"),)).token
+    assert Piece(tool_calls=(ToolDelta(0, arguments="{"),)).token
 
 
 @pytest.mark.parametrize("silent", [True, False])

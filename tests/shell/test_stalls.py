@@ -26,7 +26,7 @@ async def told(caplog: pytest.LogCaptureFixture, words: str) -> str:
 
 async def test_where_the_loop_stood_is_told(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING, "ygg.stalls"), stalls.watched() as seen:
-        holds_everybody_up(1.2)
+        holds_everybody_up(1.8)
         line = await told(caplog, "stood still for 1.")
         assert "holds_everybody_up (test_stalls.py:" in line
         assert "the event loop stands still: holds_everybody_up" in caplog.text, "while it lasts"
@@ -42,6 +42,23 @@ async def test_small_delays_are_no_stall(caplog: pytest.LogCaptureFixture) -> No
             await asyncio.sleep(0)
     assert seen == {"loop": 0, "machine": 0, "longest_s": 0.0}
     assert caplog.messages == []
+
+
+async def test_a_loop_at_rest_is_not_woken(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks, asked, enough = [], [], asyncio.Event()
+    loop, waits = asyncio.get_running_loop(), stalls._Watch._waits
+
+    def look(self: stalls._Watch) -> bool:
+        looks.append(waits(self))
+        if len(looks) == 3:
+            loop.call_soon_threadsafe(enough.set)
+        return looks[-1]
+
+    monkeypatch.setattr(stalls._Watch, "_waits", look)
+    monkeypatch.setattr(stalls._Watch, "_ask", lambda _: asked.append(1))
+    with stalls.watched():
+        await enough.wait()
+    assert (looks[:3], asked) == ([True] * 3, [])
 
 
 @pytest.mark.parametrize(("busy_s", "which"), [(0.1, "machine"), (2.5, "loop")])

@@ -6,15 +6,16 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import httpx
 import pytest
 
 from tests.backends.calls import call
 from tests.shell.virtual import House, house, run_virtual, until
-from ygg.backends.http import Reply
 from ygg.backends.ollama import OllamaBackend
+from ygg.backends.reply import Reply
+from ygg.backends.secret import Secret
 from ygg.model import Call, CallLimits, Endpoint, JsonDict, Outcome, OutcomeKind, Piece, State, Task
 from ygg.ports import AttemptStarted
 from ygg.running.calls import run_call
@@ -30,6 +31,7 @@ class Server(httpx.AsyncByteStream):
 
     words: int
     sent: int = 0
+    secret: ClassVar[Secret] = Secret("")
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         for n in range(self.words):

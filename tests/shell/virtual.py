@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from tests.builders import new_task
+from ygg.core.placement.requests import CANARY
 from ygg.model import (
     Call,
     Candidate,
@@ -32,17 +33,19 @@ from ygg.model import (
     Usage,
 )
 from ygg.ports import CallFailed, Limiter
+from ygg.running.clock import Clock
 from ygg.running.dispatcher import Dispatcher
 from ygg.stores.memory import MemoryStore
 
 T = TypeVar("T")
 START_MS = 1_800_000_000_000
+BEGAN_S = 1000.0  #: what the clock of a new loop shows
 
 
 class _Selector(selectors.SelectSelector):
     def __init__(self) -> None:
         super().__init__()
-        self.clock = 1000.0
+        self.clock = BEGAN_S
 
     def select(self, timeout: float | None = None) -> list[Any]:
         ready = super().select(0)
@@ -122,6 +125,9 @@ class FakeBackend:
 
     async def stream(self, call: Call) -> AsyncIterator[Piece | Done]:
         place = self.place
+        if call.attempt.task.id == CANARY and place.fault is OutcomeKind.ERROR:
+            yield Done("stop", "m", Usage())  # what fails are the tasks
+            return
         if place.fault is not None:
             raise CallFailed(
                 place.fault, f"{place.name}: {place.fault}", retry_after_s=place.retry_after_s
@@ -147,6 +153,9 @@ class FakeBackend:
 
     async def check(self, timeout_s: float = 3.0) -> Health:
         return Health(self.place.health, message=str(self.place.health))
+
+    async def inside(self, timeout_s: float = 3.0) -> int | None:
+        return self.place.running
 
     async def unload(self, model: str) -> bool:
         self.place.unloaded.append(model)
@@ -193,8 +202,9 @@ async def house(
     *,
     needs: Mapping[tuple[str, str], tuple[Permit, ...]] | None = None,
     limiters: Mapping[str, Limiter] | None = None,
+    set_by: Callable[[], int] = int,
 ) -> AsyncIterator[House]:
-    """Hosts with slots, task types with routes (default: one host `a`, type general). A host named
+    """`set_by`: milliseconds by which the machine's clock is ahead of the time that passes. Hosts with slots, task types with routes (default: one host `a`, type general). A host named
     `cpu…` is a CPU host."""
     slots = slots or {"a": 1}
     routes = routes or {"general": (next(iter(slots)),)}
@@ -203,7 +213,7 @@ async def house(
     store = store or MemoryStore()
     dispatcher = Dispatcher(
         store, store, limiters=limiters, checked=True,
-        wall_ms=lambda: START_MS + round((loop.time() - began) * 1000),
+        clock=Clock(lambda: START_MS + set_by() + round((loop.time() - began) * 1000), loop.time),
     )  # fmt: skip
     hosts, backends, places = [], {}, {}
     for name, count in slots.items():

@@ -14,6 +14,7 @@ import pytest
 
 from tests.builders import claim_of, end_of, new_task
 from tests.stores.audit import audit
+from tests.unprivileged import unprivileged
 from ygg.errors import (
     NotFound,
     StoreCorrupt,
@@ -108,14 +109,11 @@ async def test_offline_commands_write_without_a_new_epoch(tmp_path: Path) -> Non
     await store.close()
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-async def test_a_read_only_directory_is_named(tmp_path: Path) -> None:
-    tmp_path.chmod(0o500)
-    try:
+async def test_a_read_only_directory_is_named() -> None:
+    with unprivileged() as folder:
+        folder.chmod(0o500)
         with pytest.raises(StoreError, match="cannot be written"):
-            open_store(tmp_path / "ygg.db")
-    finally:
-        tmp_path.chmod(0o700)
+            open_store(folder / "ygg.db")
 
 
 async def test_a_state_directory_that_is_a_file_is_named(tmp_path: Path) -> None:

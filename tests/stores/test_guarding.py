@@ -168,6 +168,21 @@ async def test_a_killed_owner_s_log_must_be_there(
     assert tasks(path) == 1
 
 
+async def test_a_command_after_a_kill_does_not_keep_the_next_dispatcher_out(
+    path: Path, holder: subprocess.Popen[str]
+) -> None:
+    """It is the last to close, and so takes the log away: all of it is in the database by then."""
+    holder.kill()
+    holder.wait()
+    command = open_store(path, dispatcher=False)
+    await command.submit([new_task(id="another")], NOW)
+    await command.close()
+    assert not path.with_name("ygg.db-wal").exists()
+    store = open_store(path)
+    await store.close()
+    assert tasks(path) == 2
+
+
 async def test_the_way_out_without_the_log_is_as_told(
     path: Path, holder: subprocess.Popen[str]
 ) -> None:

@@ -64,7 +64,7 @@ def inputs(draw: st.DrawFn) -> Row:
     """All that any verb may be given; `lane` is a Lane here and a number for SQL."""
     wanted = draw(st.sampled_from(ENDS))
     return {
-        "now": NOW, "epoch": draw(TWO), "keep_s": draw(st.sampled_from([0.0, 604800.5])),
+        "now": NOW, "until": NOW + 500, "epoch": draw(TWO), "keep_s": draw(st.sampled_from([0.0, 604800.5])),
         "version": draw(TWO), "host": "fenrir", "endpoint": "e", "model": "n",
         "call": draw(st.none() | st.just("call-2")), "attempt": draw(TWO),
         "state": wanted, "reason": draw(st.sampled_from([ReasonCode.DEFERRED, ReasonCode.COMPLETED])),
@@ -93,7 +93,7 @@ def grid() -> Iterator[tuple[Row, Row]]:
         }  # fmt: skip
         for wanted, running, later in itertools.product(ENDS, (False, True), times):
             yield row, {
-                "now": NOW, "attempt": mine, "version": mine, "epoch": mine, "state": wanted,
+                "now": NOW, "until": NOW, "attempt": mine, "version": mine, "epoch": mine, "state": wanted,
                 "running": running, "not_before_ms": later, "max_crashes": 5, "keep_s": 60.0,
                 "host": "fenrir", "endpoint": "e", "model": "n", "call": "call-2",
                 "reason": ReasonCode.DEFERRED, "detail": "why", "lane": LANES[1],

@@ -44,7 +44,7 @@ Rules that hold everywhere:
   own word: `scheduled`, `queued`, `processing`, `blocked`, `completed`, `failed`, `cancelled`, `expired`.
 - An error is `{"error": {"code", "message", "hint"}}`. Codes and statuses: `invalid_input` 422, `not_found` 404,
   `method_not_allowed` 405, `conflict`, `left_out` 409, `too_slow` 408, `too_large` 413, `queue_full`, `draining`, `unavailable`, `store_error`,
-  `store_locked` 503, `store_full` 507, `internal` 500. `Retry-After` is set where the time is known.
+  `store_locked` 503, `store_full` and `store_read_only` 507, `internal` 500. `Retry-After` is set where the time is known.
 - Unknown keys are errors. Null is the same as leaving the key out, and a whole number may be written as `60.0`. Text with
   NUL bytes or lone surrogates, NaN and infinities are refused.
 - A body may have 16 MiB, that of `POST /v1/tasks` 64 MiB, with 300,000 values (keys and entries of lists) in all. A document
@@ -290,7 +290,11 @@ async def _daemon(page: _Page) -> None:
     await page.show("POST /v1/hosts/{name}/probe", about, "/v1/hosts/surtr/probe")
     about = "Nothing new is sent to the host; running calls go on."
     await page.show("POST /v1/hosts/{name}/drain", about, "/v1/hosts/surtr/drain")
-    await page.show("POST /v1/hosts/{name}/resume", "Ends it.", "/v1/hosts/surtr/resume")
+    await page.show(
+        "POST /v1/hosts/{name}/resume",
+        "Ends it, and a pause that the host has asked for.",
+        "/v1/hosts/surtr/resume",
+    )
 
 
 async def _readings(page: _Page) -> None:
@@ -301,7 +305,7 @@ async def _readings(page: _Page) -> None:
     home = page.api.house
     measure(home, "surtr", CARD)
     await asyncio.sleep(3)
-    rows = past(40, home.dispatcher._wall_ms() // 60_000 * 60_000)
+    rows = past(40, home.dispatcher.loop.clock.now_ms() // 60_000 * 60_000)
     grown = [replace(r, used_mb=6400.0 + 25 * n) for n, r in enumerate(rows)]
     await home.store.record_minutes(grown)
     about = (

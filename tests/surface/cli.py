@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import io
 import json
+import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
+from unittest import mock
 
 import pytest
 
@@ -43,6 +46,24 @@ class Terminal(io.StringIO):
         return True
 
 
+def typed(
+    *args: str, stdin: bytes | None = None, tty: bool = False, env: Mapping[str, str] | None = None
+) -> Ran:
+    """One command in this process. `tty`: stdin, stdout and stderr are terminals. Without `stdin` there is a terminal
+    there. `env`: the whole environment, if not that of the test."""
+    out, err = (Terminal(), Terminal()) if tty else (io.StringIO(), io.StringIO())
+    source = Terminal() if stdin is None else io.TextIOWrapper(io.BytesIO(stdin))
+    with pytest.MonkeyPatch.context() as patch, mock.patch.dict(os.environ):
+        if env is not None:
+            os.environ.clear()
+            os.environ.update(env)
+        patch.setattr("sys.stdin", source)
+        patch.setattr("sys.stdout", out)
+        patch.setattr("sys.stderr", err)
+        code = run(list(args))
+    return Ran(code, out.getvalue(), err.getvalue())
+
+
 class Cli:
     """Runs commands with a state directory and a configuration of their own."""
 
@@ -61,16 +82,9 @@ class Cli:
         patch.setattr(paths, "SYSTEM_UNITS", ())
 
     def __call__(self, *args: str, stdin: str | bytes | None = None, tty: bool = False) -> Ran:
-        """`tty`: stdin, stdout and stderr are terminals. Without `stdin` there is a terminal there."""
-        out, err = (Terminal(), Terminal()) if tty else (io.StringIO(), io.StringIO())
+        """As `typed`, in this environment."""
         raw = stdin.encode() if isinstance(stdin, str) else stdin
-        source = Terminal() if raw is None else io.TextIOWrapper(io.BytesIO(raw))
-        with self._patch.context() as patch:
-            patch.setattr("sys.stdin", source)
-            patch.setattr("sys.stdout", out)
-            patch.setattr("sys.stderr", err)
-            code = run(list(args))
-        return Ran(code, out.getvalue(), err.getvalue())
+        return typed(*args, stdin=raw, tty=tty)
 
     def ok(self, *args: str, **more: Any) -> Ran:
         ran = self(*args, **more)

@@ -35,8 +35,10 @@ ygg [--config FILE] [--socket PATH] [--debug] COMMAND ...
   has they work on themselves, and say so. `--socket` or `$YGG_SOCKET` means that daemon and nothing else, `$YGG_STATE` the queue in
   that directory; else an installed service, else `$XDG_STATE_HOME/ygg` (`~/.local/state/ygg`): [which queue](concepts.md#the-desk).
   A socket that is there but may not be opened is an error: a task is never queued where nobody looks.
-- **Data to stdout, words to stderr.** A pipe gets plain text that is never cut or coloured; a terminal gets foreign text
-  without its escape codes. `--json` prints one JSON value: on one line for a pipe, indented for a terminal.
+- **Data to stdout, words to stderr.** A pipe gets plain text that is never cut or coloured. Foreign text loses its escape codes,
+  bidirectional controls and line separators everywhere but in the answer itself, which a pipe gets as the model gave it. `--json`
+  prints one JSON value: on one line for a pipe, indented for a terminal; there such characters are `\\u` escapes.
+- **Streams** may be closed, or read by nobody (`| head`): that is no error. One that knows no Unicode gets the ASCII form.
 - **Ids** may be shortened to their last 4 or more characters as long as they fit one task alone.
 - **Durations** are seconds or `90s`, `10m`, `2h`, `1d`; **moments** are durations from now or ISO times.
 

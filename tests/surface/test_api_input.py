@@ -101,9 +101,24 @@ _DOCUMENT = st.dictionaries(st.sampled_from(_KEYS), _VALUE, max_size=5).flatmap(
 )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(st.lists(_DOCUMENT, min_size=1, max_size=8))
+DOCUMENTS = st.lists(_DOCUMENT, min_size=1, max_size=8)
+many = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+@many
+@given(DOCUMENTS)
 def test_no_document_whatsoever_breaks_the_daemon(docs: list[dict[str, Any]]) -> None:
+    nothing_breaks(docs)
+
+
+@pytest.mark.soak
+@settings(many, max_examples=5000)
+@given(DOCUMENTS)
+def test_no_document_of_many_breaks_the_daemon(docs: list[dict[str, Any]]) -> None:
+    nothing_breaks(docs)
+
+
+def nothing_breaks(docs: list[dict[str, Any]]) -> None:
     async def scene(api: Api) -> None:
         for url, body in [("/v1/tasks", {"tasks": docs})] + [("/v1/async/submit", d) for d in docs]:
             response = await api.http.post(url, content=json.dumps(body).encode())

@@ -79,9 +79,9 @@ def test_checking_many_documents_gives_the_dispatcher_its_turns() -> None:
         async def others() -> None:
             nonlocal longest
             while True:
-                began = time.monotonic()
+                began = time.thread_time()  # what else runs on this machine counts for nothing
                 await asyncio.sleep(0)
-                longest = max(longest, time.monotonic() - began)
+                longest = max(longest, time.thread_time() - began)
 
         async with world.api() as api:
             beside = asyncio.create_task(others())

@@ -119,11 +119,11 @@ def test_a_daemon_that_starts_is_waited_for(
     look = client_module._try
     with ExitStack() as started:
 
-        def tell(door: meant.Door) -> Remote | None:
+        def tell(door: meant.Door, slow: None) -> Remote | None:
             looks.append(door)
             if len(looks) == 2:
                 started.enter_context(served(path))
-            return look(door)
+            return look(door, slow)
 
         monkeypatch.setattr(client_module, "_try", tell)
         found = connect(None, env(tmp_path))

@@ -249,6 +249,9 @@ class _Checked:
         self.asked += 1
         return self.health
 
+    async def inside(self, timeout_s: float = 3.0) -> int | None:
+        raise AssertionError("nobody asks for it")
+
     async def unload(self, model: str) -> bool:
         return False
 

@@ -34,7 +34,7 @@ def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 def said(path: Path, *pieces: bytes) -> socket.socket:
     one = socket.socket(socket.AF_UNIX)
-    one.settimeout(10)
+    one.settimeout(5)
     one.connect(str(path))
     for piece in pieces:
         one.sendall(piece)

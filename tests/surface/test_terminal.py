@@ -13,7 +13,6 @@ from tests.surface.terminal import Terminal, terminal
 from tests.surface.view_world import GOLDEN, SIZES
 from tests.system.rig import Daemon, daemon, hosts_yaml, sim_servers
 
-pytestmark = pytest.mark.xdist_group("terminal")
 VIEWER = ("-m", "tests.surface.viewer")
 
 

@@ -84,7 +84,7 @@ async def api(capacity: int = 1000, policy: Policy | None = None) -> AsyncIterat
     settings = config(capacity)
     routes = {"general": ("surtr",), "chat": ("fenrir",)}
     async with house({"surtr": 1, "fenrir": 1}, routes, policy) as home:
-        clock = home.dispatcher._wall_ms
+        clock = home.dispatcher.loop.clock.now_ms
         about = {"pid": 4321, "store": "/var/lib/ygg/ygg.db", "socket": "/run/ygg/ygg.sock"}
         handlers = Handlers(home.dispatcher, lambda: settings, about=about, wall_ms=clock)
         transport = httpx.ASGITransport(build_app(handlers))

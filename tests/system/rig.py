@@ -28,7 +28,7 @@ def until(condition: Callable[[], Any], limit_s: float = 20.0, what: str = "") -
         if answer:
             return answer
         assert time.monotonic() < give_up, f"never happened: {what or condition}"
-        time.sleep(0.01)
+        time.sleep(0.02)
 
 
 @contextmanager
@@ -83,9 +83,6 @@ class Daemon:
             "YGG_STATE": str(self.state),
             "XDG_RUNTIME_DIR": str(folder / "run"),
             "YGG_CONFIG": str(config),
-            # the machine may forbid byte code beside the sources; twenty restarts want it somewhere
-            "PYTHONDONTWRITEBYTECODE": "",
-            "PYTHONPYCACHEPREFIX": str(folder.parent / "pycache"),
         }
         self.process: subprocess.Popen[bytes] | None = None
 

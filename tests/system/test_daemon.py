@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,6 @@ from tests.system.rig import Daemon, daemon, hosts_yaml, running, sim_servers, u
 from ygg.stores.sqlite import open_store
 
 SLOTS = {"a": 2, "b": 1}
-pytestmark = pytest.mark.xdist_group("daemon")
 
 
 @pytest.fixture(scope="module")
@@ -248,16 +248,15 @@ def test_every_operation_goes_from_submit_to_result(tmp_path: Path, dialect: str
 
 def test_the_legacy_loop_serves_the_same_queue(tmp_path: Path, config: Path) -> None:
     target = Daemon(tmp_path, config, "--no-async")
-    tasks = [submitted(target, f"task {n}", "-p", str(4 - n)) for n in range(3)]
-    target.spawn()
-
-    def states() -> list[str]:
-        rows = json.loads(target.ygg("list", "--json").stdout)["tasks"]
-        return [r["state"] for r in rows]
-
-    until(lambda: states() == ["completed"] * 3, 30)
+    lines = [json.dumps({"prompt": f"task {n}", "priority": 4 - n}) for n in range(3)]
+    tasks = target.ygg("submit", "--jsonl", "-", stdin="\n".join(lines).encode()).stdout.split()
+    target.start()
+    with closing(target.remote()) as desk:
+        ended = [desk.wait(t, 30) for t in tasks]
+        assert {t["state"] for t in ended} == {"completed"}
+        started = [t["started_at"] for t in ended]
     target.signal(signal.SIGTERM)
     target.signal(signal.SIGINT)  # at once: the second does not interrupt the first
     assert target.wait() == 0
-    shown = [json.loads(target.ygg("show", t, "--json").stdout)["started_at"] for t in tasks]
-    assert shown == sorted(shown), "first in, first out, whatever the priority"
+    assert len(started) == 3
+    assert started == sorted(started), "first in, first out, whatever the priority"

@@ -18,7 +18,6 @@ import ygg.telling.minutes, ygg.running.chores
 ygg.telling.minutes.MINUTE_MS = 500
 ygg.running.chores.LOOK_S = 0.1
 """
-pytestmark = pytest.mark.xdist_group("daemon")
 
 
 @pytest.fixture(scope="module")
@@ -51,8 +50,8 @@ def told(target: Daemon) -> list[dict[str, Any]]:
 
 
 def test_minutes_are_kept_and_outlive_kill_9(target: Daemon) -> None:
-    for _ in range(3):
-        assert target.ygg("submit", "work").returncode == 0
+    docs = "\n".join([json.dumps({"prompt": "work"})] * 3)
+    assert target.ygg("submit", "--jsonl", "-", stdin=docs.encode()).returncode == 0
     until(lambda: sum(m["started"] for m in told(target)) >= 2)
     kept = told(target)
     assert max(m["waiting"] for m in kept) >= 1

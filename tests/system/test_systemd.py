@@ -23,7 +23,6 @@ from ygg.ops.service.installing import UNITS
 
 SLOTS = {"a": 2}
 FAST = {"WATCHDOG_USEC": "400000"}
-pytestmark = pytest.mark.xdist_group("daemon")
 
 BLOCKED_LOOP = """
 import asyncio, time
@@ -334,7 +333,7 @@ def test_the_daemon_works_inside_the_unit_s_system_call_filter(
         assert target.stop() == 0
 
 
-@pytest.mark.parametrize("times", [10, pytest.param(50, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("times", [3, pytest.param(50, marks=pytest.mark.soak)])
 def test_starts_and_stops_leave_nothing_behind(
     tmp_path: Path, config: Path, systemd: Manager, times: int
 ) -> None:

@@ -8,7 +8,8 @@ from tests.core.world import World, host, kind
 from ygg.core import events as ev
 from ygg.model import Counts, HostHealth, Lane, ReasonCode
 from ygg.model import OutcomeKind as K
-from ygg.telling.explain import explain, pace, rivals
+from ygg.telling.explain import explain, rivals
+from ygg.telling.pacing import pace
 from ygg.telling.snapshotting import snapshot
 
 

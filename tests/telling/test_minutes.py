@@ -193,7 +193,7 @@ def test_a_start_whose_wait_is_not_known_any_more_is_left_out() -> None:
     task = house.world.submit("code")
     house.world.fail(task, OutcomeKind.UNREACHABLE)
     ended = house.world.board.recent[-1]
-    house.world.board.recent[-1] = replace(ended, wait_ms=-5)
+    house.world.board.recent[-1] = replace(ended, wait_ms=None)
     house.rest_of_minute()
     assert house.row("skadi").started == 0
 

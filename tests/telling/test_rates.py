@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from ygg.model import Counts, EndView, Priority, RunningView, State
-from ygg.telling.rates import drain_ms, history, per_minute, tokens_per_s
+from ygg.model import EndView, Priority, RunningView, State
+from ygg.telling.rates import history, per_minute, tokens_per_s
 
 AT = 1_800_000_000_000
 
@@ -48,10 +48,3 @@ def test_completed_tasks_per_minute_need_a_completed_task() -> None:
     assert per_minute([], AT) is None
     assert per_minute([ended(60 * n, 60, 1) for n in (2, 1, 0)], AT) == pytest.approx(1)
     assert per_minute([ended(400, 1, 1)], AT) is None
-
-
-def test_the_queue_drains_at_the_measured_rate() -> None:
-    counts = Counts({(Priority.LOW, State.QUEUED): 9, (Priority.LOW, State.COMPLETED): 50})
-    assert drain_ms(counts, 1, 5.0) == 120_000
-    assert drain_ms(counts, 1, None) is None
-    assert drain_ms(Counts({}), 0, 5.0) is None

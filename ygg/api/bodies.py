@@ -21,6 +21,7 @@ from ygg.model import (
     Priority,
     Reason,
     Result,
+    SickView,
     Snapshot,
     State,
     Task,
@@ -177,7 +178,8 @@ def _whole(ms: float | None) -> int | None:
 
 
 def _between(start_ms: int | None, end_ms: int | None) -> int | None:
-    return None if start_ms is None or end_ms is None else end_ms - start_ms
+    """0 where the clock was set back between two runs."""
+    return None if start_ms is None or end_ms is None else max(0, end_ms - start_ms)
 
 
 def counts_body(counts: Counts) -> JsonDict:
@@ -224,6 +226,7 @@ def host_body(host: HostView, known: Host | None) -> JsonDict:
         "limit_reason": host.limit_reason or None,
         "memory_pressure": host.level,
         "in_flight": len(host.running),
+        "ghosts": host.ghosts,
         "available_slots": host.free,
         "tasks": list(host.running),
         "breaker": "open" if up is False else "closed",
@@ -232,12 +235,27 @@ def host_body(host: HostView, known: Host | None) -> JsonDict:
         "drained": host.drained,
         "busy_until": iso(host.busy_until_ms),
         "checked_at": iso(host.checked_ms),
-        "endpoints": [_endpoint_body(e) for e in (known.endpoints if known else ())],
+        "sick": [_sick_body(s) for s in host.sick],
+        "endpoints": [_endpoint_body(e, host) for e in (known.endpoints if known else ())],
     }
 
 
-def _endpoint_body(endpoint: Endpoint) -> JsonDict:
-    return {"name": endpoint.name, "backend": endpoint.backend, "url": endpoint.url}
+def _sick_body(sick: SickView) -> JsonDict:
+    return {
+        "endpoint": sick.endpoint,
+        "model": sick.model,
+        "message": sick.message,
+        "asked_again_at": iso(sick.ask_at_ms),
+    }
+
+
+def _endpoint_body(endpoint: Endpoint, host: HostView) -> JsonDict:
+    body = {"name": endpoint.name, "backend": endpoint.backend, "url": endpoint.url}
+    view = next((e for e in host.endpoints if e.name == endpoint.name), None)
+    if view is None:
+        return body
+    state = {"kind": view.kind, "slots": view.slots, "limit": view.limit, "in_flight": view.busy}
+    return body | state | {"health": view.health, "message": view.text}
 
 
 def performance_body(snapshot: Snapshot | None) -> JsonDict:
@@ -248,7 +266,7 @@ def performance_body(snapshot: Snapshot | None) -> JsonDict:
     per_minute: float | None = None
     if snapshot is not None and len(ends) > 1:
         recent = [e for e in ends if e.at_ms > snapshot.at_ms - 60_000]
-        span_ms = min(60_000, snapshot.at_ms - ends[0].at_ms) or 1
+        span_ms = max(1, min(60_000, snapshot.at_ms - ends[0].at_ms))
         per_minute = round(len(recent) * 60_000 / span_ms, 2)
     return {
         "avg_processing_time_ms": _mean(took),

@@ -34,14 +34,15 @@ class Handlers:
         *,
         about: JsonDict | None = None,
         wall_ms: Callable[[], int] = times.wall_ms,
+        run_ms: Callable[[], int] | None = None,
     ) -> None:
         """`config` is asked anew each time: it may be reloaded. `about`: what the daemon tells of itself in
-        the status (`store`, `socket`, `stalls`)."""
+        the status (`store`, `socket`, `stalls`). `run_ms`: the clock that stored times are of, by default the machine's."""
         self.tasks = Tasks(control)
         self.submits = Submits(control, config, wall_ms)
         self.async_ = AsyncFace(control, config, wall_ms, self.tasks)
         self.overseeing = Overseeing(control, config, about or {})
-        self.measured = Measured(control, config, wall_ms)
+        self.measured = Measured(control, config, run_ms or wall_ms)
 
     def of(
         self, verb: Verb[..., Any], target: str | None, given: Mapping[str, Any]

@@ -17,6 +17,7 @@ from collections.abc import (
     Sequence,
 )
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -30,6 +31,7 @@ from ygg.intake.times import wall_ms
 from ygg.model import (
     FINAL,
     Counts,
+    Endpoint,
     Health,
     Host,
     HostView,
@@ -65,6 +67,8 @@ Opened = tuple[Queue | None, ClosableArchive]
 class OfflineControl:
     """`ports.Control` over a store, with no dispatcher behind it."""
 
+    now_ms = staticmethod(wall_ms)  #: of whoever runs it
+
     def __init__(
         self,
         queue: Queue | None,
@@ -94,9 +98,9 @@ class OfflineControl:
             case State.PROCESSING:
                 return (nobody, because(ReasonCode.NO_DISPATCHER, task.host, ran=task.host))
             case State.SCHEDULED:
-                return (nobody, *_of_itself(task))
+                return (nobody, *of_itself(task))
             case _:
-                return _of_itself(task)
+                return of_itself(task)
 
     def rivals(self, lane: Lane) -> tuple[Lane, ...]:
         return (lane,)
@@ -107,16 +111,16 @@ class OfflineControl:
     async def submit(
         self, tasks: Sequence[NewTask], *, capacity: int | None = None, atomic: bool = True
     ) -> list[Submitted | YggError]:
-        return await self._writing().submit(tasks, wall_ms(), capacity=capacity, atomic=atomic)
+        return await self._writing().submit(tasks, self.now_ms(), capacity=capacity, atomic=atomic)
 
     async def cancel(self, task_id: str, *, running: bool = True) -> Task:
-        return await self._writing().cancel(task_id, wall_ms(), running=running)
+        return await self._writing().cancel(task_id, self.now_ms(), running=running)
 
     async def retry(self, task_ids: Sequence[str]) -> list[Task | YggError]:
-        return await self._writing().retry(task_ids, wall_ms())
+        return await self._writing().retry(task_ids, self.now_ms())
 
     async def prioritize(self, task_id: str, priority: Priority) -> Task:
-        return await self._writing().prioritize(task_id, priority, wall_ms())
+        return await self._writing().prioritize(task_id, priority, self.now_ms())
 
     async def touch_read(self, task_id: str, keep_s: float) -> None:
         """A person at the database reads as often as they like."""
@@ -141,7 +145,7 @@ class OfflineControl:
         told = await self._checked(names) if names is None or names else {}
         held = await self._archive.holds()
         views = tuple(_view(h, told, h.name in held.drained) for h in self._config.hosts.values())
-        now = wall_ms()
+        now = self.now_ms()
         return Snapshot(now, now, 0, held.paused, False, views, (), (), (), Counts({}))
 
     async def _checked(self, names: Collection[str] | None) -> dict[tuple[str, str], Health]:
@@ -161,7 +165,7 @@ class OfflineControl:
         await self._writing().hold(host, drained)
 
 
-def _of_itself(task: Task) -> tuple[Reason, ...]:
+def of_itself(task: Task) -> tuple[Reason, ...]:
     """The reasons that need no dispatcher to be known."""
     return explaining.explain(Board(), task, Now(0.0, wall_ms()))
 
@@ -169,16 +173,17 @@ def _of_itself(task: Task) -> tuple[Reason, ...]:
 def _view(host: Host, told: Mapping[tuple[str, str], Health], drained: bool) -> HostView:
     from ygg.telling.snapshotting import host_view
 
-    servers = {e.name: _server(told.get((host.name, e.name))) for e in host.endpoints}
+    servers = {e.name: _server(e, told.get((host.name, e.name))) for e in host.endpoints}
     state = HostState(host, servers, host.slots, drained=drained)
     return host_view(state, (), Now(0.0, wall_ms()))
 
 
-def _server(health: Health | None) -> Server:
+def _server(endpoint: Endpoint, health: Health | None) -> Server:
     if health is None:
-        return Server()
+        return Server(endpoint.slots)
     loaded = None if health.loaded is None else frozenset(health.loaded)
-    return Server(health.health, health.message, health, checked_ms=wall_ms(), loaded=loaded)
+    found = Server(endpoint.slots, health=health.health, text=health.message, info=health)
+    return replace(found, checked_ms=wall_ms(), loaded=loaded)
 
 
 class Offline:

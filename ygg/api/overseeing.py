@@ -92,7 +92,7 @@ class Overseeing:
     async def status(self, query: Mapping[str, Any]) -> JsonDict:
         """GET /v1/status: daemon, hosts and queue; `probe` asks every host first."""
         probe = flag(query, "probe", default=False)
-        view = await self._control.check_hosts() if probe else self._control.snapshot()
+        view = await (self._control.check_hosts() if probe else view_of(self._control))
         counts = await self._control.archive.counts()
         return {
             "schema": "ygg.status/1",
@@ -127,5 +127,6 @@ class Overseeing:
     def _dispatching(self) -> Snapshot:
         view = self._control.snapshot()
         if view is None:
-            raise Unavailable("no daemon is running", hint="ygg loop --async")
+            what = "the legacy loop has no live view" if self._about else "no daemon is running"
+            raise Unavailable(what, hint="ygg loop --async")
         return view

@@ -20,6 +20,7 @@ from typing import Any
 
 import uvicorn
 
+from ygg import disks, paths
 from ygg.api.connections import MOST, Connection, Room
 from ygg.errors import Unavailable
 
@@ -64,12 +65,17 @@ def handed_over(env: MutableMapping[str, str]) -> socket.socket | None:
 
 def bind(path: Path) -> socket.socket:
     """A unix socket at `path`. Unavailable when a daemon answers there already, or when the path cannot be used."""
+    if paths.too_long(path):
+        text = (
+            f"the socket {path} cannot be made: path too long, {paths.SOCKET_BYTES} bytes at most"
+        )
+        raise Unavailable(text, hint="set XDG_RUNTIME_DIR, or a shorter YGG_STATE")
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o755)
         _remove_stale(path)
         sock = _bound(path)
     except OSError as error:
-        raise Unavailable(
+        raise disks.told(error, path.parent) or Unavailable(
             f"the socket {path} cannot be made: {error.strerror or error}",
             hint="check the directory's owner, or set XDG_RUNTIME_DIR",
         ) from error

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ygg.backends import failures
+from ygg.backends.said import Speech
+from ygg.backends.sse import EventStream
 from ygg.backends.values import (
-    ToolReader,
     as_count,
     as_dict,
     as_embeddings,
@@ -20,13 +21,11 @@ from ygg.backends.values import (
     as_ms,
     as_name,
     as_object,
-    as_text,
 )
 from ygg.model import Call, Done, JsonDict, OutcomeKind, Piece, Usage
 from ygg.ports import CallFailed
 
 BROKEN_OFF = frozenset({"error", "abort"})  #: finish reasons of vLLM for an answer it gave up
-SSE_FIELDS = (b":", b"event:", b"id:", b"retry:")
 
 
 @dataclass(slots=True)
@@ -36,50 +35,40 @@ class EventReader:
 
     named: Callable[[str], None]
     frames: bool = False
-    ended: bool = False
     stop_reason: str | None = None
     model: str = ""
     usage: JsonDict = field(default_factory=dict)
     timings: JsonDict = field(default_factory=dict)
-    tools: ToolReader = field(default_factory=lambda: ToolReader(whole=False))
+    speech: Speech = field(default_factory=lambda: Speech(whole=False))
+    _stream: EventStream = field(default_factory=EventStream)
+    _events: int = 0
+
+    @property
+    def ended(self) -> bool:
+        """Whether the marker `[DONE]` came."""
+        return self._stream.ended
 
     def read(self, line: bytes) -> Piece | None:
-        """Take a line in; its piece (perhaps empty), or None for a line without an event."""
-        if line.startswith(b"data:"):
-            payload = line[5:].strip()
-            if payload == b"[DONE]":
-                self.ended = True
-                return None
-            return self._event(_object(payload), payload)
-        if not line.strip() or line.startswith(SSE_FIELDS):
-            return None
-        _object(line.removeprefix(b"error:"))
-        raise failures.malformed(line)
+        """Take a line in; its piece (perhaps empty), or None for a line that completes no event."""
+        event = self._stream.read(line)
+        return None if event is None else self._event(*event)
 
     def _event(self, data: JsonDict, payload: bytes) -> Piece:
+        self._events += 1
         self._learn(data)
         self.timings = data.get("timings") or self.timings
         frame = payload if self.frames else None
-        choices = data.get("choices")
-        if not choices:
+        choice = _choice(data.get("choices"), payload)
+        if choice is None:
             return Piece(frame=frame)
-        try:
-            choice = choices[0]
-            delta, stop = choice.get("delta") or {}, choice.get("finish_reason")
-            thought = delta.get("reasoning_content") or delta.get("reasoning")
-            text = delta.get("content") or choice.get("text")
-            calls, logprobs = delta.get("tool_calls"), choice.get("logprobs")
-        except (AttributeError, LookupError, TypeError) as exc:
-            raise failures.malformed(payload) from exc
-        if as_name(stop):
-            self._stopped(as_name(stop))
-        return Piece(
-            as_text(text, payload),
-            as_text(thought, payload),
-            self.tools.read(calls, payload) if calls else (),
-            as_logprobs(logprobs) if logprobs else (),
-            frame,
-        )
+        message = choice.get("delta") or choice.get("message") or {"text": choice.get("text")}
+        if not isinstance(message, dict):
+            raise failures.malformed(payload)
+        said = self.speech.read(message, payload)
+        stop, logprobs = as_name(choice.get("finish_reason")), choice.get("logprobs")
+        if stop:
+            self._stopped(stop)
+        return Piece(*said, as_logprobs(logprobs) if logprobs else (), frame)
 
     def _learn(self, data: JsonDict) -> None:
         """Model and counts, which stand in any event."""
@@ -95,7 +84,11 @@ class EventReader:
 
     def embedded(self, body: bytes, call: Call) -> Done:
         """The end of an embedding, from its whole answer. Raises CallFailed."""
-        data = _object(body)
+        data = as_object(body)
+        if data is None:
+            raise failures.malformed(body)
+        if data.get("error") or data.get("object") == "error":
+            raise failures.from_error(data)
         self._learn(data)
         self.stop_reason = "stop"
         rows, given = data.get("data"), call.attempt.request["input"]
@@ -106,10 +99,14 @@ class EventReader:
         vectors = as_embeddings([row.get("embedding") for row in told], texts, body)
         return self.done(call, embeddings=vectors)
 
+    def tail(self) -> Piece | None:
+        """What its end brings to light, before `done`. Raises CallFailed when something was lost."""
+        return None if self.stop_reason is None else self.speech.end(self.stop_reason)
+
     def done(self, call: Call, **more: Any) -> Done:
         """The end, if its marker came. Raises CallFailed otherwise."""
         if self.stop_reason is None:
-            raise failures.unfinished()
+            raise self._unfinished()
         usage, timings = as_dict(self.usage), as_dict(self.timings)
         details = as_dict(usage.get("prompt_tokens_details"))
         counted = Usage(
@@ -121,17 +118,24 @@ class EventReader:
         )
         return Done(self.stop_reason, self.model or call.candidate.model, counted, **more)
 
+    def _unfinished(self) -> CallFailed:
+        strange = self._stream.strange
+        return (
+            failures.malformed(strange) if strange and not self._events else failures.unfinished()
+        )
 
-def _object(payload: bytes) -> JsonDict:
-    """The object of an event. Raises CallFailed when it is an error, or no object."""
-    data = as_object(payload)
-    if data is None:
+
+def _choice(choices: object, payload: bytes) -> JsonDict | None:
+    """The one answer of an event; None where it only counts. Raises CallFailed for any other than the
+    first: nobody asked for several."""
+    if not choices:
+        return None
+    if not isinstance(choices, list) or len(choices) != 1 or not isinstance(choices[0], dict):
         raise failures.malformed(payload)
-    if data.get("error"):
-        raise failures.from_error(data["error"])
-    if data.get("object") == "error":  # vLLM before 0.10
-        raise failures.from_error(data)
-    return data
+    choice: JsonDict = choices[0]
+    if choice.get("index"):
+        raise failures.malformed(payload)
+    return choice
 
 
 def _first(*values: object) -> int | None:

@@ -8,43 +8,40 @@ closed: that one is replaced at once, because the request was never read.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import ssl
-from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import cast
 
 import aiohttp
 import httpx
 from httpx_aiohttp import AiohttpTransport
 
 from ygg import __version__
-from ygg.backends import failures
-from ygg.backends.values import as_object
+from ygg.backends import failures, transport
+from ygg.backends.reply import Reply, read
+from ygg.backends.secret import Secret
+from ygg.backends.values import as_name, as_object
 from ygg.config import keys
 from ygg.errors import ConfigError
-from ygg.model import Call, CallLimits, Endpoint, JsonDict, OutcomeKind
+from ygg.model import Call, Endpoint, JsonDict, OutcomeKind
 from ygg.ports import CallFailed
 
 KEEP_IDLE_S = 4.0  #: llama.cpp and uvicorn (vLLM) close idle connections after 5 s
 STALE_WITHIN_S = 1.0  #: a pooled connection that breaks sooner than this was stale
-ERROR_BODY_MAX = 65_536
-ERROR_BODY_S = 5.0
 DESCRIPTOR_TRIES, DESCRIPTOR_S = 8, 0.25
+ERROR_MAX = 65_536  #: bytes of an error that are read
 UNLOAD_S = 10.0  #: for freeing a model's memory
 HEAVY = 200_000  #: characters of one text
-LINE_MAX = 4_194_304  #: bytes of one line of a stream; real ones have hundreds
-WHOLE_MAX = 8_388_608  #: bytes of an answer that is no stream: about 100 vectors of 4,096 numbers
-BODY_MAX = 4_194_304  #: bytes of the answer to a check
+BODY_MAX = 1_048_576  #: bytes of the answer to a check; a thousand models have half of it
 _dumps = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 
 
 @dataclass(frozen=True, slots=True)
 class Got:
-    """The answer to a small GET. `data` is the JSON object, or {} when the body is none."""
+    """The answer to a small GET. `data` is the JSON object, or {} when the body is none; `text` what an
+    error says."""
 
     status: int
     server: str
@@ -58,6 +55,7 @@ class Http:
     def __init__(self, endpoint: Endpoint, *, reuse: bool = True, root: str | None = None) -> None:
         self.base = (root or endpoint.url).rstrip("/")
         self.reuse = reuse
+        self.secret = Secret()
         self._headers = [
             ("Content-Type", "application/json"),
             ("Accept-Encoding", "identity"),
@@ -84,16 +82,23 @@ class Http:
                 response = await self._send(request)
         except TimeoutError as exc:
             raise failures.silent(limits.first_token_s, "no answer") from exc
-        except failures.FOREIGN as exc:
-            raise failures.from_transport(exc) from exc
+        except transport.FOREIGN as exc:
+            raise transport.from_transport(exc) from exc
         reply = Reply(response, begun, limits)
-        if response.status_code != 200:
-            raise await reply.failure()
+        packed = _packed(response)
+        if response.status_code != 200 or packed:
+            raise await reply.failure() if not packed else await reply.refuse(packed)
         return reply
 
     async def get(self, path: str, timeout_s: float) -> Got:
         """A small GET. Raises CallFailed when there is no whole answer within `timeout_s`."""
         return await self._small("GET", path, timeout_s)
+
+    async def read(self, path: str, timeout_s: float) -> tuple[int, bytes]:
+        """Status and body of a small GET. Raises as `get`."""
+        await self._authorize()
+        response, body = await self._whole("GET", path, timeout_s, b"")
+        return response.status_code, body
 
     async def tell(self, path: str, body: JsonDict, timeout_s: float) -> Got:
         """A small POST whose answer is one JSON object. Raises as `get`."""
@@ -101,31 +106,44 @@ class Http:
 
     async def _small(self, method: str, path: str, timeout_s: float, content: bytes = b"") -> Got:
         await self._authorize()
+        with self.secret.kept():
+            response, body = await self._whole(method, path, timeout_s, content)
+        server = as_name(self.secret.hide(response.headers.get("server", "")))
+        data = self.secret.hide_in(_told(body))
+        fine = response.status_code == 200
+        text = "" if fine else failures.read_error(body[:ERROR_MAX])[0][: failures.MESSAGE_MAX]
+        return Got(response.status_code, server, data, self.secret.hide(text))
+
+    async def _whole(
+        self, method: str, path: str, timeout_s: float, content: bytes
+    ) -> tuple[httpx.Response, bytes]:
+        """An answer with its whole body. Raises CallFailed."""
         try:
             request = self._request(method, path, timeout_s, content)
             async with asyncio.timeout(timeout_s):
                 response = await self._send(request)
-                body = await _read(response, BODY_MAX)
+                body = await read(response, BODY_MAX)
         except TimeoutError as exc:
             raise CallFailed(OutcomeKind.UNREACHABLE, f"no answer within {timeout_s:g} s") from exc
-        except failures.FOREIGN as exc:
-            raise failures.from_transport(exc) from exc
-        server = response.headers.get("server", "")
-        return Got(
-            response.status_code, server, as_object(body) or {}, failures.read_error(body)[0]
-        )
+        except transport.FOREIGN as exc:
+            raise transport.from_transport(exc) from exc
+        packed = _packed(response)
+        if packed:
+            raise failures.packed(packed)
+        return response, body
 
     async def _authorize(self) -> None:
         """Have the API key. CallFailed where its file holds none: it is read again for the next request."""
         if self._authorized:
             return
         try:
-            header = await asyncio.to_thread(authorization, self._endpoint)
+            key = await asyncio.to_thread(api_key, self._endpoint)
         except ConfigError as error:
             text = f"{error.message}: {error.hint}"
             raise CallFailed(OutcomeKind.UNAUTHORIZED, text) from None
         if not self._authorized:
-            self._headers += header
+            self.secret.learn(key)
+            self._headers += bearer(key)
             self._authorized = True
 
     async def close(self) -> None:
@@ -164,8 +182,8 @@ class Http:
         for _ in range(DESCRIPTOR_TRIES):
             try:
                 return await self._sent(request)
-            except failures.FOREIGN as exc:
-                if not failures.no_descriptor(exc):
+            except transport.FOREIGN as exc:
+                if not transport.no_descriptor(exc):
                     raise
             await asyncio.sleep(DESCRIPTOR_S)
         return await self._sent(request)
@@ -177,118 +195,10 @@ class Http:
         begun = loop.time()
         try:
             return await self._pooled.handle_async_request(request)
-        except failures.FOREIGN as exc:
-            if not failures.hung_up(exc) or loop.time() - begun > STALE_WITHIN_S:
+        except transport.FOREIGN as exc:
+            if not transport.hung_up(exc) or loop.time() - begun > STALE_WITHIN_S:
                 raise
         return await self._fresh.handle_async_request(request)
-
-
-class Reply:
-    """The answer to a call under the phase limits. They count only while this waits for the server: who
-    takes its time between two reads takes it from nobody."""
-
-    def __init__(self, response: httpx.Response, begun: float, limits: CallLimits) -> None:
-        self.response = response
-        self._chunks = cast("AsyncGenerator[bytes, None]", aiter(_stream_of(response)))
-        self._rest = b""
-        self._first_s, self._between_s = limits.first_token_s, limits.between_tokens_s
-        self._now = asyncio.get_running_loop().time
-        self._left = begun + limits.first_token_s - self._now()
-        self._begun = False
-
-    def token(self) -> None:
-        """A token has come: the next one may take as long as the limit between tokens."""
-        self._begun, self._left = True, self._between_s
-
-    async def lines(self) -> list[bytes]:
-        """The whole lines that came next, without their ends; an empty list at the end of the body.
-
-        Raises CallFailed when the server sends no token for too long or the connection breaks.
-        """
-        while True:
-            try:
-                chunk = await self._chunk()
-            except StopAsyncIteration:
-                rest, self._rest = self._rest, b""
-                return [rest] if rest else []
-            *lines, self._rest = (self._rest + chunk).split(b"\n")
-            if lines:
-                return lines
-            if len(self._rest) > LINE_MAX:
-                raise failures.malformed(self._rest)
-
-    async def whole(self) -> bytes:
-        """The body of an answer that does not stream, within the limit for the first token. CallFailed as
-        `lines`, and BAD_REQUEST when it is too large."""
-        body = bytearray()
-        while len(body) <= WHOLE_MAX:
-            try:
-                body += await self._chunk()
-            except StopAsyncIteration:
-                return bytes(body)
-        text = f"the answer is longer than {WHOLE_MAX:,} bytes: submit fewer texts at once"
-        raise CallFailed(OutcomeKind.BAD_REQUEST, text)
-
-    async def _chunk(self) -> bytes:
-        begun = self._now()
-        try:
-            async with asyncio.timeout_at(begun + self._left):
-                return await anext(self._chunks)
-        except TimeoutError as exc:
-            if self._begun:
-                raise failures.silent(self._between_s, "no token") from exc
-            raise failures.silent(self._first_s, "no first token") from exc
-        except failures.FOREIGN as exc:
-            raise failures.from_transport(exc) from exc
-        finally:
-            self._left -= self._now() - begun
-
-    async def drain(self) -> None:
-        """Read to the end after the end marker, so that the connection can be used again.
-
-        What is wrong there no longer matters.
-        """
-        with contextlib.suppress(CallFailed, TimeoutError):
-            async with asyncio.timeout(1.0):
-                while await self.lines():
-                    pass
-
-    async def failure(self) -> CallFailed:
-        """Read an error's body, close, and say what it means."""
-        try:
-            async with asyncio.timeout(ERROR_BODY_S):
-                body = await _read(self.response, ERROR_BODY_MAX)
-        except (TimeoutError, *failures.FOREIGN):
-            body = b""
-        finally:
-            await self.close()
-        return failures.from_status(self.response.status_code, self.response.headers, body)
-
-    async def close(self) -> None:
-        """Give the connection back, or close it at once when the answer is not whole."""
-        with contextlib.suppress(*failures.FOREIGN):
-            await self._chunks.aclose()
-            await self.response.aclose()
-
-
-async def _read(response: httpx.Response, most: int) -> bytes:
-    """The whole body, cut at `most` bytes; the response is closed."""
-    body = bytearray()
-    try:
-        async with contextlib.aclosing(
-            cast("AsyncGenerator[bytes, None]", aiter(_stream_of(response)))
-        ) as chunks:
-            async for chunk in chunks:
-                body += chunk
-                if len(body) >= most:
-                    break
-    finally:
-        await response.aclose()
-    return bytes(body)
-
-
-def _stream_of(response: httpx.Response) -> httpx.AsyncByteStream:
-    return cast("httpx.AsyncByteStream", response.stream)
 
 
 def with_system(messages: list[JsonDict], system: str | None) -> list[JsonDict]:
@@ -338,14 +248,37 @@ async def ask(endpoint: Endpoint, path: str, timeout_s: float) -> tuple[int, str
 
 def authorization(endpoint: Endpoint) -> list[tuple[str, str]]:
     """The header of the endpoint's API key. ConfigError when its file cannot be used."""
+    return bearer(api_key(endpoint))
+
+
+def bearer(key: str) -> list[tuple[str, str]]:
+    return [("Authorization", f"Bearer {key}")] if key else []
+
+
+def api_key(endpoint: Endpoint) -> str:
+    """The key in the endpoint's file, "" without one. ConfigError when it cannot be used."""
     if endpoint.api_key_file is None:
-        return []
+        return ""
     try:
-        key = keys.api_key(Path(endpoint.api_key_file).expanduser())
+        return keys.api_key(Path(endpoint.api_key_file).expanduser())
     except ConfigError as error:
         text = f"api_key_file holds no key: got {error.message}"
         raise ConfigError(text, hint=error.hint) from None
-    return [("Authorization", f"Bearer {key}")]
+
+
+def _told(body: bytes) -> JsonDict:
+    """The object of a body, {} for anything else. Of one that was cut, as far as it came: a list of objects,
+    or a text."""
+    if len(body) < BODY_MAX:
+        return as_object(body) or {}
+    entries = body[: body.rfind(b"}", 0, body.rfind(b"{")) + 1] + b"]}"
+    return as_object(entries) or as_object(body + b'"}') or {}
+
+
+def _packed(response: httpx.Response) -> str:
+    """The encoding of a body that is compressed, though none was asked for; "" for a plain one."""
+    encoding = response.headers.get("content-encoding", "").strip().lower()
+    return "" if encoding == "identity" else as_name(encoding)[:40]
 
 
 def _transport(base: str, *, reuse: bool) -> AiohttpTransport:
@@ -363,4 +296,7 @@ def _transport(base: str, *, reuse: bool) -> AiohttpTransport:
 
 @cache  # making one reads a large file
 def _trusted() -> ssl.SSLContext:
-    return httpx.create_ssl_context(trust_env=False)
+    """Trusts the authorities of httpx and those of this machine: a house may have one of its own."""
+    context = httpx.create_ssl_context(trust_env=False)
+    context.load_default_certs()
+    return context

@@ -14,15 +14,15 @@ from dataclasses import replace
 
 from ygg.backends import failures
 from ygg.backends.http import UNLOAD_S, Got, Http, with_system
+from ygg.backends.said import Speech
 from ygg.backends.values import (
-    ToolReader,
     as_count,
     as_embeddings,
     as_logprobs,
+    as_models,
     as_ms,
     as_name,
     as_object,
-    as_text,
 )
 from ygg.model import (
     LOAD_OPTIONS,
@@ -47,6 +47,8 @@ BESIDE = frozenset(
 )  # fmt: skip
 EMBED_BESIDE = frozenset({"keep_alive", "dimensions"})  #: the same for /api/embed
 TEMPLATED = frozenset({"system", "template"})  #: what Ollama refuses with a raw prompt
+#: What /api/generate says of an answer, beside the facts of a line.
+GENERATED = ("response", "thinking", "tool_calls", "image", "images")
 PS_S = 1.5  #: /api/ps blocks while a model loads: longer than this means busy
 NS_PER_MS = 1e6
 
@@ -61,32 +63,39 @@ class OllamaBackend:
 
     async def stream(self, call: Call) -> AsyncIterator[Piece | Done]:
         path, body = self._request(call)
-        reply = await self._http.post(path, body, call)
-        try:
-            if call.attempt.task.operation is Operation.EMBED:
-                yield _embedded(await reply.whole(), call)
-                return
-            tools = ToolReader(whole=True)
-            last: JsonDict | None = None
-            while last is None:
-                lines = await reply.lines()
-                if not lines:
-                    raise failures.unfinished()
-                for line in lines:
-                    data = _parse(line)
-                    if data is None:
-                        continue
-                    piece = _piece(data, line, tools, frames=call.frames)
-                    if piece.token:
-                        reply.token()
-                    yield piece
-                    if data.get("done") is True:
-                        last = data
-                        break
-            await reply.drain()
-            yield _done(last, call)
-        finally:
-            await reply.close()
+        with self._http.secret.kept():
+            reply = await self._http.post(path, body, call)
+            try:
+                if call.attempt.task.operation is Operation.EMBED:
+                    done = _embedded(await reply.whole(), call)
+                    self._named({"model": done.model}, call)
+                    yield self._http.secret.hide_end(done)
+                    return
+                speech, last = Speech(whole=True), None
+                while last is None:
+                    lines = await reply.lines()
+                    if not lines:
+                        raise failures.unfinished()
+                    for line in lines:
+                        data = _parse(line)
+                        if data is None:
+                            continue
+                        self._named(data, call)
+                        piece = _piece(data, line, speech, frames=call.frames)
+                        if piece.token:
+                            reply.token()
+                        yield piece
+                        if _ends(data):
+                            last = data
+                            break
+                done = _done(last, call)
+                tail = speech.end(done.stop_reason)
+                if tail is not None:
+                    yield tail
+                await reply.drain()
+                yield self._http.secret.hide_end(done)
+            finally:
+                await reply.close()
 
     def _request(self, call: Call) -> tuple[str, JsonDict]:
         """Path and body of the operation."""
@@ -120,6 +129,14 @@ class OllamaBackend:
             raise CallFailed(OutcomeKind.REFUSED, f"{self.host}: no model is named for this task")
         return model
 
+    def _named(self, data: JsonDict, call: Call) -> None:
+        """Raises CallFailed for an answer of another model than the one asked for."""
+        told, wanted = data.get("model"), call.candidate.model
+        if told == wanted or not told or not wanted:
+            return
+        if not names.same(as_name(told), wanted, names.OLLAMA):
+            raise failures.other_model(as_name(told), wanted)
+
     def _options(self, request: JsonDict) -> JsonDict:
         """`options`, and the fields beside it, from the endpoint's and the request's options."""
         merged = self._merged(request)
@@ -152,11 +169,15 @@ class OllamaBackend:
         return Health(
             HostHealth.UP,
             latency_ms=took,
-            version=str(version.data.get("version", "")) or None,
+            version=as_name(version.data.get("version")) or None,
             models=_own(self.endpoint, tags),
             loaded=_own(self.endpoint, loaded),
             message="" if isinstance(loaded, Got) else "busy, perhaps loading a model",
         )
+
+    async def inside(self, timeout_s: float = 3.0) -> int | None:
+        """Ollama tells which models are in memory, not what they work on."""
+        return None
 
     async def unload(self, model: str) -> bool:
         """An empty request with keep_alive 0."""
@@ -175,29 +196,35 @@ class OllamaBackend:
 
 def _parse(line: bytes) -> JsonDict | None:
     """The object of a line, None for an empty line. Raises CallFailed for an error or garbage."""
+    if not line or line.isspace():
+        return None
     data = as_object(line)
     if data is None:
-        if not line.strip():
-            return None
         raise failures.malformed(line)
-    if "error" in data:
-        raise failures.from_error(data["error"])
+    if data.get("error"):
+        raise failures.from_error(data)
     return data
+
+
+def _ends(data: JsonDict) -> bool:
+    """Whether this is the last line: it says so, or says why without saying that it is not."""
+    done = data.get("done")
+    return done is True or (done is None and bool(as_name(data.get("done_reason"))))
 
 
 def _streamed(**fields: object) -> JsonDict:
     return {"stream": True, **fields}
 
 
-def _piece(data: JsonDict, line: bytes, tools: ToolReader, *, frames: bool) -> Piece:
-    said, text = data.get("message"), "content"
-    if not isinstance(said, dict):
-        said, text = data, "response"
-    calls, logprobs = said.get("tool_calls"), data.get("logprobs")
+def _piece(data: JsonDict, line: bytes, speech: Speech, *, frames: bool) -> Piece:
+    message = data.get("message")
+    if message is None:
+        message = {key: data[key] for key in GENERATED if key in data}
+    if not isinstance(message, dict):
+        raise failures.malformed(line)
+    logprobs = data.get("logprobs")
     return Piece(
-        as_text(said.get(text), line),
-        as_text(said.get("thinking"), line),
-        tools.read(calls, line) if calls else (),
+        *speech.read(message, line),
         as_logprobs(logprobs) if logprobs else (),
         line if frames else None,
     )
@@ -237,6 +264,8 @@ def _verdict(got: Got | CallFailed) -> Health | None:
         return Health(HostHealth.UNAUTHORIZED, message=f"HTTP {got.status}: {got.text}")
     if got.status == 200 and "version" in got.data:
         return None
+    if got.status >= 500:
+        return Health(HostHealth.DOWN, message=f"HTTP {got.status} for /api/version: {got.text}")
     who = f" (it says it is {got.server})" if got.server else ""
     text = f"HTTP {got.status} for /api/version: this is no Ollama server{who}"
     return Health(HostHealth.DOWN, message=text)
@@ -266,7 +295,7 @@ class LoadedModels:
 def _own(endpoint: Endpoint, got: Got | CallFailed) -> tuple[str, ...] | None:
     """A list of models by the endpoint's own names; None when it could not be had."""
     models = got.data.get("models") if isinstance(got, Got) else None
-    if not isinstance(models, list):
+    told = as_models(models, "name", endpoint.models)
+    if told is None:
         return None
-    told = (str(m["name"]) for m in models if isinstance(m, dict) and "name" in m)
-    return tuple(dict.fromkeys(names.own(endpoint, name) for name in told))
+    return tuple(dict.fromkeys(names.own(endpoint, m["name"]) for m in told))

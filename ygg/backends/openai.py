@@ -1,23 +1,25 @@
 """Servers of the OpenAI protocol: /v1/chat/completions, /v1/completions and /v1/embeddings.
 
 Two dialects are known: `llama.cpp` (found by its Server header) and `vllm` (found by /version); anything
-else is spoken to in what both share. What comes back is read in `events`.
+else is spoken to in what both share, and an Ollama (found by /api/version) is told apart for its names
+alone. What comes back is read in `events`.
 
-llama.cpp ignores a wrong model name, so the model it names in its first chunk is compared with the one
-wanted; and it closes connections that it calls alive, so connections to it are never used twice. Its
+llama.cpp ignores a wrong model name, and so may others: the model that an answer names is compared with
+the one wanted. llama.cpp closes connections that it calls alive, so connections to it are never used twice. Its
 router knows each model by one spelling, so a model is asked for as the server spells it.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 
-from ygg.backends import failures
+from ygg.backends import failures, inside
 from ygg.backends.events import EventReader
 from ygg.backends.http import UNLOAD_S, Got, Http, with_system
-from ygg.backends.values import as_count, as_dict
+from ygg.backends.reply import Reply
+from ygg.backends.values import as_count, as_dict, as_models, as_name
 from ygg.model import (
     Call,
     Done,
@@ -26,11 +28,10 @@ from ygg.model import (
     HostHealth,
     JsonDict,
     Operation,
-    OutcomeKind,
     Piece,
     names,
 )
-from ygg.model.names import LLAMA_CPP, VLLM
+from ygg.model.names import LLAMA_CPP, OLLAMA, UNKNOWN, VLLM
 from ygg.ports import CallFailed
 
 #: Where each operation is served. A prompt to answer is a chat of one message.
@@ -44,6 +45,8 @@ PATHS = {
 FIXED = frozenset({
     "model", "messages", "prompt", "input", "encoding_format", "stream", "stream_options", "n",
 })  # fmt: skip
+#: By dialect: what tells how many requests are inside, and how it is read.
+INSIDE = {LLAMA_CPP: ("/slots", inside.of_slots), VLLM: ("/metrics", inside.of_metrics)}
 MODELS_S = 3.0  #: for asking again before a model is refused
 
 
@@ -55,6 +58,7 @@ class OpenAIBackend:
         self.host = host
         self.dialect = endpoint.dialect  #: None until the server told
         self._ids: tuple[str, ...] | None = None  #: of /v1/models, from the last check
+        self._roots: dict[str, str] | None = None  #: of the same, what each of them really is
         root = endpoint.url.rstrip("/").removesuffix("/v1")
         self._http = Http(endpoint, reuse=endpoint.dialect == VLLM, root=root)
 
@@ -63,45 +67,67 @@ class OpenAIBackend:
     async def stream(self, call: Call) -> AsyncIterator[Piece | Done]:
         await self._offers(call.candidate.model)
         operation = call.attempt.task.operation
-        reply = await self._http.post(PATHS[operation], self._body(call), call)
-        try:
-            self._learn(reply.response.headers.get("server", ""))
-            answer = EventReader(self._named(call), call.frames)
-            if operation is Operation.EMBED:
-                done = answer.embedded(await reply.whole(), call)
-                yield replace(done, dialect=self.dialect or "")
+        with self._http.secret.kept():
+            reply = await self._http.post(PATHS[operation], self._body(call), call)
+            try:
+                self._learn(reply.response.headers.get("server", ""))
+                answer = EventReader(self._named(call), call.frames)
+                if operation is Operation.EMBED:
+                    yield self._ended(answer.embedded(await reply.whole(), call))
+                    return
+                async for piece in self._pieces(reply, answer):
+                    if piece.token:
+                        reply.token()
+                    yield piece
+                tail = answer.tail()
+                if tail is not None:
+                    yield tail
+                done = answer.done(call)
+                await reply.drain()
+                yield self._ended(done)
+            finally:
+                await reply.close()
+
+    def _ended(self, done: Done) -> Done:
+        return replace(self._http.secret.hide_end(done), dialect=self.dialect or "")
+
+    @staticmethod
+    async def _pieces(reply: Reply, answer: EventReader) -> AsyncIterator[Piece]:
+        """Up to the marker or the end of the body. A connection that breaks after the finish reason has
+        brought everything but counters."""
+        while True:
+            try:
+                lines = await reply.lines()
+            except CallFailed:
+                if answer.stop_reason is None:
+                    raise
                 return
-            while not answer.ended:
-                try:
-                    lines = await reply.lines()
-                except CallFailed:
-                    if answer.stop_reason is None:
-                        raise
-                    break  # everything but counters has come
-                answer.ended = not lines
-                for line in lines:
-                    piece = answer.read(line)
-                    if piece is not None:
-                        if piece.token:
-                            reply.token()
-                        yield piece
-                    if answer.ended:
-                        break
-            done = answer.done(call, dialect=self.dialect or "")
-            await reply.drain()
-            yield done
-        finally:
-            await reply.close()
+            for line in lines:
+                piece = answer.read(line)
+                if piece is not None:
+                    yield piece
+                if answer.ended:
+                    return
+            if not lines:
+                return
 
     def _named(self, call: Call) -> Callable[[str], None]:
-        """Checks the model that an answer names, where the server does not check it by itself."""
-        wanted = call.candidate.model if self.dialect == LLAMA_CPP else ""
+        """Checks the model that an answer names: not every server checks the one it is asked for."""
+        wanted, dialect = call.candidate.model, self.dialect or UNKNOWN
 
         def check(model: str) -> None:
-            if model and wanted and not names.same(model, wanted, LLAMA_CPP):
-                raise _other_model(model, wanted)
+            if not model or not wanted or names.answers(wanted, model, dialect):
+                return
+            if dialect == LLAMA_CPP or not self._alias(wanted, model):
+                raise failures.other_model(model, wanted)
 
         return check
+
+    def _alias(self, wanted: str, model: str) -> bool:
+        """Whether the server is not known to tell two models apart: vLLM answers by the first of the names
+        it was given for one model, all of which have one `root`."""
+        roots = self._roots
+        return roots is None or bool(roots.get(wanted) and roots[wanted] == roots.get(model))
 
     def _body(self, call: Call) -> JsonDict:
         request = call.attempt.request
@@ -132,11 +158,11 @@ class OpenAIBackend:
         if self.dialect != LLAMA_CPP or not wanted or self._ids is None or _has(self._ids, wanted):
             return
         try:
-            self._ids = _ids(await self._http.get("/v1/models", MODELS_S)) or self._ids
+            self._listed(await self._http.get("/v1/models", MODELS_S))
         except CallFailed:
             return  # the call itself will tell
         if not _has(self._ids, wanted):
-            raise _other_model(", ".join(self._ids), wanted)
+            raise failures.other_model(", ".join(self._ids), wanted)
 
     def _learn(self, server: str) -> None:
         if self.dialect is None and server.startswith(LLAMA_CPP):
@@ -155,9 +181,20 @@ class OpenAIBackend:
         assert isinstance(health, Got)
         self._learn(health.server)
         left = max(0.1, timeout_s - took)
-        about = "/props" if self.dialect == LLAMA_CPP else "/version"
-        models, facts = await asyncio.gather(self._get("/v1/models", left), self._get(about, left))
-        return _found(models, health) or self._up(models, facts, took * 1000)
+        asked = ["/v1/models", "/props" if self.dialect == LLAMA_CPP else "/version"]
+        asked += ["/api/version"] if self.dialect is None else []  # which only an Ollama has
+        models, facts, *other = await asyncio.gather(*(self._get(path, left) for path in asked))
+        if other and "version" in _facts(other[0]) and "version" not in _facts(facts):
+            self.dialect, facts = OLLAMA, other[0]
+        return _found(models, health) or self._up(self._listed(models), _facts(facts), took * 1000)
+
+    async def inside(self, timeout_s: float = 3.0) -> int | None:
+        asked = INSIDE.get(self.dialect or "")
+        if asked is None:
+            return None
+        path, counted = asked
+        status, body = await self._http.read(path, timeout_s)
+        return counted(body) if status == 200 else None
 
     async def unload(self, model: str) -> bool:
         """Only llama.cpp's router can; every other server answers 404."""
@@ -167,25 +204,40 @@ class OpenAIBackend:
             await self._http.tell("/models/unload", {"model": self._spelled(model)}, UNLOAD_S)
         ).status == 200
 
-    def _up(self, models: Got | CallFailed, facts: Got | CallFailed, latency_ms: float) -> Health:
-        ids = _ids(models)
-        self._ids = ids or self._ids
-        about = facts.data if isinstance(facts, Got) and facts.status == 200 else {}
-        if self.dialect is None and isinstance(about.get("version"), str):
+    def _listed(self, models: Got | CallFailed) -> list[JsonDict] | None:
+        """The entries of /v1/models, which are kept for the calls to come."""
+        entries = as_models(_facts(models).get("data"), "id", self.endpoint.models)
+        if entries:
+            self._ids = tuple(e["id"] for e in entries)
+            self._roots = {e["id"]: as_name(e.get("root")) for e in entries}
+        return entries
+
+    def _up(self, entries: list[JsonDict] | None, about: JsonDict, latency_ms: float) -> Health:
+        version = as_name(about.get("version"))
+        if self.dialect is None and version:
             self.dialect = VLLM
         self._http.reuse = self.dialect == VLLM
         asleep = about.get("is_sleeping") is True
         return Health(
             HostHealth.UP,
             latency_ms=latency_ms,
-            version=str(about.get("version") or about.get("build_info") or "") or None,
-            models=self._own(ids),
-            loaded=() if asleep else self._own(_loaded(models)),
+            version=version or as_name(about.get("build_info")) or None,
+            models=self._own(None if entries is None else [e["id"] for e in entries]),
+            loaded=() if asleep else self._own(self._loaded(entries)),
             slots=as_count(about.get("total_slots")),
             message="asleep: its model is not loaded" if asleep else "",
+            dialect=self.dialect or "",
         )
 
-    def _own(self, ids: tuple[str, ...] | None) -> tuple[str, ...] | None:
+    def _loaded(self, entries: list[JsonDict] | None) -> list[str] | None:
+        """All models, but for llama.cpp's router, which tells each one's status, and for an Ollama, which
+        tells nothing here."""
+        if entries is None or self.dialect == OLLAMA:
+            return None
+        states = ((e["id"], as_dict(e.get("status")).get("value", "loaded")) for e in entries)
+        return [name for name, state in states if state == "loaded"]
+
+    def _own(self, ids: Sequence[str] | None) -> tuple[str, ...] | None:
         """Models by the endpoint's own names."""
         if ids is None:
             return None
@@ -205,29 +257,9 @@ def _has(ids: tuple[str, ...], wanted: str) -> bool:
     return any(names.same(i, wanted, LLAMA_CPP) for i in ids)
 
 
-def _other_model(has: str, wanted: str) -> CallFailed:
-    return CallFailed(OutcomeKind.REFUSED, f"the server has {has}, not {wanted}")
-
-
-def _ids(got: Got | CallFailed) -> tuple[str, ...] | None:
-    entries = _entries(got)
-    return None if entries is None else tuple(str(e["id"]) for e in entries)
-
-
-def _loaded(got: Got | CallFailed) -> tuple[str, ...] | None:
-    """All models, but for llama.cpp's router, which tells each one's status."""
-    entries = _entries(got)
-    if entries is None:
-        return None
-    state = {str(e["id"]): as_dict(e.get("status")).get("value", "loaded") for e in entries}
-    return tuple(name for name, value in state.items() if value == "loaded")
-
-
-def _entries(got: Got | CallFailed) -> list[JsonDict] | None:
-    data = got.data.get("data") if isinstance(got, Got) and got.status == 200 else None
-    if not isinstance(data, list):
-        return None
-    return [e for e in data if isinstance(e, dict) and "id" in e]
+def _facts(got: Got | CallFailed) -> JsonDict:
+    """The object of a good answer, {} for any other."""
+    return got.data if isinstance(got, Got) and got.status == 200 else {}
 
 
 def _down(health: Got | CallFailed) -> Health | None:
@@ -245,7 +277,7 @@ def _found(models: Got | CallFailed, health: Got) -> Health | None:
     """What is wrong by the list of models."""
     if isinstance(models, Got) and models.status in (401, 403):
         return Health(HostHealth.UNAUTHORIZED, message=f"HTTP {models.status}: {models.text}")
-    if health.status == 200 or _entries(models) is not None:
+    if health.status == 200 or isinstance(_facts(models).get("data"), list):
         return None
     text = models.message if isinstance(models, CallFailed) else f"HTTP {models.status}"
     return Health(HostHealth.DOWN, message=f"no OpenAI server here: {text} for /v1/models")

@@ -5,13 +5,13 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Sequence
 
 from ygg.backends import failures
-from ygg.model import Embeddings, JsonDict, ToolDelta
+from ygg.model import Embeddings, JsonDict
 
 NAME_MAX = 200
+MODELS_MAX = 500  #: of one server; what else it lists is passed over
 NUMBER_MAX = 2**53  #: counts and durations beyond it are nonsense, and no store holds them
 _decode = json.JSONDecoder().decode
 
@@ -29,17 +29,22 @@ def as_dict(value: object) -> JsonDict:
     return value if isinstance(value, dict) else {}
 
 
-def as_text(value: object, line: bytes) -> str:
-    """A string of an answer. Lone surrogates are replaced: they come from an escape, or from bytes that
-    only Python's JSON reader takes for UTF-8 (ED A0 80)."""
+def as_name(value: object) -> str:
+    """A short string that a server says of itself or of an answer: cut, and without what no line can hold."""
     if not isinstance(value, str):
         return ""
-    return failures.clean(value) if b"\\u" in line or b"\xed" in line else value
+    return "".join(c if c.isprintable() else "\ufffd" for c in value[:NAME_MAX])
 
 
-def as_name(value: object) -> str:
-    """A short string that appears once in an answer."""
-    return failures.clean(value)[:NAME_MAX] if isinstance(value, str) else ""
+def as_models(entries: object, key: str, known: Collection[str]) -> list[JsonDict] | None:
+    """The entries of a server's list of models, each with a clean name under `key`: those that hosts.yaml
+    knows, and so many of the others. None where it is no list."""
+    if not isinstance(entries, list):
+        return None
+    named = [e for e in entries if isinstance(e, dict) and isinstance(e.get(key), str)]
+    if len(named) > MODELS_MAX:
+        named = [e for e in named if e[key] in known] + named[:MODELS_MAX]
+    return [{**e, key: as_name(e[key])} for e in named]
 
 
 def as_count(value: object) -> int | None:
@@ -51,48 +56,6 @@ def as_ms(value: object, per_ms: float = 1.0) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return value / per_ms if 0 <= value < NUMBER_MAX else None
-
-
-# --- tool calls -----------------------------------------------------------------------------------
-
-
-@dataclass(slots=True)
-class ToolReader:
-    """The tool calls of one answer: `whole` ones (Ollama) or parts (OpenAI).
-
-    A part belongs to the call of its index; without one to that of its id, else to the last. Whole ones
-    are counted: older Ollamas number parallel calls 0, 0.
-    """
-
-    whole: bool
-    _last: int = -1
-    _places: dict[str, int] = field(default_factory=dict)
-
-    def read(self, value: object, line: bytes) -> tuple[ToolDelta, ...]:
-        if not isinstance(value, list):
-            return ()
-        return tuple(self._delta(entry, line) for entry in value if isinstance(entry, dict))
-
-    def _delta(self, entry: JsonDict, line: bytes) -> ToolDelta:
-        function, known_as = as_dict(entry.get("function")), as_name(entry.get("id"))
-        self._last = place = self._place(as_count(entry.get("index")), known_as)
-        self._places.setdefault(known_as, place)
-        told = _arguments(function.get("arguments"), line)
-        return ToolDelta(place, as_name(function.get("name")), told, known_as)
-
-    def _place(self, index: int | None, known_as: str) -> int:
-        if self.whole:
-            return self._last + 1
-        if index is not None:
-            return index
-        return self._places.get(known_as, self._last + 1) if known_as else max(0, self._last)
-
-
-def _arguments(value: object, line: bytes) -> str:
-    """JSON text, of an object too."""
-    if value is None or isinstance(value, str):
-        return as_text(value, line)
-    return failures.clean(json.dumps(value, separators=(",", ":"), ensure_ascii=False))
 
 
 # --- log probabilities ----------------------------------------------------------------------------

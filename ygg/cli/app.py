@@ -82,9 +82,10 @@ def desk(*, write: bool) -> Iterator[Desk]:
     """The running daemon, or with none the database itself."""
     import os
 
+    from ygg.cli.output import say
     from ygg.client import connect
 
-    found: Any = connect(Globals.socket, os.environ)
+    found: Any = connect(Globals.socket, os.environ, slow=say)
     if found is None:
         from ygg.wire import offline_desk
 

@@ -57,8 +57,8 @@ def print_result(found: Desk, task_id: str, *, as_json: bool) -> None:
     if as_json:
         output.as_json(body)
     elif body["result"] is not None:
-        text = output.safe_for_terminal(shown(body["result"]))
-        sys.stdout.write(text if text.endswith("\n") else text + "\n")
+        text = shown(body["result"])
+        output.answer(text if text.endswith("\n") else text + "\n")
         if "embeddings" in body["result"]:
             output.hint(f"all numbers: ygg result {task_id} --json, or -o FILE")
     if body["state"] != "completed":
@@ -110,7 +110,7 @@ def _show(event: dict[str, Any]) -> None:
         sys.stdout.write("\n")
         output.say(f"attempt {event['attempt']} on {event['host']}: the answer starts over")
     elif event["event"] == "piece":
-        sys.stdout.write(output.safe_for_terminal(_said(event)))
+        output.answer(_said(event))
         sys.stdout.flush()
     elif event["event"] == "end":
         sys.stdout.write("\n")

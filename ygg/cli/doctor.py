@@ -14,10 +14,20 @@ if TYPE_CHECKING:
     from ygg.ops.doctor.report import Report
 
 
+ASKED_FOR = "answers"  #: checks that run only on demand: whoever asks wants to see them
+
+
 @app.command()
 def doctor(
     verbose: Annotated[
         bool, typer.Option("-v", "--verbose", help="Show every check, not only problems.")
+    ] = False,
+    try_: Annotated[
+        bool,
+        typer.Option(
+            "--try",
+            help="Ask each model server for one token, of a model that is in memory if any is.",
+        ),
     ] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Warnings count as errors.")] = False,
     json_: Json = False,
@@ -27,7 +37,7 @@ def doctor(
 
     from ygg.ops.doctor.report import doctor as examine
 
-    report = examine(Globals.config, Globals.socket, os.environ, strict=strict)
+    report = examine(Globals.config, Globals.socket, os.environ, strict=strict, ask=try_)
     if json_:
         output.as_json(report.body())
     else:
@@ -39,8 +49,8 @@ def doctor(
 def show(report: Report, *, verbose: bool = False) -> None:
     """The problems, or everything, then one line that sums up. Hints go to a person only."""
     for check in report.checks:
-        if verbose or check.status != "ok":
-            output.data(output.safe_for_terminal(_text(check)))
+        if verbose or check.status != "ok" or check.category == ASKED_FOR:
+            output.data(_text(check))
         elif check.fix:
             output.hint(f"hint: {check.name}: {check.message}; {check.fix}")
     output.data(report.summary())

@@ -46,7 +46,7 @@ def drain(host: Host, json_: Json = False) -> None:
 
 @hosts.command()
 def resume(host: Host, json_: Json = False) -> None:
-    """Let a drained host work again."""
+    """Let a host work again that was drained, or that asked for a pause; one that is down is looked at now."""
     with desk(write=True) as found:
         body, online = found.resume_host(host), found.online
     output.as_json(body) if json_ else output.data(f"{host} resumed")
@@ -83,13 +83,26 @@ hosts.command()(hosts_telemetry.trust)
 
 
 def _print(found: list[dict[str, Any]]) -> None:
-    output.table(HEADER, map(_row, found))
+    output.table(HEADER, (row for host in found for row in _rows(host)))
     for host in found:
         if host["reachable"] is False:
             output.say(f"{host['name']}: {host['message']}")
+        for text in output.sick(host):
+            output.say(text)
         for gpu in host["gpus"]:
             if gpu["error"]:
                 output.say(f"{host['name']}: GPU {gpu['index']} is lost: {gpu['error']}")
+
+
+def _rows(host: dict[str, Any]) -> list[tuple[str, ...]]:
+    """A host, and below it its servers where it has several."""
+    urls = {f"  /{e['name']}": e["url"] for e in host["endpoints"]}
+    kinds = {f"  /{e['name']}": e.get("kind", "") for e in host["endpoints"]}
+    below = [
+        (name, kinds[name], state, slots, backend, "", "", urls[name])
+        for name, state, slots, backend in output.servers(host)
+    ]
+    return [_row(host), *below]
 
 
 def _row(host: dict[str, Any]) -> tuple[str, ...]:

@@ -128,7 +128,7 @@ def _proposal(machines: Sequence[Machine], slots: int | None, tell: Callable[[st
     for machine in machines:
         for server in machine.servers:
             for line in _lines(machine, server):
-                tell(output.safe_for_terminal(line))
+                tell(line)
     limits = _card_limits(machines)
     text = proposal.render(machines, slots, card_limits=limits)
     if not text:
@@ -196,5 +196,5 @@ def _test(target: Path) -> None:
 
     output.say("a first task ...")
     answer = trial(load(target), Globals.socket, os.environ)
-    output.data(output.safe_for_terminal(answer.text))
+    output.data(answer.text)
     output.say(f"answered by {answer.where} in {answer.took_s:.1f} s")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections import Counter
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Annotated, Any
@@ -53,7 +54,11 @@ def _list(host: str | None, as_json: bool) -> None:
     if as_json:
         output.as_json({"schema": "ygg.models/1", "hosts": [one.body() for one in found]})
     else:
-        output.table(HEADER, [row for one in found for row in _rows(one)])
+        often = Counter(one.host for one in found)
+        places = [_place(one, several=often[one.host] > 1) for one in found]
+        output.table(
+            HEADER, [r for one, at in zip(found, places, strict=True) for r in _rows(one, at)]
+        )
     for one in found:
         _say_missing(one)
         if one.error is not None:
@@ -62,10 +67,14 @@ def _list(host: str | None, as_json: bool) -> None:
         raise typer.Exit(1)
 
 
-def _rows(one: Listed) -> list[tuple[str, ...]]:
+def _place(one: Listed, *, several: bool) -> str:
+    return f"{one.host}/{one.endpoint.name}" if several else one.host
+
+
+def _rows(one: Listed, place: str) -> list[tuple[str, ...]]:
     return [
         (
-            one.host, m.name, size(m.size), m.parameters or "--", m.quantization or "--",
+            place, m.name, size(m.size), m.parameters or "--", m.quantization or "--",
             YES_NO[m.loaded], ", ".join(routes) or "--",
         )
         for m, routes in zip(one.models, one.routes, strict=True)
@@ -104,7 +113,7 @@ def show(model: Model, host: OneHost = None, json_: Json = False) -> None:
             output.data("")
         for key, value in facts.items():
             if value not in (None, [], ""):
-                output.data(output.safe_for_terminal(f"{key:<15} {_plain(key, value)}"))
+                output.data(f"{key:<15} {_plain(key, value)}")
 
 
 def _plain(key: str, value: Any) -> str:

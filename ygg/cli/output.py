@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from ygg import streams
 from ygg.errors import YggError
-from ygg.view.text import clean, fit, width
+from ygg.plain import clean, unsafe
+from ygg.view.text import fit, width
 
 
 def say(text: str) -> None:
     """A message for a person, on stderr."""
-    print(clean(text, keep_newlines=True), file=sys.stderr, flush=True)
+    with contextlib.suppress(OSError):  # nobody reads it: no reason to stop
+        print(clean(text, keep_newlines=True), file=sys.stderr, flush=True)
 
 
 def hint(text: str) -> None:
@@ -30,13 +34,43 @@ def say_error(error: YggError) -> None:
 
 
 def data(text: str) -> None:
-    """One line of data on stdout."""
-    print(text)
+    """A line or several on stdout, without escape codes."""
+    _put(clean(text, keep_newlines=True))
 
 
 def as_json(value: Any) -> None:
-    """JSON on stdout; indented for a terminal, one line for a pipe."""
-    print(json.dumps(value, indent=2 if sys.stdout.isatty() else None, ensure_ascii=False))
+    """JSON on stdout; indented for a terminal, one line for a pipe. Characters that steer a terminal or end a
+    line are written as escapes: they mean the same."""
+    whole = streams.knows_unicode(sys.stdout)
+    indent = 2 if sys.stdout.isatty() else None
+    text = json.dumps(value, indent=indent, ensure_ascii=not whole)
+    _put(text if text.isascii() and "\x7f" not in text else "".join(map(_escaped, text)))
+
+
+def _escaped(char: str) -> str:
+    if char < "\x7f" or not unsafe(char):
+        return char
+    return "\\u007f" if char == "\x7f" else json.dumps(char)[1:-1]
+
+
+def answer(text: str) -> None:
+    """A model's words as they come: without escape codes on a terminal, as they are for a pipe; what its
+    encoding cannot say is written as an escape."""
+    text = safe_for_terminal(text)
+    if not streams.knows_unicode(sys.stdout):
+        name = sys.stdout.encoding
+        text = text.encode(name, "backslashreplace").decode(name)
+    sys.stdout.write(text)
+
+
+def safe_for_terminal(text: str) -> str:
+    """As it is for a pipe, without escape codes on a terminal."""
+    return clean(text, keep_newlines=True) if sys.stdout.isatty() else text
+
+
+def _put(text: str) -> None:
+    """Print. A reader that has seen enough does not stop a command that has more to do than print."""
+    streams.put(sys.stdout, text)
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
@@ -47,13 +81,46 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     for line in ([*header], *lines):
         padded = [fit(cell, w) for cell, w in zip(line[:-1], columns[:-1], strict=True)]
         text = "  ".join([*padded, line[-1]])
-        print(fit(text, room).rstrip() if room and width(text) > room else text.rstrip())
+        _put(fit(text, room).rstrip() if room and width(text) > room else text.rstrip())
 
 
 def host_state(host: dict[str, Any]) -> str:
     """One word, two when the host is drained."""
     word = {True: "● up", False: f"✗ {host['health']}", None: "◌ unknown"}[host["reachable"]]
+    if host["sick"] and host["reachable"]:
+        word = "▲ sick"
     return f"{word}, drained" if host["drained"] else word
+
+
+def servers(host: dict[str, Any]) -> list[tuple[str, str, str, str]]:
+    """Name, state, slots and backend of each of its servers, where it has several."""
+    found = [e for e in host["endpoints"] if "health" in e] if len(host["endpoints"]) > 1 else []
+    sick = {s["endpoint"] for s in host["sick"]}
+    return [
+        (
+            f"  /{e['name']}",
+            _state(e["health"], sick=e["name"] in sick),
+            f"{e['in_flight']}/{e['limit']}",
+            e["backend"],
+        )
+        for e in found
+    ]
+
+
+def _state(health: str, *, sick: bool) -> str:
+    if health == "up":
+        return "▲ sick" if sick else "● up"
+    return f"◌ {health}" if health == "unknown" else f"✗ {health}"
+
+
+def sick(host: dict[str, Any]) -> list[str]:
+    """A sentence for each of its sick models."""
+    where = " on {endpoint}" if len(host["endpoints"]) > 1 else ""
+    return [
+        f"{host['name']}: {s['model'] or 'its model'}{where.format(**s)} is sick: {s['message']}; asked again"
+        f" in {left(s['asked_again_at'])}, no task is spent: ygg doctor --try"
+        for s in host["sick"]
+    ]
 
 
 def _columns() -> int:
@@ -66,18 +133,20 @@ def _columns() -> int:
         return 80
 
 
-def safe_for_terminal(text: str) -> str:
-    """Text for stdout: as it is for a pipe, without escape codes on a terminal."""
-    return clean(text, keep_newlines=True) if sys.stdout.isatty() else text
-
-
 def age(at: str | None) -> str:
     """How long ago an ISO time was, short."""
-    if at is None:
-        return "--"
+    return "--" if at is None else _span(at, -1)
+
+
+def left(at: str) -> str:
+    """How long until an ISO time, short."""
+    return _span(at, 1)
+
+
+def _span(at: str, sign: int) -> str:
     from datetime import UTC, datetime
 
     from ygg.view.text import duration
 
-    passed = (datetime.now(UTC) - datetime.fromisoformat(at)).total_seconds()
-    return duration(max(0.0, passed))
+    ahead = (datetime.fromisoformat(at) - datetime.now(UTC)).total_seconds()
+    return duration(max(0.0, sign * ahead))

@@ -73,14 +73,14 @@ def show(task_id: TaskId, json_: Json = False) -> None:
     if json_:
         output.as_json(body)
         return
-    shown = ("id", "state", "type", "operation", "priority_name", "title", "labels", "gpu", "content_type", "host", "model", "attempt",
+    shown = ("id", "state", "type", "operation", "priority_name", "title", "labels", "gpu", "content_type", "host", "endpoint", "model", "attempt",
              "errors", "deferrals", "crashes", "reason", "error", "created_at", "started_at",
              "finished_at", "due_at", "deadline_at", "timeout_s")  # fmt: skip
     for key in shown:
         if body[key] not in (None, "", [], 0):
-            output.data(output.safe_for_terminal(f"{key:<14} {_plain(body[key])}"))
+            output.data(f"{key:<14} {_plain(body[key])}")
     if body["state"] not in OVER:
-        output.data(output.safe_for_terminal(f"{'why':<14} {body['reasons'][0]['text']}"))
+        output.data(f"{'why':<14} {body['reasons'][0]['text']}")
     output.data("")
     output.table(
         ("AT", "TRY", "FROM", "TO", "REASON", "HOST", "DETAIL"), map(_log_row, body["log"])
@@ -191,7 +191,7 @@ def why(task_id: TaskId, json_: Json = False) -> None:
     output.data(f"{body['id']} is {body['state']}{place}")
     for reason in _once(body["reasons"]):
         until = f" (until {reason['until_at']})" if reason.get("until_at") else ""
-        output.data(output.safe_for_terminal(f"  {reason['code']}: {reason['text']}{until}"))
+        output.data(f"  {reason['code']}: {reason['text']}{until}")
 
 
 def _once(reasons: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -236,13 +236,28 @@ def _print_status(body: dict[str, Any], where: str) -> None:
     read = any(h["gpus"] for h in body["hosts"])
     gpu = ("VRAM", "TEMP") if read else ()
     header = ("HOST", "STATE", "SLOTS", "LATENCY", *gpu, "BACKEND", "MODELS")
-    output.table(header, (_host_row(h, read) for h in body["hosts"]))
+    output.table(header, (row for h in body["hosts"] for row in _host_rows(h, read)))
     for host in body["hosts"]:
+        for text in output.sick(host):
+            output.data(text)
         if host["limit_reason"]:
             text = (
                 f"{host['name']}: {host['limit']} of {host['slots']} slots: {host['limit_reason']}"
             )
-            output.data(output.safe_for_terminal(text))
+            output.data(text)
+        if host["ghosts"]:
+            slots = "1 slot" if host["ghosts"] == 1 else f"{host['ghosts']} slots"
+            output.data(f"{host['name']}: {slots} taken by a call that was cut off")
+
+
+def _host_rows(host: dict[str, Any], read: bool) -> list[tuple[str, ...]]:
+    """A host, and below it its servers where it has several."""
+    gpu = ("", "") if read else ()
+    below = [
+        (name, state, slots, "", *gpu, backend, "")
+        for name, state, slots, backend in output.servers(host)
+    ]
+    return [_host_row(host, read), *below]
 
 
 def _host_row(host: dict[str, Any], read: bool) -> tuple[str, ...]:

@@ -228,6 +228,8 @@ def _bulk(name: str, *, atomic: bool, as_json: bool) -> None:
 
 
 def _opened(name: str) -> BinaryIO:
+    if name == "-" and sys.stdin is None:
+        raise InvalidInput("stdin is closed", hint="name a file")
     try:
         return sys.stdin.buffer if name == "-" else files.opened(Path(name))
     except (OSError, ValueError) as error:  # ValueError: a NUL byte in the name

@@ -46,7 +46,7 @@ def _paragraph(told: dict[str, Any]) -> str:
     """Title, the line to change, the reason, the figures."""
     change = [f"  {told['change']}"] if told["change"] else []
     lines = [f"{told['host']}: {TITLES[told['advice']]}", *change, *_wrapped(told["text"])]
-    return output.safe_for_terminal("\n".join([*lines, *_figures(told["figures"])]))
+    return "\n".join([*lines, *_figures(told["figures"])])
 
 
 def _wrapped(text: str) -> list[str]:

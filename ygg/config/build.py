@@ -14,7 +14,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
 
-from ygg.config import forms, host_forms, inert, keys, loading, policy_forms
+from ygg.config import forms, host_forms, inert, keys, loading, policy_forms, values
 from ygg.config.problems import KeyPath, Problems, known_words, listed, near, ticked
 from ygg.config.records import GENERAL, Config
 from ygg.config.shapes import shape
@@ -96,7 +96,7 @@ class _Builder:
         models = dict.fromkeys(m for e in endpoints for m in e.models) if every else ()
         return Host(
             name=name,
-            slots=form.slots,
+            slots=self._slots(path, form, endpoints),
             endpoints=endpoints,
             kind=form.kind,
             models=tuple(models),
@@ -105,6 +105,16 @@ class _Builder:
             pressure=self._pressure((*path, "pressure"), form.pressure),
             heat=self._heat((*path, "heat"), form.heat),
         )
+
+    def _slots(self, path: KeyPath, form: forms.HostForm, endpoints: tuple[Endpoint, ...]) -> int:
+        """Those of the host, else the sum of its endpoints'."""
+        if form.slots is not None:
+            return form.slots
+        told = any(p.path == (*path, "slots") for p in self.problems.found)
+        if not told and (not form.endpoints or any(e.slots is None for e in endpoints)):
+            each = ", or `slots` of each endpoint" if form.endpoints else ""
+            self.problems.add(path, f"the key `slots`{each}", "none")
+        return min(values.SLOTS_MAX, sum(e.slots or 0 for e in endpoints))
 
     def _telemetry(self, path: KeyPath, form: host_forms.TelemetryForm) -> Telemetry:
         if form.source == "ssh" and form.ssh is None:
@@ -148,10 +158,7 @@ class _Builder:
         return []
 
     def _endpoint(self, path: KeyPath, name: str, form: forms.EndpointForm) -> Endpoint:
-        url = form.url
-        if form.backend == "openai":
-            url = url.removesuffix("/v1")
-        elif not form.models:
+        if form.backend == "ollama" and not form.models:
             self.problems.add(path, "`models` with at least one model", "none")
         if form.dialect and form.backend != "openai":
             self.problems.add((*path, "dialect"), "`dialect` only with openai", form.backend)
@@ -160,12 +167,14 @@ class _Builder:
         return Endpoint(
             name=name,
             backend=form.backend,
-            url=url,
+            url=form.url.removesuffix("/v1"),
             models=models,
             dialect=form.dialect,
             api_key_file=self._key_file((*path, "api_key_file"), form.api_key_file),
             options=form.options,
             sizes=sizes,
+            slots=form.slots,
+            kind=form.kind,
         )
 
     def _models(
@@ -190,7 +199,9 @@ class _Builder:
             self._once(path, [_written(c, p[0]) for c, p in zip(form.route, found, strict=True)])
         route = dict.fromkeys(c for places in found for c in places)
         if all(found):
-            self._kind_there(name, form.gpu, {self.hosts[c.host].kind for c in route})
+            self._kind_there(
+                name, form.gpu, {self.hosts[c.host].kind_of(c.endpoint) for c in route}
+            )
         return TaskType(
             name=name,
             route=tuple(route),

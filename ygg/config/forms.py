@@ -55,6 +55,17 @@ class EndpointForm(Form):
     options: v.Options = Field(
         default={}, description="Settings sent with every request to this server, as they are."
     )
+    slots: v.Slots | None = Field(
+        default=None,
+        description="How many requests this server runs at the same time. Default: as many as its host.",
+    )
+    kind: v.Kind | None = Field(
+        default=None,
+        description="Whether it runs its models on a `gpu` or on the `cpu`. Default: as its host.",
+    )
+
+
+Endpoints = Annotated[dict[v.Key, EndpointForm], BeforeValidator(v.by_name)]
 
 
 class HostForm(Form):
@@ -64,9 +75,10 @@ class HostForm(Form):
     kind: v.Kind = Field(
         default="gpu", description="Whether models run on a `gpu` or on the `cpu` of this machine."
     )
-    slots: v.Slots = Field(
+    slots: v.Slots | None = Field(
+        default=None,
         description="How many requests may run on this machine at the same time, over all its "
-        "servers: 1 to 256. ygg never sends more."
+        "servers: 1 to 256. ygg never sends more. May be left out where each of its `endpoints` has `slots`: then it is their sum.",
     )
     tags: list[v.Text] = Field(default=[], description="Words of your own about the machine.")
     telemetry: Annotated[TelemetryForm, BeforeValidator(v.word("source"))] = Field(
@@ -90,9 +102,10 @@ class HostForm(Form):
         default=None, description="Short form: as `endpoints.NAME.api_key_file`."
     )
     options: v.Options = Field(default={}, description="Short form: as `endpoints.NAME.options`.")
-    endpoints: dict[v.Key, EndpointForm] = Field(
+    endpoints: Endpoints = Field(
         default={},
-        description="The model servers of this machine by a name of your choice, the preferred one first.",
+        description="The model servers of this machine by a name of your choice, the preferred one first; or a list of them, each "
+        "with its `name`, else named after its backend.",
     )
 
 
@@ -157,7 +170,7 @@ class TypeForm(Form):
     )
     timeout: v.Duration | None = Field(
         default=None,
-        description="Longest time of one attempt, from the end of the model's load. Default: `policies.timeout`.",
+        description="Longest time of one attempt, from its first token. Default: `policies.timeout`.",
     )
     retries: v.Retries | None = Field(
         default=None,

@@ -14,13 +14,13 @@ P = Policy()  #: the defaults come from there, so that they are written once
 class ResidencyForm(Form):
     """Changing a model costs seconds: of equal tasks those whose model is loaded go first, within these bounds."""
 
-    max_wait: v.Duration = Field(
+    max_wait: v.Span = Field(
         default=P.residency.max_wait_s,
         description="Longest time a task is passed over for tasks whose model is loaded.",
     )
-    min_hold: v.Duration = Field(
+    min_hold: v.Span = Field(
         default=P.residency.min_hold_s,
-        description="A model that was just loaded stays this long, unless a task of a better priority needs another.",
+        description="For this long after a load its own tasks go first even so, among equals. Without any nothing waits.",
     )
 
 
@@ -65,6 +65,11 @@ class PolicyForm(Form):
         description="What heat, foreign memory or an out-of-memory answer took of a host's slots comes back one at a time, "
         "one per this time.",
     )
+    ghost: v.Duration = Field(
+        default=P.ghost_s,
+        description="Longest time that a call which was cut off before its first token keeps its slot: until its server "
+        "says that it has left. A server that does not tell (Ollama) is believed to be done after 5 s, on a CPU host 30 s.",
+    )
     ageing: v.Ageing = Field(
         default=P.ageing_s,
         description="A task gains one priority class per this time of waiting. `off`: strict priority.",
@@ -84,7 +89,7 @@ class PolicyForm(Form):
     )
     timeout: v.Duration = Field(
         default=P.timeout_s,
-        description="Longest time of one attempt, from the end of the model's load.",
+        description="Longest time of one attempt, from its first token.",
     )
     api_timeout: v.Duration = Field(
         default=P.api_timeout_s, description="The same for tasks submitted over /v1/async."
@@ -94,10 +99,11 @@ class PolicyForm(Form):
     )
     first_token: v.Duration = Field(
         default=P.first_token_s,
-        description="Longest silence before the first token, beyond the model's load.",
+        description="Longest wait for the first token, the model's load included. A token is text, a thought or a tool call; "
+        "pings, blank lines and empty pieces are none.",
     )
     between_tokens: v.Duration = Field(
-        default=P.between_tokens_s, description="Longest silence between two tokens."
+        default=P.between_tokens_s, description="Longest wait from one token to the next."
     )
     retention: v.Duration = Field(
         default=P.retention_s, description="How long ended tasks and their results are kept."

@@ -108,6 +108,8 @@ def _endpoint(endpoint: Endpoint) -> JsonDict:
         "dialect": endpoint.dialect,
         "api_key_file": endpoint.api_key_file,
         "options": dict(endpoint.options),
+        "slots": endpoint.slots,
+        "kind": endpoint.kind,
     }
 
 

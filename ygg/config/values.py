@@ -6,9 +6,10 @@ file is read.
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -48,6 +49,13 @@ def _duration(value: object) -> float:
     except ValueError:
         text = "a duration above 0 such as 60s, 10m, 2h or 7d, or seconds"
         raise PydanticCustomError(EXPECTED, text) from None
+
+
+def _span(value: object) -> float:
+    try:
+        return seconds(value, none=True)
+    except ValueError:
+        raise PydanticCustomError(EXPECTED, "0 or a duration such as 60s or 10m") from None
 
 
 def _memory(value: object) -> float:
@@ -107,6 +115,33 @@ def candidate(value: object) -> object:
     return {"host": host, "model": model} if model else {"host": host}
 
 
+def by_name(value: object) -> object:
+    """A list of mappings as a mapping: each under its `name`, else under its `backend`, `backend-2`, …"""
+    if not isinstance(value, list):
+        return value
+    found: dict[str, object] = {}
+    for entry in value:
+        if not isinstance(entry, dict):
+            raise PydanticCustomError(
+                EXPECTED, "a mapping of endpoints by name, or a list of mappings"
+            )
+        rest = {key: part for key, part in entry.items() if key != "name"}
+        name = entry.get("name")
+        if name is None:
+            name = _unlike(found, str(entry.get("backend", "endpoint")))
+        if name in found:
+            raise PydanticCustomError(
+                EXPECTED, "endpoints of different names", {"hint": f"{name} is there twice"}
+            )
+        found[name] = rest
+    return found
+
+
+def _unlike(taken: Container[str], word: str) -> str:
+    numbered = (word if n == 1 else f"{word}-{n}" for n in itertools.count(1))
+    return next(name for name in numbered if name not in taken)
+
+
 def _json(value: object, path: str = "") -> object:
     """Options travel to the server as JSON, which knows no infinities."""
     if isinstance(value, float) and not math.isfinite(value):
@@ -125,6 +160,7 @@ _DURATION_SCHEMA: JsonDict = {
         {"type": "string", "pattern": r"^(\d+(\.\d+)?(ms|s|m|h|d))+$"},
     ]
 }
+_SPAN_SCHEMA: JsonDict = {"anyOf": [{"type": "number", "minimum": 0}, _DURATION_SCHEMA["anyOf"][1]]}
 _MEMORY_SCHEMA: JsonDict = {
     "anyOf": [
         {"type": "number", "exclusiveMinimum": 0},
@@ -141,11 +177,13 @@ Key = Annotated[
     expect("a name of 1 to 64 letters, digits, `.`, `_` and `-`"),
 ]
 Share = Annotated[float, Field(ge=0, le=1), expect("a number from 0 to 1")]
-Slots = Annotated[int, Field(ge=1, le=256), expect("a whole number from 1 to 256")]
+SLOTS_MAX = 256
+Slots = Annotated[int, Field(ge=1, le=SLOTS_MAX), expect("a whole number from 1 to 256")]
 Retries = Annotated[int, Field(ge=0, le=100), expect("a whole number from 0 to 100")]
 Budget = Annotated[int, Field(ge=1, le=10_000), expect("a whole number from 1 to 10000")]
 Capacity = Annotated[int, Field(ge=1, le=10**7), expect("a whole number from 1 to 10000000")]
 Duration = Annotated[float, BeforeValidator(_duration), WithJsonSchema(_DURATION_SCHEMA)]
+Span = Annotated[float, BeforeValidator(_span), WithJsonSchema(_SPAN_SCHEMA)]
 Ageing = Annotated[float | None, BeforeValidator(_ageing), WithJsonSchema(_AGEING_SCHEMA)]
 Url = Annotated[str, BeforeValidator(_url), WithJsonSchema(_URL_SCHEMA)]
 Pattern = Annotated[str, BeforeValidator(_pattern), WithJsonSchema({"type": "string"})]

@@ -24,6 +24,7 @@ from ygg.model import (
     EndView,
     Head,
     Lane,
+    Outcome,
     OutcomeKind,
     Permit,
     Policy,
@@ -71,7 +72,7 @@ class Reach(NamedTuple):
 
     kind: str  #: of the hosts it wants: `gpu` or `cpu`; "" without any host
     wanted: tuple[Candidate, ...]  #: those of that kind
-    second: frozenset[str]  #: hosts of the other kind
+    second: frozenset[Place]  #: those of the other kind
     hosts: frozenset[str]
     slots: int  #: configured, of all its hosts
 
@@ -139,6 +140,15 @@ class CallState:
     answered: float | None = (
         None  #: since when the server answers; before that it may load the model
     )
+    canary: bool = False  #: ygg's own: it carries no task
+
+
+class Suspect(NamedTuple):
+    """An attempt that failed, perhaps through the server's fault; a canary decides what becomes of its task."""
+
+    task: Task
+    candidate: Candidate
+    outcome: Outcome
 
 
 # --- the board --------------------------------------------------------------------------------------
@@ -174,6 +184,13 @@ class Board:
     calls: dict[str, CallState] = field(default_factory=dict)
     call_of: dict[str, str] = field(default_factory=dict)  #: by task id
     acquiring: dict[str, None] = field(default_factory=dict)  #: calls that wait for permits
+    suspects: dict[str, Suspect] = field(default_factory=dict)  #: by task id
+    apart: dict[str, int] = field(
+        default_factory=dict
+    )  #: tasks that failed together, and how many: a server runs few of them at a time
+    suspected: dict[str, int] = field(
+        default_factory=dict
+    )  #: how often, by id of a task that waits
     compared: frozenset[str] | None = None  #: calls that ran when the store was asked what it holds
     finishing: dict[str, End] = field(default_factory=dict)  #: ends on their way to the store
     unwritten: dict[str, End] = field(default_factory=dict)  #: ends the store could not take yet
@@ -188,11 +205,19 @@ class Board:
     poll_at: float = 0.0
     store_retry_at: float | None = None
     store_error: str | None = None
+    store_told: tuple[str, float] = (
+        "",
+        0.0,
+    )  #: what of it was last said to people, and when (monotonic)
+    store_failures: int = 0  #: since then
     wake_at: float | None = None
     retime: bool = True  #: something may be due sooner than `wake_at`
     stale_ends: int = 0
     invalid_readings: int = 0
     tracks: dict[str, Track] = field(default_factory=dict)  #: by candidate key
+    past_ms: Mapping[str, float] = field(
+        default_factory=dict
+    )  #: mean run time of a call in earlier runs, by host
     recent: deque[EndView] = field(default_factory=lambda: deque(maxlen=RECENT))
 
     @property

@@ -13,8 +13,8 @@ from ygg.core import retrying
 from ygg.core.board import Board, CallState, Phase, Try
 from ygg.core.effects import Cancel, Effect, Finish, ListRunning, Note, Start, Tell
 from ygg.core.events import CallEnded, Claimed, EndRefused, Finished, StoreFailed
-from ygg.core.hosts import gates
-from ygg.core.placement import lanes, order, permits, requests
+from ygg.core.hosts import gates, ghosts
+from ygg.core.placement import canaries, lanes, order, permits, requests
 from ygg.model import (
     Attempt,
     End,
@@ -31,6 +31,7 @@ from ygg.model import (
 from ygg.model import State as S
 
 STORE_RETRY_S = 1.0  #: pause after a store failure
+STORE_TOLD_S = 60.0  #: between two lines about the same trouble of the store
 
 
 # --- from the claim to the end ----------------------------------------------------------------------
@@ -91,22 +92,45 @@ def started(board: Board, call_id: str, now: Now) -> None:
 
 
 def ended(board: Board, event: CallEnded, now: Now) -> list[Effect]:
-    """The slot is free; each attempt of the call gets its end."""
+    """The slot is free, but for a ghost; each attempt of the call gets its end."""
     call = board.calls.get(event.call)
     if call is None or call.call is None:
         return []
     effects: list[Effect] = []
     effects += permits.settle(board, call, event.usage)
-    ends = []
-    took_ms = (now.mono - call.started) * 1000
+    effects += ghosts.stay(board, call, event.outcomes.values(), now)
+    ends: list[End] = []
     for attempt in call.call.attempts:
         outcome = event.outcomes.get(attempt.id, _UNTOLD)
-        news = gates.learn(board, call.candidate, outcome, now)
-        effects += [Note(news, level="WARNING")] if news else []
-        order.learn(board, call.candidate, outcome, took_ms)
-        wanted = _as_wanted(call.tries[attempt.task.id], outcome)
-        ends.append(_judged(board, call, attempt.task, wanted, now))
-    return [*effects, _finish(board, ends)]
+        effects += _learn(board, call, outcome, now)
+        found, told = _followed(board, call, attempt.task, outcome, now)
+        ends, effects = [*ends, *found], [*effects, *told]
+    return [*effects, _finish(board, ends)] if ends else effects
+
+
+def _learn(board: Board, call: CallState, outcome: Outcome, now: Now) -> list[Effect]:
+    """What an outcome tells of the server."""
+    news = gates.learn(board, call.candidate, outcome, now)
+    if not call.canary:
+        order.learn(board, call.candidate, outcome, (now.mono - call.started) * 1000)
+    told: list[Effect] = [Note(news, level="WARNING")] if news else []
+    if outcome.kind is OutcomeKind.COMPLETED and not call.canary:
+        told += canaries.well(board, call.candidate, now)
+    return told
+
+
+def _followed(
+    board: Board, call: CallState, task: Task, outcome: Outcome, now: Now
+) -> tuple[list[End], list[Effect]]:
+    """The ends that an outcome makes now: its own, those of the suspects of a canary, or none yet."""
+    if call.canary:
+        guilty, ends, told = canaries.ended(board, call, outcome, now)
+        judged = [_judged(board, call, held.task, held.outcome, now) for held in guilty]
+        return [*judged, *ends], told
+    wanted = _as_wanted(call.tries[task.id], outcome)
+    if canaries.in_doubt(board, call.candidate, task, wanted, now):
+        return canaries.suspect(board, call.candidate, task, wanted, now)
+    return [_judged(board, call, task, wanted, now)], []
 
 
 _UNTOLD = Outcome(OutcomeKind.ERROR, "the backend told nothing of this attempt")
@@ -140,11 +164,14 @@ def finished(board: Board, event: Finished, now: Now) -> list[Effect]:
             effects += _stale(board, end)
             continue
         effects.append(_end_note(board, end, task, now))
+        if end.reason is not ReasonCode.HOST_SICK:
+            board.suspected.pop(task.id, None)
         if task.state is S.QUEUED:
             lanes.insert(board, task.head)
         elif task.state is S.SCHEDULED:
             lanes.learn_due(board, task.due_ms)
         else:
+            canaries.forget(board, task.id)
             effects.append(Tell((task,)))
     return effects
 
@@ -152,6 +179,7 @@ def finished(board: Board, event: Finished, now: Now) -> list[Effect]:
 def _stale(board: Board, end: End) -> list[Effect]:
     """Somebody else ended this attempt: whoever waits for the task reads how."""
     board.stale_ends += 1
+    canaries.forget(board, end.task_id)
     reason = because(ReasonCode.STALE_END, attempt=end.attempt)
     return [
         Note(reason, end.task_id, end.attempt, level="WARNING"),
@@ -162,10 +190,17 @@ def _stale(board: Board, end: End) -> list[Effect]:
 def _end_note(board: Board, end: End, task: Task, now: Now) -> Note:
     """Remember the end for rates and views, and tell it."""
     tokens = end.result.usage.output_tokens if end.result else None
-    took = now.wall_ms - task.started_ms if task.started_ms is not None else None
-    wait = task.started_ms - task.waiting_ms if task.started_ms is not None else None
+    took = None if task.started_ms is None else max(0, now.wall_ms - task.started_ms)
     view = EndView(
-        task.id, now.wall_ms, task.state, end.reason, task.host, took, wait, tokens, task.lane.type
+        task.id,
+        now.wall_ms,
+        task.state,
+        end.reason,
+        task.host,
+        took,
+        task.waited_ms,
+        tokens,
+        task.lane.type,
     )
     board.recent.append(view)
     calm = task.state in (S.COMPLETED, S.CANCELLED)
@@ -179,7 +214,7 @@ def compare(board: Board) -> list[Effect]:
     """Ask the store what it holds for running, to be compared with the calls that run now."""
     if board.compared is not None:
         return []
-    board.compared = frozenset(call.id for call in board.running)
+    board.compared = frozenset(call.id for call in board.running if not call.canary)
     return [ListRunning()]
 
 
@@ -189,6 +224,7 @@ def compared(board: Board, rows: Iterable[RunningRow]) -> list[Effect]:
     known = {row.id: row for row in rows}
     ran, board.compared = board.compared or frozenset(), None
     under_way = board.call_of.keys() | board.finishing.keys() | board.unwritten.keys()
+    under_way |= board.suspects.keys()
     strays = [row for row in known.values() if row.id not in under_way]
     ends = [End(row.id, row.attempt, S.QUEUED, ReasonCode.STRAY) for row in strays]
     effects: list[Effect] = [_finish(board, ends)] if ends else []
@@ -227,8 +263,18 @@ def store_failed(board: Board, event: StoreFailed, now: Now) -> list[Effect]:
         lanes.peek_failed(board, *event.peeked)
     board.promoting = board.promoting and not event.promoting
     board.compared = None if event.listing else board.compared
-    reason = because(ReasonCode.STORE_FAILED, message=event.message)
-    return [*effects, Note(reason, level="ERROR")]
+    return [*effects, *_told_of_store(board, event.message, now)]
+
+
+def _told_of_store(board: Board, message: str, now: Now) -> list[Effect]:
+    """Trouble that lasts is told at once, and then counted: once in `STORE_TOLD_S`."""
+    said, at = board.store_told
+    board.store_failures += 1
+    if message == said and now.mono < at + STORE_TOLD_S:
+        return []
+    times = board.store_failures if message == said else 1
+    board.store_told, board.store_failures = (message, now.mono), 0
+    return [Note(because(ReasonCode.STORE_FAILED, message=message, times=times), level="ERROR")]
 
 
 def end_refused(board: Board, event: EndRefused) -> list[Effect]:
@@ -251,6 +297,10 @@ def end_refused(board: Board, event: EndRefused) -> list[Effect]:
 
 def cancel_asked(board: Board, task_id: str) -> list[Effect]:
     """Somebody cancelled a task that is processing."""
+    held = board.suspects.pop(task_id, None)
+    if held is not None:
+        end = End(task_id, held.task.attempt, S.CANCELLED, ReasonCode.CANCELLED)
+        return [_finish(board, [end])]
     call = board.calls.get(board.call_of.get(task_id, ""))
     if call is None:
         return []
@@ -260,20 +310,25 @@ def cancel_asked(board: Board, task_id: str) -> list[Effect]:
     return [Cancel(call.id, one.id) for one in sent if one.task.id == task_id]
 
 
-def left(board: Board, task_id: str) -> list[Effect]:
-    """A task has left the queue, or its row changed: no call waits for permits on its behalf."""
+def left(board: Board, task_id: str, over: Task | None) -> list[Effect]:
+    """A task has left the queue, or its row changed: no call waits for permits on its behalf. `over`: how it ended,
+    if it did."""
+    told: list[Effect] = [Tell((over,))] if over else []
+    if over:
+        canaries.forget(board, task_id)
     lanes.remove(board, task_id)
     call = board.calls.get(board.call_of.get(task_id, ""))
     if call is None or call.phase is not Phase.ACQUIRING:
-        return []
+        return told
     del call.tries[task_id], board.call_of[task_id]
-    return [] if call.tries else permits.settle(board, call)
+    return told if call.tries else [*permits.settle(board, call), *told]
 
 
 def cut(board: Board) -> list[Effect]:
     """The drain is over: stop what still runs."""
     board.stopping = True
-    effects: list[Effect] = []
+    held = [canaries.given_back(board, suspect) for suspect in list(board.suspects.values())]
+    effects: list[Effect] = [_finish(board, held)] if held else []
     for call in board.running:
         for attempt in call.tries.values():
             attempt.cancelled = attempt.cancelled or OutcomeKind.INTERRUPTED

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 
 from ygg.core.board import Board, Phase
+from ygg.core.hosts import ghosts
 from ygg.core.owning import loading
 from ygg.core.placement import candidates, links, order
 from ygg.core.placement.dispatching import open_servers
@@ -65,22 +66,36 @@ def _check_calls(board: Board) -> None:
         assert board.hosts[call.candidate.host].grants.get(call.id) == call.width, (
             f"{call.id}: slot"
         )
-        assert call.tries, f"{call.id} carries nothing"
+        assert bool(call.tries) != call.canary, f"{call.id} carries nothing"
         assert (call.id in board.acquiring) == (call.phase is Phase.ACQUIRING), f"{call.id}: phase"
     carried = {task: call.id for call in board.calls.values() for task in call.tries}
     assert carried == board.call_of, "tasks and their calls"
+    asking = {c.candidate: c.id for c in board.calls.values() if c.canary}
+    for task, suspect in board.suspects.items():
+        assert suspect.candidate in asking, f"{task}: nobody decides on it"
+    assert not board.suspects.keys() & (board.where.keys() | board.call_of.keys()), "suspects"
 
 
 def _check_hosts(board: Board) -> None:
     assert board.loading == loading(board.types), "types that say how models are loaded"
     for name, host in board.hosts.items():
         assert host.grants.keys() <= board.calls.keys(), f"{name}: a slot of no call"
-        assert host.busy == sum(host.grants.values()), f"{name}: busy {host.busy}"
+        taken = sum(host.grants.values()) + ghosts.width(*host.servers.values())
+        assert host.busy == taken, f"{name}: busy {host.busy}"
         assert 0 <= host.limit <= host.host.slots, f"{name}: limit {host.limit}"
         rests = host.gauge.probed and not host.gauge.watching and not host.removed
         assert rests == (name in board.resting), f"{name}: resting {rests}"
         for endpoint, server in host.servers.items():
+            inside = sum(
+                host.grants[c.id]
+                for c in board.calls.values()
+                if c.candidate[:2] == (name, endpoint)
+            )
+            assert server.busy == inside + ghosts.width(server), (
+                f"{name}/{endpoint}: busy {server.busy}"
+            )
             kept = (name, endpoint) in board.changing
+            assert server.ghosts.keys().isdisjoint(board.calls), f"{name}: a ghost that runs"
             assert server.changing == kept, f"{name}/{endpoint}: changing"
     assert board.resting <= board.hosts.keys(), "a host that is gone rests"
     assert {host for host, _ in board.changing} <= board.hosts.keys(), "one that is gone changes"

@@ -85,6 +85,14 @@ class CheckHost:
 
 
 @dataclass(frozen=True, slots=True)
+class AskInside:
+    """Ask one endpoint how many requests are inside it."""
+
+    host: str
+    endpoint: str
+
+
+@dataclass(frozen=True, slots=True)
 class Watch:
     """Take readings of a host from now on, or let its probes rest."""
 
@@ -143,6 +151,7 @@ Effect = (
     | Cancel
     | Finish
     | CheckHost
+    | AskInside
     | Watch
     | Unload
     | Tell

@@ -182,6 +182,17 @@ class HostChecked:
 
 
 @dataclass(frozen=True, slots=True)
+class InsideTold:
+    """Answer to AskInside: requests that are inside a server (None: not known now). Not `tells`: it has no word
+    for it."""
+
+    host: str
+    endpoint: str
+    inside: int | None
+    tells: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class ReadingTaken:
     """A probe took a reading of a host."""
 
@@ -235,6 +246,20 @@ class CutAsked:
 
 
 @dataclass(frozen=True, slots=True)
+class ClockSet:
+    """Wall-clock times are another by so much from now on: the machine's clock was taken over."""
+
+    by_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class PastLearned:
+    """How long a call to each host took in the last days, in milliseconds, for forecasts of what comes."""
+
+    mean_ms: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
 class Ticked:
     """Time has passed."""
 
@@ -258,6 +283,7 @@ Event = (
     | EndRefused
     | CancelAsked
     | HostChecked
+    | InsideTold
     | ReadingTaken
     | ReadingMissed
     | ModelUnloaded
@@ -265,5 +291,7 @@ Event = (
     | HostDrained
     | ShutdownAsked
     | CutAsked
+    | ClockSet
+    | PastLearned
     | Ticked
 )

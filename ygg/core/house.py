@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from ygg.model import Device, Health, Host, HostHealth, Level, Priority, Reading
+from ygg.model import Device, Health, Host, HostHealth, Level, Operation, Priority, Reading
 
 # --- readings ---------------------------------------------------------------------------------------
 
@@ -79,9 +79,34 @@ class Gauge:
 
 
 @dataclass(slots=True)
-class Server:
-    """One endpoint of a host: what the breaker and the busy gate know of it."""
+class Ghost:
+    """A call that was cut off before its first token, as long as its server may be at work on it. Times are
+    monotonic."""
 
+    width: int
+    since: float
+    until: float  #: believed to have left by then
+
+
+@dataclass(slots=True)
+class Proof:
+    """What calls with one model on one server have shown. Times are monotonic seconds."""
+
+    worked: float = float("-inf")  #: when one last completed
+    blamed: str | None = None  #: id of the task that has failed since
+    sick: str = ""  #: what the last canary said; "" while it is well
+    ask_at: float = float("-inf")  #: when the next canary is due
+    retry_s: float = 0.0  #: pause before the one after it
+    canary: str = ""  #: id of the one that asks now
+    operation: Operation = Operation.CHAT  #: what it asks for: that of the task that failed
+
+
+@dataclass(slots=True)
+class Server:
+    """One endpoint of a host: its slots, and what the breaker and the busy gate know of it."""
+
+    slots: int | None = None  #: what it runs at once; None: as many as its host
+    busy: int = 0  #: widths of the calls on it, and of its ghosts
     health: HostHealth = HostHealth.UNKNOWN
     text: str = ""
     info: Health | None = None
@@ -95,12 +120,16 @@ class Server:
     loaded: frozenset[str] | None = None  #: models in memory, as far as it tells
     told: frozenset[str] | None = None  #: the same in its own words, calls on their way left out
     loaded_at: float = float("-inf")  #: when either last changed
-    loaded_for: Priority | None = None  #: of the task for whose sake it last changed
-    stays_until: float = float("-inf")  #: a model that was just loaded stays until then
+    stays_until: float = float("-inf")  #: tasks of a model that was just loaded go first until then
     passed_since: float | None = None  #: since when a task that needs another model is passed over
     swap_to: str = ""  #: the model this server drains for
     kept_for: Priority | None = None  #: worse ones wait: a task of this priority needs a change
     together: set[frozenset[str]] = field(default_factory=set)  #: models seen in memory together
+    proofs: dict[str, Proof] = field(default_factory=dict)  #: by model
+    fallen: dict[str, float] = field(default_factory=dict)  #: tasks that have just failed, and when
+    ghosts: dict[str, Ghost] = field(default_factory=dict)  #: by call id, the oldest first
+    inside_at: float = 0.0  #: with ghosts: when it is to be asked how many requests are inside
+    inside_asked: bool = False  #: that question is under way
 
     @property
     def changing(self) -> bool:
@@ -126,7 +155,7 @@ class HostState:
     drained: bool = False
     removed: bool = False  #: gone from hosts.yaml; stays until its last call ended
     grants: dict[str, int] = field(default_factory=dict)  #: width by call id
-    busy: int = 0  #: their sum
+    busy: int = 0  #: their sum, and that of the ghosts
 
 
 @dataclass(slots=True)

@@ -9,6 +9,7 @@ from ygg.core import watching
 from ygg.core.board import Board
 from ygg.core.effects import Effect, Note
 from ygg.core.events import HostDrained, HostsOwned
+from ygg.core.hosts import gates, ghosts, sickness
 from ygg.core.house import NOTHING, Gauge, HostState, Server
 from ygg.core.placement import lanes, permits
 from ygg.model import LOAD_OPTIONS, Host, Now, ReasonCode, TaskType, because
@@ -30,6 +31,7 @@ def owned(board: Board, event: HostsOwned, now: Now) -> list[Effect]:
             host.removed, host.limit = True, 0
             board.resting.discard(name)
             board.hosts[name] = host
+    permits.recount(board)
     board.forget_gone()
     lanes.reroute(board)
     board.all_changed()
@@ -44,13 +46,16 @@ def loading(types: Mapping[str, TaskType]) -> tuple[TaskType, ...]:
 
 
 def _merge(old: HostState | None, host: Host, now: Now) -> HostState:
-    servers = {e.name: Server(check_at=now.mono) for e in host.endpoints}
+    servers = {e.name: Server(e.slots, check_at=now.mono) for e in host.endpoints}
     if old is None:
         return HostState(host, servers, host.slots)
-    same = {e.name for e in old.host.endpoints if e in host.endpoints}
+    before = [replace(e, slots=None, kind=None) for e in old.host.endpoints]
+    same = {e.name for e in host.endpoints if replace(e, slots=None, kind=None) in before}
     kept = {name: old.servers[name] if name in same else new for name, new in servers.items()}
+    for name, server in kept.items():
+        server.slots = servers[name].slots
     for server in kept.values() if old.removed else ():
-        server.checking = False  # nobody answered while the host was gone
+        server.checking = server.inside_asked = False  # nobody answered while the host was gone
     limited = old.limit < old.host.slots and not old.removed
     return replace(
         old,
@@ -64,13 +69,18 @@ def _merge(old: HostState | None, host: Host, now: Now) -> HostState:
     )
 
 
-def drained(board: Board, event: HostDrained) -> list[Effect]:
-    """A person took a host out of dispatch, or put it back."""
+def drained(board: Board, event: HostDrained, now: Now) -> list[Effect]:
+    """A person took a host out of dispatch, or put it back: what was held against it is over then."""
     host = board.hosts.get(event.host)
     if host is None:
         return []
     host.drained = event.drained
     board.changed(event.host)
+    if not event.drained:
+        gates.resume(host, now)
+        sickness.ask_now(host, now)
+        ghosts.forget(board, host)
+        board.retime = True
     effects = permits.end_waits(board, list(host.grants)) if event.drained else []
     code = ReasonCode.HOST_DRAINED if event.drained else ReasonCode.HOST_RESUMED
     return [*effects, Note(because(code, event.host))]

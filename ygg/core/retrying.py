@@ -60,14 +60,16 @@ class Case:
     def elsewhere(self) -> tuple[Candidate, ...]:
         """The other candidates that are up."""
         out = {*self.failed, *self.task.lane.refused}
-        return tuple(c for c in self.state.route if c.key not in out and gates.up(self.board, c))
+        return tuple(
+            c for c in self.state.route if c.key not in out and gates.up(self.board, c, self.now)
+        )
 
     @property
     def same_kind(self) -> frozenset[str]:
         """Keys of all candidates on a kind of host that the task has just failed on."""
         places, second = self.state.route, self.state.reach.second
-        failed = {c.host in second for c in places if c.key in self.failed}
-        return frozenset(c.key for c in places if (c.host in second) in failed)
+        failed = {c[:2] in second for c in places if c.key in self.failed}
+        return frozenset(c.key for c in places if (c[:2] in second) in failed)
 
 
 #: Outcomes that are followed by the same state whatever the task and its route.
@@ -150,7 +152,7 @@ def _deferred(case: Case) -> End:
         return case.end(S.FAILED, ReasonCode.DEFERRAL_BUDGET, add_deferrals=1)
     if case.elsewhere:
         return _go_elsewhere(case, add_deferrals=1)
-    asked = case.outcome.retry_after_s
+    asked = gates.asked_s(case.outcome, case.board.policy)
     steps = case.board.policy.defer_s
     due = (
         case.due(steps[min(deferrals, len(steps)) - 1])

@@ -13,12 +13,13 @@ from typing import assert_never
 
 from ygg.core import calls, owning, timing, watching
 from ygg.core.board import Board
-from ygg.core.effects import Effect, Note, Tell
+from ygg.core.effects import Effect, Note
 from ygg.core.events import (
     CallEnded,
     CallStarted,
     CancelAsked,
     Claimed,
+    ClockSet,
     CutAsked,
     Denied,
     DispatchPaused,
@@ -31,8 +32,10 @@ from ygg.core.events import (
     HostChecked,
     HostDrained,
     HostsOwned,
+    InsideTold,
     LanesSeen,
     ModelUnloaded,
+    PastLearned,
     Promoted,
     ReadingMissed,
     ReadingTaken,
@@ -43,7 +46,7 @@ from ygg.core.events import (
     TasksQueued,
     Ticked,
 )
-from ygg.core.hosts import gates, readings
+from ygg.core.hosts import gates, ghosts, readings
 from ygg.core.placement import lanes, permits, remedies, residency
 from ygg.core.placement.dispatching import dispatch
 from ygg.model import HostHealth, JsonDict, Now, ReasonCode, because
@@ -79,7 +82,7 @@ def _handle(board: Board, event: Event, now: Now) -> list[Effect]:  # noqa: C901
         case TasksQueued():
             lanes.queued(board, event)
         case TaskLeft(task_id, ended):
-            return [*calls.left(board, task_id), *([Tell((ended,))] if ended else [])]
+            return calls.left(board, task_id, ended)
         case DueLearned(due_ms):
             lanes.learn_due(board, due_ms)
         case Promoted():
@@ -102,29 +105,51 @@ def _handle(board: Board, event: Event, now: Now) -> list[Effect]:  # noqa: C901
             return calls.end_refused(board, event)
         case CancelAsked(task_id):
             return calls.cancel_asked(board, task_id)
+        case HostChecked() | InsideTold() | ReadingTaken() | ReadingMissed() | ModelUnloaded():
+            return _heard(board, event, now)
+        case DispatchPaused(paused):
+            return _paused(board, paused)
+        case HostDrained():
+            return owning.drained(board, event, now)
+        case ShutdownAsked():
+            return _shutdown(board)
+        case CutAsked():
+            return calls.cut(board)
+        case ClockSet(by_ms):
+            timing.clock_set(board, by_ms)
+        case PastLearned(mean_ms):
+            board.past_ms = mean_ms
+        case Ticked():
+            board.wake_at = None
+        case _:
+            assert_never(event)
+    return []
+
+
+def _heard(
+    board: Board,
+    event: HostChecked | InsideTold | ReadingTaken | ReadingMissed | ModelUnloaded,
+    now: Now,
+) -> list[Effect]:
+    """A host has been asked how it is."""
+    match event:
         case HostChecked():
             return _checked(board, event, now)
+        case InsideTold():
+            ghosts.told(board, event, now)
+            return []
         case ReadingTaken():
             return _read(board, event, now)
         case ReadingMissed():
             return readings.missed(board, event, now) if _known(board, event.host) else []
         case ModelUnloaded():
             return _unloaded(board, event, now)
-        case DispatchPaused(paused):
-            return _paused(board, paused)
-        case HostDrained():
-            return owning.drained(board, event)
-        case ShutdownAsked():
-            board.stopping = True
-            note = Note(because(ReasonCode.DRAINING, running=len(board.running)))
-            return [*permits.end_waits(board), note]
-        case CutAsked():
-            return calls.cut(board)
-        case Ticked():
-            board.wake_at = None
-        case _:
-            assert_never(event)
-    return []
+
+
+def _shutdown(board: Board) -> list[Effect]:
+    board.stopping = True
+    note = Note(because(ReasonCode.DRAINING, running=len(board.running)))
+    return [*permits.end_waits(board), note]
 
 
 def _known(board: Board, name: str) -> bool:

@@ -6,12 +6,14 @@ checks. `wake` asks for one Ticked at the earliest of them; an idle dispatcher w
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ygg.core import calls, watching
 from ygg.core.board import Board
 from ygg.core.effects import CheckHost, Effect, Finish, ListLanes, Promote, WakeAt
-from ygg.core.hosts import gates, limits, readings
+from ygg.core.hosts import gates, ghosts, limits, readings
 from ygg.core.house import HostState
-from ygg.core.placement import lanes, permits, residency
+from ygg.core.placement import canaries, lanes, permits, residency
 from ygg.model import Now
 
 
@@ -37,7 +39,19 @@ def due(board: Board, now: Now) -> list[Effect]:
     effects += readings.follow(board, now)
     effects += permits.overdue(board, now)
     effects += _due_hosts(board, now)
+    effects += canaries.due(board, now)
     return effects
+
+
+def clock_set(board: Board, by_ms: int) -> None:
+    """What is remembered by wall-clock times is moved with them."""
+    ends = [replace(end, at_ms=end.at_ms + by_ms) for end in board.recent]
+    board.recent.clear()
+    board.recent.extend(ends)
+    board.next_due_ms, board.poll_at, board.retime = None, 0.0, True
+    for server in (s for host in board.hosts.values() for s in host.servers.values()):
+        if server.checked_ms is not None:
+            server.checked_ms += by_ms
 
 
 def _store_again(board: Board, now: Now) -> list[Effect]:
@@ -83,6 +97,8 @@ def _due_hosts(board: Board, now: Now) -> list[Effect]:
             continue
         for endpoint, server in host.servers.items():
             gates.calm(server, board.policy, now)
+            if server.ghosts:
+                effects += ghosts.due(board, host, endpoint, now)
             if not server.checking and server.check_at <= now.mono:
                 server.checking = True
                 effects.append(CheckHost(name, endpoint))
@@ -93,7 +109,7 @@ def wake(board: Board, now: Now) -> list[Effect]:
     """WakeAt for the earliest thing to come, when it differs from the last one asked for."""
     board.retime = False
     times = [] if not board.hosts else [board.poll_at, _hosts_change(board, now)]
-    times.append(permits.next_change(board))
+    times += [permits.next_change(board), canaries.next_change(board, now)]
     if board.store_retry_at is not None:
         times = [board.store_retry_at]
     elif board.next_due_ms is not None and not board.promoting:
@@ -112,9 +128,8 @@ def _hosts_change(board: Board, now: Now) -> float:
         for server in host.servers.values():
             if not server.checking:
                 times.append(server.check_at)
-            if server.changing:
-                changes = (server.stays_until, residency.patient_until(server, board.policy))
-                times += [at for at in changes if at > now.mono]
+            if server.ghosts:
+                times.append(ghosts.next_change(server))
             if server.busy_until > now.mono:
                 times.append(server.busy_until)
             elif server.busy_times and (calm := gates.calm_at(server, board.policy)) > now.mono:

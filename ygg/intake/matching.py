@@ -60,7 +60,11 @@ def _no_kind(lane: Lane, config: Config) -> InvalidInput:
     pins = [f"with {lane.model}"] if lane.model else []
     pins += [f"on {lane.host}"] if lane.host else []
     what = " ".join([f"type {lane.type}", *pins])
-    named = [name for name, host in config.hosts.items() if host.kind == wanted]
+    named = [
+        name
+        for name, host in config.hosts.items()
+        if any(host.kind_of(e.name) == wanted for e in host.endpoints)
+    ]
     hint = f"{wanted.upper()} hosts: {', '.join(named) or 'none in hosts.yaml'}"
     text = f"gpu: {lane.gpu}, but no {wanted.upper()} host runs {what}"
     return InvalidInput(text, hint=hint)

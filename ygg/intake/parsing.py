@@ -13,6 +13,7 @@ DOCUMENT_MAX = 16 * 1024 * 1024  #: bytes of one document; the longest sane prom
 DOCUMENT_VALUES = 20_000  #: keys and list entries of a document; an agent's history has hundreds
 BODY_VALUES = 300_000  #: of a whole body: parsing them takes less than a tenth of a second
 SLICE = 65_536
+MARK = b"\xef\xbb\xbf"  #: a byte order mark: some editors begin a file with one, and `cat` a later line
 
 _ESCAPED = re.compile(rb"\\.", re.DOTALL)
 
@@ -38,7 +39,7 @@ def lines(stream: BinaryIO) -> Iterator[Line]:
         if len(raw) > DOCUMENT_MAX:
             _skip_line(stream, raw)
             yield number, TooMuch(f"longer than {DOCUMENT_MAX >> 20} MiB")
-        elif raw.strip():
+        elif raw.removeprefix(MARK).strip():
             yield number, _line(raw)
 
 

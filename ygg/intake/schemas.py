@@ -60,8 +60,11 @@ def _gpu(value: object) -> object:
     raise ValueError("expected required, preferred or never, or true (preferred) or false (never)")
 
 
+NO_TEXT = object()  #: stands for a null that may not be
+
+
 def _content(value: object) -> object:
-    if isinstance(value, str | list):
+    if isinstance(value, str | list | None):
         return value
     raise ValueError("expected text or a list of parts")
 
@@ -86,15 +89,16 @@ class Message(BaseModel):
 
     model_config = ConfigDict(extra="allow", strict=True)
     role: Annotated[str, Field(min_length=1, max_length=64)]
-    content: Annotated[str | list[Any], BeforeValidator(_content)] = ""
+    content: Annotated[str | list[Any] | None, BeforeValidator(_content)] = ""
 
     @model_validator(mode="before")
     @classmethod
     def _only_tools(cls, data: Any) -> Any:
-        """A message that only calls tools may have null for its text, as clients write it."""
-        if isinstance(data, dict) and data.get("tool_calls") and data.get("content", "") is None:
-            return {**data, "content": ""}
-        return data
+        """A message that only calls tools may have null for its text, as clients write it; no other may."""
+        if not isinstance(data, dict) or data.get("content", "") is not None:
+            return data
+        calls = data.get("tool_calls") or data.get("function_call")
+        return data if calls else {**data, "content": NO_TEXT}
 
     @property
     def blank(self) -> bool:

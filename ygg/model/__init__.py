@@ -7,6 +7,7 @@ epoch), `_s` are seconds. `None` always means "not known" or "not set", never ze
 from __future__ import annotations
 
 from ygg.model.answers import (
+    PAUSE_MAX_S,
     Done,
     Embeddings,
     Outcome,
@@ -33,10 +34,12 @@ from ygg.model.places import (
 )
 from ygg.model.reasons import Reason, because
 from ygg.model.snapshot import (
+    EndpointView,
     EndView,
     GpuView,
     HostView,
     RunningView,
+    SickView,
     Snapshot,
     WaitingView,
 )
@@ -71,6 +74,7 @@ from ygg.model.words import (
 __all__ = [
     "FINAL",
     "LOAD_OPTIONS",
+    "PAUSE_MAX_S",
     "SLOWED",
     "TRANSITIONS",
     "Attempt",
@@ -86,6 +90,7 @@ __all__ = [
     "End",
     "EndView",
     "Endpoint",
+    "EndpointView",
     "GpuNeed",
     "GpuView",
     "Grant",
@@ -121,6 +126,7 @@ __all__ = [
     "Result",
     "RunningRow",
     "RunningView",
+    "SickView",
     "Slowdown",
     "Snapshot",
     "State",

@@ -10,6 +10,11 @@ from ygg.model.words import JsonDict, OutcomeKind
 Embeddings = tuple[tuple[float, ...], ...]  #: one vector for each text of the input, in its order
 
 
+PAUSE_MAX_S = (
+    300.0  #: how long a server is believed that asks to be left alone; then one call tries it
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Usage:
     """Token counts and durations of one call, as the server reported them."""
@@ -50,8 +55,11 @@ class Piece(NamedTuple):
 
     @property
     def token(self) -> bool:
-        """Whether the model said something: text, a thought or a tool call. A role or a ping is none."""
-        return bool(self.content or self.thinking or self.tool_calls)
+        """Whether the model said something: text, a thought or a tool call. A role or a ping is none, and
+        so is a tool call that says nothing yet."""
+        if self.content or self.thinking:
+            return True
+        return bool(self.tool_calls) and any(d.name or d.arguments for d in self.tool_calls)
 
     @property
     def size(self) -> int:
@@ -108,6 +116,7 @@ class Outcome:
 
     kind: OutcomeKind
     message: str = ""
-    retry_after_s: float | None = None
+    retry_after_s: float | None = None  #: `PAUSE_MAX_S` at most
     result: Result | None = None
     delivered: bool = False  #: an attached client has got some of the answer
+    abandoned: bool = False  #: ygg hung up before its end: the server may still be at work on it

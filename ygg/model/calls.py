@@ -13,7 +13,7 @@ from ygg.model.words import HostHealth, JsonDict, Priority, State
 
 @dataclass(frozen=True, slots=True)
 class CallLimits:
-    """Time limits of one call, seconds. `total_s` starts when the model is loaded."""
+    """Time limits of one call, seconds. `total_s` starts with the first token."""
 
     connect_s: float
     first_token_s: float
@@ -91,6 +91,7 @@ class Health:
     loaded: tuple[str, ...] | None = None
     slots: int | None = None  #: the server's own parallelism, where it tells
     message: str = ""
+    dialect: str = ""  #: what the server turned out to be, where its protocol does not say
 
 
 @dataclass(frozen=True, slots=True)

@@ -225,9 +225,10 @@ RECOVER = Verb(
     ),
 )
 
+#: Inputs: until (`now`, or for times that a person has said also the machine's clock).
 BECOME_DUE = Verb(
     "become due",
-    guard=(Is(_STATE, State.SCHEDULED), AtMost(Old("due_ms"), _NOW)),
+    guard=(Is(_STATE, State.SCHEDULED), AtMost(Old("due_ms"), In("until"))),
     cases=(Case("due", (), _queued(ReasonCode.DUE) | _to(lane=Unmarked(refused=False))),),
 )
 

@@ -41,6 +41,15 @@ def same(one: str, other: str, dialect: str) -> bool:
     return one == other or any(key(one) == key(other) for key in _KEYS[dialect])
 
 
+def answers(asked: str, told: str, dialect: str) -> bool:
+    """Whether an answer that names one model may be of the one asked for. A server that is not known may
+    add a date, a tag or a directory."""
+    if same(asked, told, dialect):
+        return True
+    one, other = _bare(asked), _bare(told)
+    return dialect in (VLLM, UNKNOWN) and (one.startswith(other) or other.startswith(one))
+
+
 def own(endpoint: Endpoint, model: str, dialect: str | None = None) -> str:
     """What hosts.yaml calls a model at this endpoint; for one it does not have, its canonical name.
 

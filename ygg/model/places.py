@@ -15,7 +15,8 @@ LOAD_OPTIONS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One model server on a host. `backend` names the driver: `ollama` or `openai`."""
+    """One model server on a host. `backend` names the driver: `ollama` or `openai`. `slots` is what it runs at once; None:
+    as many as its host."""
 
     name: str
     backend: str
@@ -25,6 +26,8 @@ class Endpoint:
     api_key_file: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     sizes: Mapping[str, float] = field(default_factory=dict)  #: MiB by model, where given
+    slots: int | None = None
+    kind: str | None = None  #: `gpu` or `cpu`, where it is not that of its host
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +106,8 @@ class Holds:
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """A machine of hosts.yaml. `slots` is the configured limit, `kind` is `gpu` or `cpu`."""
+    """A machine of hosts.yaml. `slots` is the configured limit over all its endpoints, `kind` is `gpu` or `cpu`, of those that
+    name none."""
 
     name: str
     slots: int
@@ -114,6 +118,13 @@ class Host:
     telemetry: Telemetry = Telemetry()
     pressure: PressureRule = PressureRule()
     heat: HeatRule = HeatRule()
+
+    def kind_of(self, endpoint: str) -> str:
+        """`gpu` or `cpu`: on which an endpoint runs its models."""
+        for one in self.endpoints:
+            if one.name == endpoint:
+                return one.kind or self.kind
+        return self.kind
 
 
 class Candidate(NamedTuple):
@@ -157,6 +168,9 @@ class Policy:
     probe_min_s: float = 1.0
     probe_max_s: float = 60.0
     check_every_s: float = 30.0  #: health check of a host without traffic
+    ghost_s: float = (
+        120.0  #: a call that was cut off before its first token holds its slot so long at most
+    )
     regain_slot_s: float = 30.0  #: a limit rises by one slot at most per this time
     ageing_s: float | None = (
         None  #: W: a task gains one priority class per W of waiting; None: strict

@@ -71,8 +71,15 @@ def gb(mb: float) -> str:
 
 
 def _full(f: _Facts) -> str:
-    text = f"{f['host']}: {f['busy']} of {f['limit']} slots busy"
+    where = f"{f['host']}/{f['endpoint']}" if "endpoint" in f else f["host"]
+    text = f"{where}: {f['busy']} of {f['limit']} slots busy"
     return f"{text}, {f['slots']} configured ({f['why']})" if f["why"] else text
+
+
+def _ghost(f: _Facts) -> str:
+    one = f["slots"] == 1
+    calls, has, its = ("a call", "has", "its slot") if one else ("calls", "have", "their slots")
+    return f"{f['host']}: {calls} cut off before the first token {has} not left the server yet: {its} stay taken"
 
 
 def _no_host(f: _Facts) -> str:
@@ -117,6 +124,11 @@ def _chosen(f: _Facts) -> str:
     return f"{where}; {'; '.join(passed)}" if passed else f"{where}: first choice"
 
 
+def _store_failed(f: _Facts) -> str:
+    again = f" ({f['times']} times in the last minute)" if f["times"] > 1 else ""
+    return f"store: {f['message']}{again}"
+
+
 def _ended(f: _Facts) -> str:
     text = f"{f['state']} on {f['host']}"
     if f["took_ms"] is not None:
@@ -149,9 +161,11 @@ SENTENCES: dict[ReasonCode, str | Callable[[_Facts], str]] = {
     ReasonCode.BEHIND: _behind,
     ReasonCode.CHOSEN: _chosen,
     ReasonCode.HOST_FULL: _full,
+    ReasonCode.GHOST: _ghost,
     ReasonCode.HOST_DOWN: _filled("{host} is down: {message}"),
     ReasonCode.HOST_UNAUTHORIZED: _filled("{host} is unauthorized: {message}"),
     ReasonCode.HOST_BUSY: _filled("{host} asked for a pause: {message}"),
+    ReasonCode.HOST_SICK: _filled("{host}: {model} is sick: {message}; {again}, no task is spent"),
     ReasonCode.HOST_DRAINED: _filled("{host} is drained by the operator"),
     ReasonCode.HOST_HOT: _filled("{host} takes no new start: {why}"),
     ReasonCode.HOST_PRESSED: _filled("{host} takes no new start: {why}"),
@@ -172,6 +186,9 @@ SENTENCES: dict[ReasonCode, str | Callable[[_Facts], str]] = {
     ReasonCode.NO_HOST: _no_host,
     ReasonCode.CANDIDATE_REFUSED: _filled("{host} refused it with {model}"),
     ReasonCode.CANDIDATE_AVOIDED: _filled("{host} is avoided after a failure"),
+    ReasonCode.APART: _filled(
+        "failed at once with others, which are tried again a few at a time: {running} on {host} now"
+    ),
     ReasonCode.FURTHER: _filled("and {count} further candidates"),
     ReasonCode.UNSEEN: _filled("{host} is kept until the store has shown better-ranked tasks"),
     ReasonCode.DENIED: _filled("{host}: {limiter} lets no call start: {message}"),
@@ -185,10 +202,11 @@ SENTENCES: dict[ReasonCode, str | Callable[[_Facts], str]] = {
     ReasonCode.UNSTORABLE: _filled("its end cannot be stored: {message}"),
     ReasonCode.RESUMED: "dispatch resumed",
     ReasonCode.HOST_RESUMED: _filled("{host} resumed"),
+    ReasonCode.HOST_WELL: _filled("{host}: {model} is well again"),
     ReasonCode.HOST_UP: _filled("{host} is up"),
     ReasonCode.ENDED: _ended,
     ReasonCode.STALE_END: _filled("stale end of attempt {attempt} refused"),
-    ReasonCode.STORE_FAILED: _filled("store: {message}"),
+    ReasonCode.STORE_FAILED: _store_failed,
     ReasonCode.LEVEL: _filled("{host}: memory pressure {level}, {percent:.0f} % used"),
     ReasonCode.READING_DROPPED: _filled("{host}: impossible reading dropped: {fault}"),
     ReasonCode.READING_MISSED: _filled("{host}: no reading from {probe}: {message}"),

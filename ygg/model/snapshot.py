@@ -40,6 +40,29 @@ def memory_of(gpus: Sequence[GpuView]) -> tuple[float, float] | None:
 
 
 @dataclass(frozen=True, slots=True)
+class SickView:
+    """A model that fails on a host whoever asks, and when ygg asks it again."""
+
+    endpoint: str
+    model: str
+    message: str
+    ask_at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointView:
+    """One model server of a host. `slots` is what it runs at once by configuration, `limit` how many it may now."""
+
+    name: str
+    kind: str
+    slots: int
+    limit: int
+    busy: int
+    health: HostHealth
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class HostView:
     """One host as readers see it."""
 
@@ -65,10 +88,13 @@ class HostView:
     ] = ()  #: tokens per second in the last buckets of `BUCKET_S`, oldest first
     limit_reason: str = ""  #: why the limit is below the configured slots; lost cards
     level: str | None = None  #: memory pressure of the host: LOW, NORMAL, HIGH, CRITICAL
+    sick: tuple[SickView, ...] = ()
+    endpoints: tuple[EndpointView, ...] = ()
+    ghosts: int = 0  #: slots of calls that were cut off and have not left their server yet
 
     @property
     def free(self) -> int:
-        return max(0, self.limit - len(self.running))
+        return max(0, self.limit - len(self.running) - self.ghosts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +114,7 @@ class RunningView:
     tokens: int = 0
     max_tokens: int | None = None
     first_ms: int | None = None  #: when the first piece came; until then the model may be loading
+    endpoint: str = ""  #: of its host, where that has several
 
     def rate(self, at_ms: int) -> float | None:
         """Tokens per second since the first one."""
@@ -142,6 +169,8 @@ class Snapshot:
     config_error: str | None = None  #: what is wrong with hosts.yaml; an older one is in force
     log: tuple[str, ...] = ()
     per_minute: float | None = None  #: tasks completed, over the last minutes
-    drain_ms: int | None = None  #: until the queue is empty at that rate
+    drain_ms: int | None = (
+        None  #: until all that can run is done, by measured and recorded run times
+    )
     gpu_waiting: int = 0  #: queued tasks that wait for a GPU host
     cpu_waiting: int = 0

@@ -152,6 +152,14 @@ class Task:
         return self.created_ms if self.queued_ms is None else self.queued_ms
 
     @property
+    def waited_ms(self) -> int | None:
+        """How long it had waited when it started; None before that, and once it waits again. 0 where the clock was
+        set back between two runs."""
+        if self.started_ms is None or self.state is State.QUEUED:
+            return None
+        return max(0, self.started_ms - self.waiting_ms)
+
+    @property
     def head(self) -> Head:
         return Head(
             self.id,

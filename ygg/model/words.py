@@ -103,9 +103,11 @@ class ReasonCode(StrEnum):
     NEXT = "next"  #: will start as soon as the dispatcher turns
     BEHIND = "behind"  #: better-ranked tasks take the free slots first
     HOST_FULL = "host_full"
+    GHOST = "ghost"  #: a call that was cut off may still be inside the server, and keeps its slot
     HOST_DOWN = "host_down"
     HOST_UNAUTHORIZED = "host_unauthorized"
     HOST_BUSY = "host_busy"  #: told us to come back later (429, 503, out of memory)
+    HOST_SICK = "host_sick"  #: a model fails there whoever asks; ygg asks it again by itself
     HOST_DRAINED = "host_drained"
     HOST_HOT = "host_hot"  #: too hot for a new start
     HOST_PRESSED = "host_pressed"  #: its memory is too full for a new start
@@ -119,6 +121,7 @@ class ReasonCode(StrEnum):
     NO_HOST = "no_host"  #: no host of the config serves this task
     CANDIDATE_REFUSED = "candidate_refused"
     CANDIDATE_AVOIDED = "candidate_avoided"
+    APART = "apart"  #: it failed along with others, and some of those run there now
     PAUSED = "paused"
     DRAINING = "draining"
     NO_DISPATCHER = "no_dispatcher"
@@ -152,6 +155,7 @@ class ReasonCode(StrEnum):
     RESUMED = "resumed"
     HOST_RESUMED = "host_resumed"
     HOST_UP = "host_up"
+    HOST_WELL = "host_well"  #: a model that was sick there works again
     ENDED = "ended"
     STALE_END = "stale_end"
     STORE_FAILED = "store_failed"

@@ -80,7 +80,7 @@ class _Run:
     begun: float = 0.0
     first: float | None = None  #: when the first token came
     limit: asyncio.Timeout | None = None
-    total_by: float | None = None  #: when the total runs out; unknown until the server answers
+    total_by: float | None = None  #: when the total runs out; unknown until the first token
     message: Message = field(default_factory=Message)
     who: AttemptId = field(init=False)
 
@@ -90,8 +90,8 @@ class _Run:
     async def stream(self) -> Done:
         """Collect pieces until the end marker, under the total and the task's deadline.
 
-        The total starts with the first item: what came before it is the model's load, which the
-        backend bounds by its limit for the first token. Raises TimeoutError, CallFailed.
+        The total starts with the first token: what came before it is the model's load, which the
+        backend bounds by its limit for that token. Raises TimeoutError, CallFailed.
         """
         candidate = self.call.candidate
         self.begun = asyncio.get_running_loop().time()
@@ -100,10 +100,10 @@ class _Run:
         self.limit = asyncio.timeout_at(self.deadline())
         async with self.limit, contextlib.aclosing(items):
             async for item in items:
-                if self.total_by is None:
-                    self._answered(self.limit)
                 if isinstance(item, Done):
                     return item
+                if self.first is None and item.token:
+                    self._begin(self.limit)
                 room = self._take(item)
                 if room is not None:
                     await room
@@ -116,17 +116,16 @@ class _Run:
             return None
         return self.begun + (deadline_ms - started_ms) / 1000
 
-    def _answered(self, limit: asyncio.Timeout) -> None:
-        self.total_by = asyncio.get_running_loop().time() + self.call.limits.total_s
+    def _begin(self, limit: asyncio.Timeout) -> None:
+        """The first token has come."""
+        self.first = asyncio.get_running_loop().time()
+        self.total_by = self.first + self.call.limits.total_s
         deadline = self.deadline()
         limit.reschedule(self.total_by if deadline is None else min(self.total_by, deadline))
 
     def _take(self, piece: Piece) -> Awaitable[None] | None:
         """Keep what it says and pass it on; what to wait for before the next one."""
-        if piece.token:
-            if self.first is None:
-                self.first = asyncio.get_running_loop().time()
-        elif not piece.logprobs and piece.frame is None:
+        if not piece.token and not piece.logprobs and piece.frame is None:
             return None
         self.message.add(piece)
         return self.on_item(self.who, piece)
@@ -152,21 +151,25 @@ class _Run:
         """Which of the two clocks ran out."""
         deadline = self.deadline()
         if deadline is not None and (self.total_by is None or deadline <= self.total_by):
-            return Outcome(OutcomeKind.EXPIRED, "the task's deadline passed while it ran")
+            text = "the task's deadline passed while it ran"
+            return Outcome(OutcomeKind.EXPIRED, text, abandoned=True)
         limit = self.call.limits.total_s
-        return Outcome(OutcomeKind.TIMEOUT, f"not finished within {limit:g} s; stopped")
+        text = f"not finished within {limit:g} s; stopped"
+        return Outcome(OutcomeKind.TIMEOUT, text, abandoned=True)
 
     async def judge(self, failure: CallFailed) -> Outcome:
         """The outcome of a failed call; a broken connection is blamed on the host if that is sick."""
-        outcome = Outcome(failure.kind, failure.message, failure.retry_after_s)
+        outcome = Outcome(
+            failure.kind, failure.message, failure.retry_after_s, abandoned=failure.abandoned
+        )
         if not failure.broken:
             return outcome
         health = await self.backend.check(CHECK_S)
         text = f"{failure.message}; the host's check: {health.message or health.health}"
         match health.health:
             case HostHealth.DOWN:
-                return Outcome(OutcomeKind.UNREACHABLE, text)
+                return replace(outcome, kind=OutcomeKind.UNREACHABLE, message=text)
             case HostHealth.UNAUTHORIZED:
-                return Outcome(OutcomeKind.UNAUTHORIZED, text)
+                return replace(outcome, kind=OutcomeKind.UNAUTHORIZED, message=text)
             case _:
                 return outcome

@@ -1,12 +1,14 @@
-"""What a dispatcher does beside its work: status lines, minutes, pruning. One endless job each."""
+"""What a dispatcher does beside its work: status lines, minutes, the clock, pruning. One endless job each."""
 
 from __future__ import annotations
 
 import asyncio
 
 from ygg.errors import StoreCorrupt, YggError
+from ygg.model import State
 from ygg.ports import Archive
 from ygg.running.asking import log
+from ygg.running.clock import STEP_MS
 from ygg.running.loop import RunLoop
 from ygg.telling.minutes import Minutes
 from ygg.telling.snapshotting import host_views
@@ -14,6 +16,7 @@ from ygg.telling.snapshotting import host_views
 STATUS_S = 10.0  #: concurrency status in the log
 PRUNE_S = 60.0
 VERIFY_S = 3600.0  #: between two looks through the whole database
+CLOCK_S = 5.0  #: between two looks at the machine's clock
 LOOK_S = 5.0  #: between two looks that become a row of the minutes
 
 
@@ -65,11 +68,44 @@ async def verify(loop: RunLoop, archive: Archive) -> None:
             log.warning("the database was not looked through: %s", error)
 
 
+async def follow_clock(loop: RunLoop, archive: Archive) -> None:
+    """Tell that the machine's clock was set, and go by it once no task waits or runs."""
+    told = 0
+    while True:
+        await asyncio.sleep(CLOCK_S)
+        off = loop.clock.off_ms
+        if abs(off - told) >= STEP_MS:
+            log.warning("%s", _clock_text(off))
+            told = off
+        try:
+            if off and await _idle(archive):
+                loop.take_over_clock()
+                log.warning("the clock is taken over: no task waits")
+                told = 0
+        except YggError as error:
+            log.debug("the clock is not taken over yet: %s", error)
+
+
+def _clock_text(off_ms: int) -> str:
+    if not off_ms:
+        return "the clock is as it was again"
+    way = "forward" if off_ms > 0 else "back"
+    return (
+        f"the clock was set {way} by {abs(off_ms) / 1000:,.0f} s:"
+        " times of tasks go on as before, until no task waits"
+    )
+
+
+async def _idle(archive: Archive) -> bool:
+    counts = await archive.counts()
+    return not any(map(counts.state, (State.QUEUED, State.SCHEDULED, State.PROCESSING)))
+
+
 async def prune(loop: RunLoop) -> None:
     """Delete ended tasks past their retention, a small transaction at a time."""
     while True:
         try:
-            while await loop.queue.prune(loop.wall_ms()) > 0:
+            while await loop.queue.prune(loop.clock.now_ms()) > 0:
                 pass
         except YggError as error:
             log.warning("pruning failed: %s", error)

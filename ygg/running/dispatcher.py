@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from typing import NamedTuple
 
 from ygg.core import events as ev
 from ygg.core.board import Board
@@ -27,16 +28,26 @@ from ygg.model import (
     TaskType,
 )
 from ygg.model import State as TaskState
+from ygg.model.history import KEPT_MS
 from ygg.ports import Archive, AttemptStarted, Backends, Limiter, Piece, Probes, Queue
 from ygg.running.asking import log
-from ygg.running.loop import CANCEL_WAIT_S, RunLoop, wall_clock_ms
+from ygg.running.clock import Clock
+from ygg.running.loop import CANCEL_WAIT_S, RunLoop
 from ygg.telling import explain as explaining
-from ygg.telling import rates
+from ygg.telling import pacing, rates
 from ygg.telling.snapshotting import snapshot
 
 HISTORY_S = 1.0
 COUNTS_S = 0.5
 SNAPSHOT_S = 0.25  #: readers get a new copy at most this often
+
+
+class Slow(NamedTuple):
+    """What of a snapshot takes longer to work out."""
+
+    at: float
+    history: Mapping[str, tuple[float, ...]]
+    drain_ms: int | None
 
 
 class Dispatcher:
@@ -48,21 +59,21 @@ class Dispatcher:
         archive: Archive,
         *,
         limiters: Mapping[str, Limiter] | None = None,
-        wall_ms: Callable[[], int] = wall_clock_ms,
+        clock: Clock | None = None,
         checked: bool = False,
         on_fatal: Callable[[BaseException], None] | None = None,
     ) -> None:
         """Arguments as of `RunLoop`."""
         self._loop = RunLoop(
-            queue, archive, limiters=limiters, wall_ms=wall_ms, checked=checked, on_fatal=on_fatal
+            queue, archive, limiters=limiters, clock=clock, checked=checked, on_fatal=on_fatal
         )
-        self._queue, self._archive, self._wall_ms = queue, archive, wall_ms
-        self._started_ms = wall_ms()
-        self._clock = asyncio.get_running_loop().time
+        self._queue, self._archive, self._now_ms = queue, archive, self._loop.clock.now_ms
+        self._mono = asyncio.get_running_loop().time
+        self._started = self._mono()
         self._counts, self._counted = Counts({}), float("-inf")
         self.config_error: str | None = None  #: what the snapshot tells of hosts.yaml
         self._drained_hosts: set[str] = set()
-        self._past: tuple[float, Mapping[str, tuple[float, ...]]] = (float("-inf"), {})
+        self._slow = Slow(float("-inf"), {}, None)
         self._snapshot: tuple[float, Snapshot] | None = None
 
     @property
@@ -96,10 +107,20 @@ class Dispatcher:
         if held.paused:
             self._loop.feed(ev.DispatchPaused(True))
         self.own(hosts, types, policy, backends, probes, needs)
+        self._loop.asks.run(self._remember(), log.debug)
+
+    async def _remember(self) -> None:
+        """What the last days tell of the hosts; of one that did nothing in them, whatever is kept. Nothing waits
+        for it."""
+        now_ms = self._now_ms()
+        rows = await self._archive.minutes(None, now_ms - pacing.DAYS_MS)
+        for idle in self.board.hosts.keys() - pacing.past_of(rows).keys():
+            rows += await self._archive.minutes(idle, now_ms - KEPT_MS)
+        self._loop.feed(ev.PastLearned(pacing.past_of(rows)))
 
     async def _recover(self, max_crashes: int) -> None:
         began = time.perf_counter()
-        found = await self._queue.recover(self._wall_ms(), max_crashes)
+        found = await self._queue.recover(self._now_ms(), max_crashes)
         if found.requeued or found.poisoned or found.cancelled:
             log.warning(
                 "recovered from a crash in %.3f s: %d tasks back in the queue, %d blocked, %d cancelled",
@@ -149,7 +170,11 @@ class Dispatcher:
                 "ygg is shutting down", hint="submit again in a minute", retry_after_s=60
             )
         return await self._queue.submit(
-            tasks, self._wall_ms(), capacity=capacity, atomic=atomic, stored=self._stored
+            [self._loop.clock.placed(t) for t in tasks],
+            self._now_ms(),
+            capacity=capacity,
+            atomic=atomic,
+            stored=self._stored,
         )
 
     def _stored(self, answers: list[Submitted | YggError]) -> None:
@@ -168,7 +193,7 @@ class Dispatcher:
                 self._loop.feed(ev.DueLearned(min(times)))
 
     async def cancel(self, task_id: str, *, running: bool = True) -> Task:
-        task = await self._queue.cancel(task_id, self._wall_ms(), running=running)
+        task = await self._queue.cancel(task_id, self._now_ms(), running=running)
         if task.state is not TaskState.PROCESSING:
             self._loop.feed(ev.TaskLeft(task.id, task))
             return task
@@ -176,18 +201,18 @@ class Dispatcher:
         return await self.wait_end(task.id, CANCEL_WAIT_S)
 
     async def retry(self, task_ids: Sequence[str]) -> list[Task | YggError]:
-        answers = await self._queue.retry(task_ids, self._wall_ms())
+        answers = await self._queue.retry(task_ids, self._now_ms())
         self._entered([a for a in answers if isinstance(a, Task)])
         return answers
 
     async def prioritize(self, task_id: str, priority: Priority) -> Task:
-        task = await self._queue.prioritize(task_id, priority, self._wall_ms())
+        task = await self._queue.prioritize(task_id, priority, self._now_ms())
         self._loop.feed(ev.TaskLeft(task.id))
         self._entered([task])
         return task
 
     async def touch_read(self, task_id: str, keep_s: float) -> None:
-        await self._queue.touch_read(task_id, self._wall_ms(), keep_s)
+        await self._queue.touch_read(task_id, self._now_ms(), keep_s)
 
     async def pause(self, paused: bool) -> None:
         await self._queue.hold(None, paused)
@@ -219,7 +244,7 @@ class Dispatcher:
         return explaining.rivals(self.board, lane)
 
     def wait_estimate_ms(self, task: Task, ahead: int) -> int | None:
-        pace = explaining.pace(self.board, task.lane, self._loop.now())
+        pace = pacing.pace(self.board, task.lane, self._loop.now())
         return None if pace is None else pace.wait_ms(ahead)
 
     async def wait_end(self, task_id: str, timeout_s: float) -> Task:
@@ -232,7 +257,7 @@ class Dispatcher:
 
     def snapshot(self, max_age_s: float = SNAPSHOT_S) -> Snapshot:
         """A copy no older than this; the counts in it are refreshed in the background."""
-        at = self._clock()
+        at = self._mono()
         if self._snapshot is None or at - self._snapshot[0] >= max_age_s:
             if at - self._counted >= COUNTS_S:
                 self._counted = at
@@ -248,22 +273,26 @@ class Dispatcher:
         self._counts = await self._archive.counts()
 
     def _copy(self) -> Snapshot:
+        now, slow = self._loop.now(), self._worked_out()
         return snapshot(
             self.board,
-            self._loop.now(),
+            now,
             epoch=self._queue.epoch,
-            started_ms=self._started_ms,
+            started_ms=now.wall_ms - round((now.mono - self._started) * 1000),
             counts=self._counts,
             streamed=self._loop.streams.progress(),
-            past=self._history(),
+            past=slow.history,
+            drain_ms=slow.drain_ms,
             log=self._loop.log_tail,
             config_error=self.config_error,
         )
 
-    def _history(self) -> Mapping[str, tuple[float, ...]]:
+    def _worked_out(self) -> Slow:
         """Worked out once a second."""
         now = self._loop.now()
-        if now.mono - self._past[0] >= HISTORY_S:
+        if now.mono - self._slow.at >= HISTORY_S:
             views = self._snapshot[1].running if self._snapshot else ()
-            self._past = (now.mono, rates.history(self.board.recent, views, now.wall_ms))
-        return self._past[1]
+            history = rates.history(self.board.recent, views, now.wall_ms)
+            left_ms = pacing.drain_ms(self.board, now, pacing.Speeds(self.board))
+            self._slow = Slow(now.mono, history, left_ms)
+        return self._slow

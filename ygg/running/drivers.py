@@ -44,7 +44,8 @@ class Drivers:
 
         def done(task: asyncio.Task[Outcomes]) -> None:
             del self._flights[call.id]
-            outcomes = _all(call, OutcomeKind.CANCELLED) if task.cancelled() else task.result()
+            stopped = Outcome(OutcomeKind.CANCELLED, abandoned=True)
+            outcomes = _all(call, stopped) if task.cancelled() else task.result()
             outcomes = {who: self._dropped(who, outcome) for who, outcome in outcomes.items()}
             self.feed(ev.CallEnded(call.id, outcomes, usage_of(outcomes)))
 
@@ -60,7 +61,8 @@ class Drivers:
         host = call.candidate.host
         backend = self.backends.get(call.candidate[:2])
         if backend is None:
-            return _all(call, OutcomeKind.UNREACHABLE, f"{host} left the configuration")
+            gone = Outcome(OutcomeKind.UNREACHABLE, f"{host} left the configuration")
+            return _all(call, gone)
         if any(self.streams.framed(attempt.task.id) for attempt in call.attempts):
             call = replace(call, frames=True)
         answered = False
@@ -111,6 +113,18 @@ class Drivers:
             return Health(HostHealth.DOWN, message="it left the configuration")
         return await backend.check()
 
+    def inside(self, host: str, endpoint: str) -> None:
+        """Ask an endpoint how many requests are inside it."""
+        backend = self.backends.get((host, endpoint))
+        if backend is None:
+            self.feed(ev.InsideTold(host, endpoint, None, tells=False))
+            return
+        self.asks.ask(
+            backend.inside(),
+            lambda n: ev.InsideTold(host, endpoint, n, tells=n is not None),
+            lambda _: ev.InsideTold(host, endpoint, None),
+        )
+
     def unload(self, host: str, endpoint: str, model: str) -> None:
         """Free the memory of a model."""
         backend = self.backends.get((host, endpoint))
@@ -123,5 +137,5 @@ class Drivers:
         )
 
 
-def _all(call: Call, kind: OutcomeKind, message: str = "") -> Outcomes:
-    return {attempt.id: Outcome(kind, message) for attempt in call.attempts}
+def _all(call: Call, outcome: Outcome) -> Outcomes:
+    return {attempt.id: outcome for attempt in call.attempts}

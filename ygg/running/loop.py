@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from typing import assert_never
@@ -24,6 +23,7 @@ from ygg.errors import IllegalTransition, OutcomeUnknown, StoreError
 from ygg.model import End, Now, Reason, Task
 from ygg.ports import Archive, Limiter, Queue
 from ygg.running.asking import Asks, log, told
+from ygg.running.clock import Clock
 from ygg.running.drivers import Drivers
 from ygg.running.limiters import Limiters
 from ygg.running.streams import Streams
@@ -35,10 +35,6 @@ LOG_KEPT = 100  #: lines for the live view
 LEVELS = logging.getLevelNamesMapping()
 
 
-def wall_clock_ms() -> int:
-    return time.time_ns() // 1_000_000
-
-
 class RunLoop:
     """Turns events into steps and effects into store verbs, calls and checks."""
 
@@ -48,13 +44,13 @@ class RunLoop:
         archive: Archive,
         *,
         limiters: Mapping[str, Limiter] | None = None,
-        wall_ms: Callable[[], int] = wall_clock_ms,
+        clock: Clock | None = None,
         checked: bool = False,
         on_fatal: Callable[[BaseException], None] | None = None,
     ) -> None:
         """`on_fatal` is told of a bug in a step: what the step had decided is lost, so that only a new
         start brings order; without it the bug is raised where the event came from."""
-        self.queue, self.wall_ms = queue, wall_ms
+        self.queue, self.clock = queue, clock or Clock()
         self._on_fatal = on_fatal
         self._checked = checked  # tests: every index is recomputed after each step
         self._loop = asyncio.get_running_loop()
@@ -73,7 +69,14 @@ class RunLoop:
         self._drained = False
 
     def now(self) -> Now:
-        return Now(self._loop.time(), self.wall_ms())
+        return Now(self._loop.time(), self.clock.now_ms())
+
+    def take_over_clock(self) -> int:
+        """Go by the machine's clock; by how many milliseconds that changes the time. For when no task waits or runs."""
+        by_ms = self.clock.take_over()
+        if by_ms:
+            self.feed(ev.ClockSet(by_ms))
+        return by_ms
 
     # --- the end -------------------------------------------------------------------------------
 
@@ -142,7 +145,7 @@ class RunLoop:
         for effect in effects:
             self._perform(effect)
 
-    def _perform(self, effect: fx.Effect) -> None:
+    def _perform(self, effect: fx.Effect) -> None:  # noqa: C901 - one arm per effect
         match effect:
             case (
                 fx.ClaimTasks()
@@ -170,6 +173,8 @@ class RunLoop:
                 self.limiters.settle(grant, used)
             case fx.CheckHost(host, endpoint):
                 self.drivers.check(host, endpoint)
+            case fx.AskInside(host, endpoint):
+                self.drivers.inside(host, endpoint)
             case fx.Watch(host, on):
                 self.watches.watch(host, on=on)
             case fx.Unload(host, endpoint, model):
@@ -182,7 +187,7 @@ class RunLoop:
         match effect:
             case fx.ClaimTasks(claims):
                 ask(
-                    queue.claim(claims, self.wall_ms()),
+                    queue.claim(claims, self.clock.now_ms()),
                     lambda tasks: ev.Claimed(claims, tuple(tasks)),
                     lambda why: ev.StoreFailed(
                         claims=claims, unknown=isinstance(why, OutcomeUnknown), message=told(why)
@@ -190,7 +195,7 @@ class RunLoop:
                 )
             case fx.Finish(ends):
                 ask(
-                    queue.finish(ends, self.wall_ms()),
+                    queue.finish(ends, self.clock.now_ms()),
                     lambda tasks: ev.Finished(ends, tuple(tasks)),
                     lambda why: _end_failed(ends, why),
                     patient=True,
@@ -215,7 +220,7 @@ class RunLoop:
                 )
             case fx.Promote():
                 ask(
-                    queue.promote(self.wall_ms()),
+                    queue.promote(self.clock.now_ms(), self.clock.machine_ms()),
                     lambda p: ev.Promoted(p.queued, p.expired, p.next_due_ms),
                     lambda why: ev.StoreFailed(promoting=True, message=told(why)),
                 )

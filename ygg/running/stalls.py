@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import selectors
 import sys
 import threading
 import time
@@ -22,6 +23,8 @@ log = logging.getLogger("ygg.stalls")
 
 LOOK_S, PATIENCE_S = 0.25, 0.75  #: together a second: a longer stall is always seen
 FRAMES = 12  #: of the stack, the innermost
+#: What the loop's thread is in while the loop waits: asyncio's in its selector, uvloop's in no Python of its own.
+AT_REST = {asyncio.Runner.run.__code__, selectors.DefaultSelector.select.__code__}
 
 
 class Stalls(TypedDict):
@@ -44,7 +47,7 @@ def watched() -> Iterator[Stalls]:
 
 
 class _Watch(threading.Thread):
-    """Asks the loop for a sign of life four times a second."""
+    """Looks at the loop four times a second, and asks it for a sign of life unless it waits for something to do."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(name="ygg-stalls", daemon=True)
@@ -58,8 +61,13 @@ class _Watch(threading.Thread):
                 return
             if late_s > PATIENCE_S:
                 self._late(late_s, busy_s)
-            else:
+            elif not self._waits():
                 self._ask()
+
+    def _waits(self) -> bool:
+        """Whether the loop is at rest: then it is not woken."""
+        frame = sys._current_frames().get(self._watched)
+        return frame is not None and frame.f_code in AT_REST
 
     def _timed(self, event: threading.Event, limit_s: float) -> tuple[float, float]:
         """Wait; how much later than asked it ended, and the processor time that was used meanwhile."""

@@ -1,8 +1,9 @@
 """Judge a run from outside: what the servers recorded, joined with the submit acknowledgements.
 
-Nothing here asks the dispatcher. A gate violation is an arrival at a server that already runs as many
-calls as its host has slots. An inversion is an arrival at a host while a better task, acknowledged more
-than `SLACK_S` earlier and eligible for that host, arrives later.
+Nothing here asks the dispatcher, and nothing hangs on how fast the machine is. A gate violation is an arrival at a
+server that already runs as many calls as its host has slots. An inversion is a slot that came free while a better task,
+acknowledged before and eligible for that host, waited on and a worse one got the slot. Two calls that had their slots
+at once may arrive in either order: neither waited for the other.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-SLACK_S = 0.020
+ALL_ALONG = -math.inf  #: when a slot came free that no call had before
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +29,19 @@ class Ack:
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """One first arrival of a task at a host's server, monotonic seconds."""
+    """One arrival of a task at a host's server, and when the slot that it got came free, monotonic seconds."""
 
     task_id: str
     host: str
     at: float
+    freed: float = ALL_ALONG
+
+
+def freed(slots: int, arrivals: Sequence[float], ends: Iterable[float]) -> list[float]:
+    """When the slot of each arrival at a host came free. `arrivals` in order of time; one that came before its slot was
+    free (its server had still to read that a client had left) is taken for one whose slot was free all along."""
+    before = [ALL_ALONG] * slots + sorted(ends)
+    return [end if end <= at else ALL_ALONG for at, end in zip(arrivals, before, strict=False)]
 
 
 def inversions(acks: Iterable[Ack], visits: Iterable[Visit]) -> list[tuple[Visit, Ack]]:
@@ -40,11 +49,11 @@ def inversions(acks: Iterable[Ack], visits: Iterable[Visit]) -> list[tuple[Visit
 
     Tasks that never arrive (cancelled before they started) are left out; so are later attempts.
     """
-    arrived = {v.task_id: v.at for v in visits}
+    arrived = {v.task_id: v for v in visits}
     known = [a for a in acks if a.task_id in arrived]
     ranks = {a.task_id: a.rank for a in known}
     by_host: dict[str, list[Visit]] = {}
-    for visit in visits:
+    for visit in arrived.values():
         by_host.setdefault(visit.host, []).append(visit)
     found: list[tuple[Visit, Ack]] = []
     for host, here in by_host.items():
@@ -56,20 +65,25 @@ def inversions(acks: Iterable[Ack], visits: Iterable[Visit]) -> list[tuple[Visit
 def _sweep(
     visits: Sequence[Visit],
     eligible: Sequence[Ack],
-    arrived: Mapping[str, float],
+    arrived: Mapping[str, Visit],
     ranks: Mapping[str, tuple[int, int]],
 ) -> list[tuple[Visit, Ack]]:
     """One host's arrivals in time order against a heap of tasks acknowledged early enough."""
     found, waiting, place = [], [], 0  # type: ignore[var-annotated]
-    for visit in visits:
-        while place < len(eligible) and eligible[place].at <= visit.at - SLACK_S:
+    for visit in (v for v in visits if v.freed > ALL_ALONG):
+        while place < len(eligible) and eligible[place].at <= visit.freed:
             heapq.heappush(waiting, (eligible[place].rank, place))
             place += 1
-        while waiting and arrived[eligible[waiting[0][1]].task_id] <= visit.at:
+        while waiting and not _waits(arrived[eligible[waiting[0][1]].task_id], visit):
             heapq.heappop(waiting)
         if waiting and waiting[0][0] < ranks.get(visit.task_id, (math.inf, 0)):
             found.append((visit, eligible[waiting[0][1]]))
     return found
+
+
+def _waits(better: Visit, visit: Visit) -> bool:
+    """Whether the better task still waits for a slot when `visit` arrives."""
+    return better.at > visit.at and (better.host != visit.host or better.freed > visit.at)
 
 
 def bound_s(hosts_of_tasks: Iterable[str], slots: Mapping[str, int], latency_s: float) -> float:

@@ -15,17 +15,17 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ygg import paths, wire
+from ygg import paths, streams, wire
 from ygg.errors import NotFound
 from ygg.model import FINAL, JsonDict, NewTask, State, Submitted, Task
 from ygg.running import evented
-from ygg.sim.audit import Ack, Visit, bound_s, inversions
+from ygg.sim.audit import Ack, Visit, bound_s, freed, inversions
 from ygg.sim.faults import Fault, FaultPlan
 
 if TYPE_CHECKING:
@@ -104,9 +104,9 @@ def run(options: Options) -> int:
     logging.getLogger("ygg").addHandler(logging.NullHandler())  # the last resort would be stderr
     report = evented.run(demo(options))
     if options.as_json:
-        print(json.dumps(report.as_dict()))
+        streams.put(sys.stdout, json.dumps(report.as_dict()))
     else:
-        print(summary(report))
+        streams.put(sys.stdout, summary(report))
     return 0 if report.ok and _as_planned(report, options) else 1
 
 
@@ -267,14 +267,19 @@ def _judge(servers: Sequence[SimServer], acks: list[Ack], tasks: list[Task]) -> 
     )
 
 
-def _first_visits(servers: Sequence[SimServer]) -> list[Visit]:
+def _first_visits(servers: Iterable[SimServer]) -> list[Visit]:
     """Each task's first arrival; `records` carry the X-Ygg-Task header `<task>.<attempt>`."""
-    return [
-        Visit(record.task.rpartition(".")[0], server.name, record.at)
-        for server in servers
-        for record in server.records
-        if record.task.endswith(".1")
-    ]
+    visits = []
+    for server in servers:
+        calls = sorted(server.records, key=lambda r: r.at)
+        ends = [call.ended for call in calls if call.ended is not None]
+        slots = freed(server.slots, [call.at for call in calls], ends)
+        visits += [
+            Visit(call.task.rpartition(".")[0], server.name, call.at, slot)
+            for call, slot in zip(calls, slots, strict=False)
+            if call.task.endswith(".1")
+        ]
+    return visits
 
 
 def summary(report: Report) -> str:
@@ -289,7 +294,7 @@ def summary(report: Report) -> str:
 {report.makespan_s:.1f} s (no schedule is faster than {report.bound_s:.1f} s)
 {hosts}
   gate violations      {report.gate_violations}   (arrivals beyond a host's slots, as the servers saw them)
-  priority inversions  {report.priority_inversions}   (a worse task arrived while a better one waited)
+  priority inversions  {report.priority_inversions}   (a worse task got a slot that a better one waited for)
 
 Next, with your own model servers in hosts.yaml:
   ygg config check                 is hosts.yaml right?

@@ -33,6 +33,7 @@ from ygg.model import (
     NewTask,
     Priority,
     Promoted,
+    ReasonCode,
     Recovery,
     Result,
     RunningRow,
@@ -269,30 +270,40 @@ class MemoryStore:
         wish = "cancel requested" if old.state is State.PROCESSING else None
         return self._apply(life.CANCEL, old, now_ms, wish, running=running) or old
 
-    async def promote(self, now_ms: int, limit: int = 500) -> Promoted:
+    async def promote(
+        self, now_ms: int, machine_ms: int | None = None, limit: int = 500
+    ) -> Promoted:
         self._check_open()
         timed = [t for t in self._waiting() if _reached(t.deadline_ms, now_ms)]
         by_deadline = sorted(timed, key=lambda t: t.deadline_ms or 0)
         late = self._first(life.EXPIRE, by_deadline, now_ms, limit)
-        timed = [t for t in self._waiting() if _reached(t.due_ms, now_ms)]
-        by_time = sorted(timed, key=lambda t: (t.due_ms or 0, t.seq))
-        queued = self._first(life.BECOME_DUE, by_time, now_ms, limit)
+        queued = self._due(self._waiting(), now_ms, now_ms, limit)
+        if machine_ms is not None and machine_ms > now_ms:
+            said = [t for t in self._waiting() if t.reason == ReasonCode.SUBMITTED]
+            queued += self._due(said, machine_ms, now_ms, limit)
         waiting = self._waiting()
         times = [t for w in waiting for t in (w.due_ms, w.deadline_ms) if t is not None]
         return Promoted(
             tuple(t.head for t in queued), tuple(t.id for t in late), min(times, default=None)
         )
 
+    def _due(self, tasks: list[Task], until_ms: int, now_ms: int, limit: int) -> list[Task]:
+        timed = [t for t in tasks if _reached(t.due_ms, until_ms)]
+        by_time = sorted(timed, key=lambda t: (t.due_ms or 0, t.seq))
+        return self._first(life.BECOME_DUE, by_time, now_ms, limit, until=until_ms)
+
     def _waiting(self) -> list[Task]:
         return [t for t in self._rows.values() if t.state in _WAITING]
 
-    def _first(self, verb: Verb, tasks: Sequence[Task], now_ms: int, limit: int) -> list[Task]:
+    def _first(
+        self, verb: Verb, tasks: Sequence[Task], now_ms: int, limit: int, **inputs: Any
+    ) -> list[Task]:
         """What the verb makes of the first tasks that it changes, at most `limit`."""
         done: list[Task] = []
         for task in tasks:
             if len(done) == limit:
                 break
-            done += self._all(verb, [task], now_ms)
+            done += self._all(verb, [task], now_ms, **inputs)
         return done
 
     async def hold(self, host: str | None, held: bool) -> None:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Set as AbstractSet
 from itertools import islice
-from typing import NamedTuple
 
 from ygg.core.board import Board, LaneState
-from ygg.core.hosts import gates
+from ygg.core.hosts import sickness
 from ygg.core.placement import lanes, links, order
 from ygg.core.placement.ranking import rank
 from ygg.core.placement.rounds import Round
@@ -15,7 +13,6 @@ from ygg.model import Lane, Now, Reason, ReasonCode, Task, because
 from ygg.model import State as S
 
 KEPT = (ReasonCode.GPU_PREFERRED, ReasonCode.CPU_PREFERRED)  #: for tasks that want the other kind
-MEASURED = 50  #: calls whose mean run time estimates a wait
 ASKED = 50  #: candidates of which each has its reason told
 
 
@@ -29,7 +26,7 @@ def explain(board: Board, task: Task, now: Now) -> tuple[Reason, ...]:
         case S.SCHEDULED:
             return (_scheduled(task),)
         case S.PROCESSING:
-            return (_processing(task),)
+            return (_processing(board, task, now),)
         case _:
             return (_ended(task),)
 
@@ -54,7 +51,13 @@ def why_waiting(turn: Round, state: LaneState) -> Reason:
 def _nearness(reason: Reason) -> int:
     """A full host frees itself soonest, the one of the kind that is wanted; one that is down or drained
     needs a person."""
-    soon = (*KEPT, ReasonCode.HOST_FULL, ReasonCode.HOST_BUSY, ReasonCode.HOST_DOWN)
+    soon = (
+        *KEPT,
+        ReasonCode.HOST_FULL,
+        ReasonCode.GHOST,
+        ReasonCode.HOST_BUSY,
+        ReasonCode.HOST_DOWN,
+    )
     return soon.index(reason.code) if reason.code in soon else len(soon)
 
 
@@ -65,7 +68,7 @@ def _waiting(turn: Round, state: LaneState, task: Task) -> Reason:
     reason = why_waiting(turn, state)
     window = state.windows.get(task.priority)
     first = window is not None and bool(window.heads) and window.heads[0].id == task.id
-    if reason.code in (ReasonCode.NEXT, ReasonCode.HOST_FULL) and not first:
+    if reason.code in (ReasonCode.NEXT, ReasonCode.HOST_FULL, ReasonCode.GHOST) and not first:
         return because(ReasonCode.BEHIND, reason.host, then=(reason,))
     return reason
 
@@ -84,7 +87,11 @@ def _scheduled(task: Task) -> Reason:
     return because(ReasonCode.BACKING_OFF, None, task.due_ms, error=task.error, **counted)
 
 
-def _processing(task: Task) -> Reason:
+def _processing(board: Board, task: Task, now: Now) -> Reason:
+    held = board.suspects.get(task.id)
+    asked = held and sickness.obstacle(board.hosts.get(held.candidate.host), held.candidate, now)
+    if asked:
+        return asked
     where = f"{task.host} {task.model or ''}".rstrip()
     if task.cancel_requested:
         return because(ReasonCode.CANCELLED, task.host, where=where)
@@ -105,39 +112,3 @@ def rivals(board: Board, lane: Lane) -> tuple[Lane, ...]:
     for host in lanes.unlisted(board, lane).reach.hosts:
         found |= {state.lane: None for state in board.serving.get(host, ())}
     return tuple(found)
-
-
-class Pace(NamedTuple):
-    """How fast a lane's hosts work."""
-
-    mean_ms: float
-    slots: int
-    busy: int
-
-    def wait_ms(self, ahead: int) -> int:
-        """(ahead + 1) / slots * mean run time; nothing while a slot is free."""
-        if ahead + self.busy < self.slots:
-            return 0
-        return round((ahead + 1) / self.slots * self.mean_ms)
-
-
-def pace(board: Board, lane: Lane, now: Now) -> Pace | None:
-    """From the newest completed calls on the lane's hosts; None before any, or with no slot."""
-    turn, state = Round(board, now), lanes.unlisted(board, lane)
-    names = {c.host for c in links.open_to(turn, state)}
-    hosts = [board.hosts[name] for name in names if name in board.hosts]
-    took = _took_ms(board, names)
-    slots = sum(gates.limit(h) for h in hosts)
-    if not took or not slots:
-        return None
-    return Pace(sum(took) / len(took), slots, sum(h.busy for h in hosts))
-
-
-def _took_ms(board: Board, hosts: AbstractSet[str]) -> list[int]:
-    """Run times of the newest `MEASURED` completed calls there."""
-    measured = (
-        end.took_ms
-        for end in reversed(board.recent)
-        if end.took_ms is not None and end.state is S.COMPLETED and end.host in hosts
-    )
-    return list(islice(measured, MEASURED))

@@ -144,12 +144,11 @@ def _starts(board: Board, since_ms: int) -> Iterator[tuple[Start, str, int]]:
     for call in board.running:
         for task in (t.task for t in call.tries.values() if t.task is not None):
             if task.started_ms is not None and task.started_ms >= since_ms:
-                waited = task.started_ms - task.waiting_ms
-                yield (task.id, task.started_ms), call.candidate.host, waited
+                yield (task.id, task.started_ms), call.candidate.host, task.waited_ms or 0
     for end in reversed(board.recent):
         if end.at_ms < since_ms:
             break
-        if end.host is None or end.took_ms is None or end.wait_ms is None or end.wait_ms < 0:
+        if end.host is None or end.took_ms is None or end.wait_ms is None:
             continue  # never started, or queued again since: its wait is not known any more
         if (at := end.at_ms - end.took_ms) >= since_ms:
             yield (end.task_id, at), end.host, end.wait_ms

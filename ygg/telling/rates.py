@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Reversible, Sequence
 
-from ygg.model import Counts, EndView, RunningView, State
+from ygg.model import EndView, RunningView, State
 from ygg.model.snapshot import BUCKET_S, BUCKETS
 
 SPAN_MS = BUCKET_S * BUCKETS * 1000
@@ -59,9 +59,3 @@ def per_minute(recent: Sequence[EndView], at_ms: int) -> float | None:
     if not times:
         return None
     return len(times) * 60_000 / max(MIN_SPAN_MS, at_ms - min(times))
-
-
-def drain_ms(counts: Counts, running: int, rate: float | None) -> int | None:
-    """Until every queued and running task is done at this rate; None when nothing can be said."""
-    left = counts.state(State.QUEUED) + running
-    return None if not rate or not left else round(left / rate * 60_000)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from heapq import nsmallest
 
 from ygg.core.board import Board, CallState, Rank, Try
-from ygg.core.hosts import gates, limits, models
+from ygg.core.hosts import gates, ghosts, limits, models, sickness
 from ygg.core.house import HostState
 from ygg.core.placement import kinds
 from ygg.core.placement.ranking import rank
@@ -15,6 +15,8 @@ from ygg.core.placement.rounds import Round
 from ygg.model import (
     Counts,
     Device,
+    Endpoint,
+    EndpointView,
     GpuView,
     Head,
     HostHealth,
@@ -23,12 +25,14 @@ from ygg.model import (
     Now,
     ReasonCode,
     RunningView,
+    SickView,
     Snapshot,
     Trust,
     WaitingView,
 )
 from ygg.telling import rates
-from ygg.telling.explain import KEPT, pace, why_waiting
+from ygg.telling.explain import KEPT, why_waiting
+from ygg.telling.pacing import Speeds, pace
 
 NEXT_UP = 20  #: waiting tasks shown with their reasons
 
@@ -42,15 +46,15 @@ def snapshot(
     counts: Counts,
     streamed: Mapping[str, int],
     past: Mapping[str, tuple[float, ...]],
+    drain_ms: int | None = None,
     log: Iterable[str] = (),
     config_error: str | None = None,
 ) -> Snapshot:
-    """Copy what readers may see. `streamed`: pieces that the running calls have streamed, by task id; `past`: what
-    `rates.history` says, which costs too much for every frame."""
+    """Copy what readers may see. `streamed`: pieces that the running calls have streamed, by task id; `past` and
+    `drain_ms`: what `rates.history` and `pacing.drain_ms` say, which costs too much for every frame."""
     running = tuple(
         _running(board, c, t, now, streamed) for c in board.running for t in c.tries.values()
     )
-    per_minute = rates.per_minute(board.recent, now.wall_ms)
     queues = kinds.lengths(Round(board, now))
     return Snapshot(
         at_ms=now.wall_ms,
@@ -67,8 +71,8 @@ def snapshot(
         store_error=board.store_error,
         config_error=config_error,
         log=tuple(log),
-        per_minute=per_minute,
-        drain_ms=rates.drain_ms(counts, len(running), per_minute),
+        per_minute=rates.per_minute(board.recent, now.wall_ms),
+        drain_ms=drain_ms,
         gpu_waiting=queues.gpu,
         cpu_waiting=queues.cpu,
     )
@@ -119,7 +123,36 @@ def host_view(host: HostState, running: Iterable[str], now: Now) -> HostView:
         loaded=_loaded(host),
         gpus=_gpus(host, now),
         limit_reason=limits.told(host),
+        ghosts=ghosts.width(*servers.values()),
         level=host.condition.level.name if host.condition.level is not None else None,
+        sick=_sick(host, now),
+        endpoints=tuple(_endpoint(host, e) for e in host.host.endpoints if e.name in servers),
+    )
+
+
+def _endpoint(host: HostState, endpoint: Endpoint) -> EndpointView:
+    server = host.servers[endpoint.name]
+    return EndpointView(
+        endpoint.name,
+        host.host.kind_of(endpoint.name),
+        endpoint.slots or host.host.slots,
+        gates.room(host, server),
+        server.busy,
+        server.health,
+        server.text,
+    )
+
+
+def _sick(host: HostState, now: Now) -> tuple[SickView, ...]:
+    return tuple(
+        SickView(
+            endpoint,
+            model,
+            proof.sick,
+            now.wall_ms + round(max(0.0, proof.ask_at - now.mono) * 1000),
+        )
+        for endpoint, server in host.servers.items()
+        for model, proof in sickness.sick(server).items()
     )
 
 
@@ -187,6 +220,9 @@ def _running(
         timeout_s=sent.limits.total_s,
         tokens=streamed.get(task.id, 0),
         max_tokens=limit if isinstance(limit, int) else None,
+        endpoint=call.candidate.endpoint
+        if len(board.hosts[call.candidate.host].servers) > 1
+        else "",
         first_ms=None if call.answered is None else _wall_ms(call.answered, now),
     )
 
@@ -202,7 +238,10 @@ def _waiting(board: Board, now: Now) -> tuple[WaitingView, ...]:
     heads = nsmallest(NEXT_UP, board.where.values(), key=key)
     places = dict.fromkeys((h.lane, h.priority) for h in heads)
     best = {(h.lane, h.priority): key(h) for h in reversed(heads)}
-    lanes = {place: _Lane(Round(board, now, place[1], best[place]), place[0]) for place in places}
+    speeds = Speeds(board)
+    lanes = {
+        place: _Lane(Round(board, now, place[1], best[place]), place[0], speeds) for place in places
+    }
     views, before = [], list[_Lane]()
     for head in heads:
         lane = lanes[head.lane, head.priority]
@@ -224,11 +263,11 @@ def _waiting(board: Board, now: Now) -> tuple[WaitingView, ...]:
 class _Lane:
     """What the waiting tasks of one lane and priority share."""
 
-    def __init__(self, turn: Round, lane: Lane) -> None:
+    def __init__(self, turn: Round, lane: Lane, speeds: Speeds) -> None:
         state = turn.board.lanes[lane]
         self.reason, self.hosts = why_waiting(turn, state), state.reach.hosts
         flows = self.reason.code in (ReasonCode.NEXT, ReasonCode.HOST_FULL, *KEPT)
-        self._pace = pace(turn.board, lane, turn.now) if flows else None
+        self._pace = pace(turn.board, lane, turn.now, speeds) if flows else None
 
     def expected_ms(self, ahead: int) -> int | None:
         return None if self._pace is None else self._pace.wait_ms(ahead)

@@ -72,6 +72,8 @@ def state_of(canvas: Canvas, host: HostView) -> tuple[str, str, str]:
         return g.unsure, "drained", "warn"
     if host.health is HostHealth.UNKNOWN:
         return g.unsure, "not checked yet", "dim"
+    if host.sick:
+        return g.warn, "sick", "bad"
     if host.busy_until_ms is not None:
         return g.warn, "busy", "warn"
     if not host.limit and host.limit_reason:
@@ -82,6 +84,8 @@ def state_of(canvas: Canvas, host: HostView) -> tuple[str, str, str]:
 
 def _trouble(canvas: Canvas, host: HostView) -> str:
     """Why, and until when, as far as it is known."""
+    if host.sick and host.health is HostHealth.UP and not host.drained:
+        return _sick(canvas, host)
     why = host.health_text or ("" if host.limit else host.limit_reason)
     text = f": {why}" if why else ""
     if host.busy_until_ms is not None and host.busy_until_ms > canvas.snapshot.at_ms:
@@ -89,10 +93,17 @@ def _trouble(canvas: Canvas, host: HostView) -> str:
     return text
 
 
+def _sick(canvas: Canvas, host: HostView) -> str:
+    first, more = host.sick[0], len(host.sick) - 1
+    again = duration(max(0.0, (first.ask_at_ms - canvas.snapshot.at_ms) / 1000))
+    others = f" and {more} more" if more else ""
+    return f": {first.model or 'its model'}{others}, asked again in {again}: {first.message}"
+
+
 def marks(canvas: Canvas, host: HostView, columns: int) -> str:
     """A mark per slot: busy, free, withdrawn. Numbers where they do not fit."""
     busy = min(len(host.running), host.slots)
-    free = 0 if host.drained else max(0, min(host.limit, host.slots) - busy)
+    free = 0 if host.drained else max(0, min(host.limit, host.slots) - busy - host.ghosts)
     if host.slots > columns:
         return fit(f"{busy}/{host.limit}", columns)
     g = canvas.glyphs

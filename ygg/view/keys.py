@@ -10,6 +10,8 @@ import tty
 from collections.abc import Iterator
 from typing import TextIO
 
+GONE = (OSError, termios.error)  #: what a terminal that was closed answers
+
 _SEQUENCES = {
     "\x1b[A": "up", "\x1b[B": "down", "\x1bOA": "up", "\x1bOB": "down",
     "\r": "enter", "\n": "enter", "\x7f": "backspace", "\x08": "backspace",
@@ -33,6 +35,14 @@ def names(data: bytes) -> list[str]:
             found.append(text[0])
             text = text[1:]
     return found
+
+
+def read() -> bytes:
+    """What was typed since; nothing from a terminal that was closed."""
+    try:
+        return os.read(sys.stdin.fileno(), 1024)
+    except OSError:
+        return b""
 
 
 def foreground(stream: TextIO) -> bool:

@@ -18,6 +18,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self, TextIO
 
+from ygg import logs
 from ygg.errors import YggError
 from ygg.model import Snapshot
 from ygg.view import keys
@@ -132,9 +133,10 @@ class LiveView:
         self._wake.set()
 
     def _give_terminal_back(self) -> None:
-        if self._terminal is not None:
-            self._terminal.close()
-            self._terminal = None
+        terminal, self._terminal = self._terminal, None
+        if terminal is not None:
+            with contextlib.suppress(*keys.GONE):
+                terminal.close()
 
     def _suspend(self) -> None:
         """Ctrl-Z: the shell gets its terminal; `fg` comes back to a fresh screen."""
@@ -164,6 +166,9 @@ class LiveView:
                     async with asyncio.timeout(BUSY_S if busy else IDLE_S):
                         await self._wake.wait()
                 self._wake.clear()
+        except OSError as error:
+            log.info("the terminal of the live view is gone, the work goes on: %s", error)
+            self._give_terminal_back()
         except Exception:  # the work goes on without its picture
             log.exception("the live view stopped")
             self._give_terminal_back()
@@ -210,7 +215,10 @@ class LiveView:
     # --- keys ----------------------------------------------------------------------------------
 
     def _typed(self) -> None:
-        for key in keys.names(os.read(sys.stdin.fileno(), 1024)):
+        typed = keys.read()
+        if not typed:  # it is gone: nobody types there any more
+            self._loop.remove_reader(sys.stdin.fileno())
+        for key in keys.names(typed):
             self._press(key)
 
     def _press(self, key: str) -> None:
@@ -260,7 +268,7 @@ def acting(
 def log_lines(stream: TextIO) -> Iterator[None]:
     """Plain log lines instead of the view, for pipes and dumb terminals."""
     logger = logging.getLogger("ygg")
-    handler = logging.StreamHandler(stream)
+    handler = logs.Console(stream)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S"))
     level, propagate = logger.level, logger.propagate
     logger.addHandler(handler)

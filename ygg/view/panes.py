@@ -79,10 +79,19 @@ def _host_details(canvas: Canvas, host: HostView) -> list[Row]:
         ("state", " ".join(filter(None, (word or "up", host.health_text)))),
         ("slots", _slots(host)),
         ("server", f"{host.backend} {host.version or ''}".rstrip()),
+        *(
+            (
+                f"/{e.name}",
+                f"{e.health}, {e.busy} busy, {e.limit} of {e.slots} in use {e.text}".rstrip(),
+            )
+            for e in host.endpoints
+            if len(host.endpoints) > 1
+        ),
         ("latency", None if host.latency_ms is None else f"{host.latency_ms:.0f} ms"),
         ("checked", checked),
         ("models", ", ".join(host.models) or None),
         ("loaded", None if host.loaded is None else ", ".join(host.loaded) or "none"),
+        *(("sick", f"{s.model}: {s.message}") for s in host.sick),
         *((f"gpu {gpu.index}", _gpu(canvas, gpu)) for gpu in host.gpus),
         ("tasks", ", ".join(host.running) or "none"),
     ]
@@ -138,12 +147,16 @@ def _task_details(canvas: Canvas, task: RunningView | WaitingView | EndView) -> 
     return _pairs(canvas, task.task_id, [("type", task.type), *pairs, *more])
 
 
+def _place(run: RunningView) -> str:
+    return f"{run.host}/{run.endpoint}" if run.endpoint else run.host
+
+
 def _running_pairs(canvas: Canvas, run: RunningView) -> list[tuple[str, str | None]]:
     at, rate = canvas.snapshot.at_ms, run.rate(canvas.snapshot.at_ms)
     limit = f" of {run.max_tokens}" if run.max_tokens else ""
     return [
         ("title", run.title),
-        ("runs on", f"{run.host}, {run.model} ({run.backend}), attempt {run.attempt}"),
+        ("runs on", f"{_place(run)}, {run.model} ({run.backend}), attempt {run.attempt}"),
         ("elapsed", f"{duration((at - run.started_ms) / 1000)} of {duration(run.timeout_s)}"),
         ("tokens", f"{run.tokens}{limit}" if run.tokens else None),
         ("speed", None if rate is None else f"{rate:.1f} tokens/s"),

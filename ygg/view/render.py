@@ -59,7 +59,7 @@ def _header(canvas: Canvas) -> Row:
         "done": f"done {count(State.COMPLETED)}",
         "failed": f"failed {count(State.FAILED)}",
         "rate": f"{rate}/min",
-        "drain": f"drain {_about(s.drain_ms)}",
+        "drain": f"drain {_about(s)}",
     }
     at = clock(s.at_ms) + " "
     for name in ("up", "hosts", "rate", "drain", "failed"):
@@ -70,8 +70,12 @@ def _header(canvas: Canvas) -> Row:
     return canvas.row(text + " " * max(1, space) + at, style="bold")
 
 
-def _about(ms: int | None) -> str:
-    return "--" if ms is None else f"~{duration(ms / 1000)}"
+def _about(s: Snapshot) -> str:
+    """`unknown` where tasks wait and nothing is known of how long they take."""
+    if s.drain_ms is not None:
+        return f"~{duration(s.drain_ms / 1000)}"
+    waits = s.counts.state(State.QUEUED) and not s.paused and not s.draining
+    return "unknown" if waits else "--"
 
 
 def _alerts(canvas: Canvas) -> list[Row]:

@@ -1,47 +1,27 @@
-"""Foreign text made safe for a terminal, and short forms of numbers people read."""
+"""How wide text is on a terminal, and short forms of numbers people read."""
 
 from __future__ import annotations
 
-import unicodedata
+import re
 from datetime import datetime
 from functools import lru_cache
 
+from ygg.plain import clean as clean
 
-def clean(text: str, *, keep_newlines: bool = False) -> str:
-    """Without control characters, escape codes, bidirectional overrides and lone surrogates.
-
-    Tabs and newlines become spaces unless `keep_newlines`.
-    """
-    if text.isascii() and text.isprintable():
-        return text
-    return _cleaned(text, keep_newlines)
-
-
-@lru_cache(1024)  # rules, gauges and names come again in every frame
-def _cleaned(text: str, keep_newlines: bool) -> str:
-    return "".join(_safe(char, keep_newlines) for char in text)
-
-
-def _safe(char: str, keep_newlines: bool) -> str:
-    if char in "\n\t":
-        return char if keep_newlines else " "
-    kind = unicodedata.category(char)
-    if kind in ("Cc", "Cf"):
-        return ""
-    return "\N{REPLACEMENT CHARACTER}" if kind in ("Cs", "Co", "Zl", "Zp") else char
+#: Latin letters, and what ygg itself draws.
+_NARROW = re.compile(r"[ -~\xa0-\u02ff●▲✗◌■□·✓─█░▶▁-▇…°]*")
 
 
 def width(text: str) -> int:
     """Terminal columns of clean text: wide characters take two, combining ones none."""
-    return len(text) if text.isascii() else _width(text)
+    return len(text) if text.isascii() or _NARROW.fullmatch(text) else _width(text)
 
 
 @lru_cache(1024)
 def _width(text: str) -> int:
-    return sum(
-        0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1
-        for c in text
-    )
+    from wcwidth import wcswidth  # twenty milliseconds: only where somebody writes more than ASCII
+
+    return max(0, wcswidth(text))
 
 
 def fit(text: str, columns: int, *, right: bool = False) -> str:
@@ -59,12 +39,14 @@ def cut(text: str, columns: int) -> str:
     """As much of clean text as fits."""
     if text.isascii():
         return text[: max(0, columns)]
+    from wcwidth import iter_graphemes
+
     used, kept = 0, ""
-    for char in text:
-        used += width(char)
+    for piece in iter_graphemes(text):
+        used += width(piece)
         if used > columns:
             break
-        kept += char
+        kept += piece
     return kept
 
 

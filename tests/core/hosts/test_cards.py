@@ -170,20 +170,22 @@ rules = st.fixed_dictionaries(
 class Seen:
     """What a person who writes down each temperature would know."""
 
-    def __init__(self, stop: float) -> None:
-        self.stop, self.at = stop, float("-inf")
+    def __init__(self, stop: float, stale_s: float) -> None:
+        self.stop, self.stale_s, self.at = stop, stale_s, float("-inf")
         self.newest: dict[str, float] = {}
 
     def read(self, reading: Reading, now: float) -> None:
         heat = {d.uuid: d.temperature_c for d in reading.devices if d.temperature_c is not None}
         possible = {uuid: c for uuid, c in heat.items() if 0 <= c <= 130}
+        if now - self.at >= self.stale_s:
+            self.newest.clear()  # the readings of the host had stopped altogether
         if possible:
             self.at = now
         self.newest |= possible
 
-    def too_hot(self, now: float, stale_s: float) -> bool:
+    def too_hot(self, now: float) -> bool:
         """As long as any reading counts."""
-        return now - self.at < stale_s and max(self.newest.values(), default=0) > self.stop
+        return now - self.at < self.stale_s and max(self.newest.values(), default=0) > self.stop
 
 
 @given(rules, st.lists(events, max_size=40))
@@ -193,7 +195,7 @@ def test_nothing_starts_while_the_newest_reading_of_any_card_is_too_hot(
 ) -> None:
     world, number = measured(**rule), 0
     one = world.board.hosts["a"].host
-    seen = Seen(one.heat.stop)
+    seen = Seen(one.heat.stop, one.telemetry.stale_s)
     world.submit("general")
     for event in story:
         before = set(world.calls)
@@ -211,5 +213,5 @@ def test_nothing_starts_while_the_newest_reading_of_any_card_is_too_hot(
             world.end(next(iter(world.calls)))
         elif isinstance(event, float):
             world.pass_time(event)
-        if seen.too_hot(world.mono, one.telemetry.stale_s):
+        if seen.too_hot(world.mono):
             assert set(world.calls) <= before

@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.core.world import HOME_TYPES, World, host, kind
 from ygg.core import events as ev
 from ygg.core.hosts import gates
-from ygg.model import GpuNeed, Health, HostHealth, Lane, ReasonCode
+from ygg.model import (
+    Candidate,
+    Endpoint,
+    GpuNeed,
+    Health,
+    Host,
+    HostHealth,
+    Lane,
+    Permit,
+    Policy,
+    ReasonCode,
+    TaskType,
+)
 from ygg.model import OutcomeKind as K
 from ygg.model import State as S
 from ygg.telling.explain import explain
@@ -63,6 +76,43 @@ def test_a_busy_host_gets_no_start_before_its_time_and_then_one_call_alone() -> 
     world.end(next(iter(world.calls)))
     assert len(world.calls) == 3
     assert {*waiting, first} == {*world.started}
+
+
+@pytest.mark.parametrize(("said", "pause"), [(0.0, 1), (0.01, 1), (1.5, 1.5), (300, 300)])
+def test_a_pause_of_nothing_is_no_reason_to_ask_again_at_once(said: float, pause: float) -> None:
+    world = one_host()
+    task = world.submit("general")
+    world.fail(task, K.BUSY, after=said)
+    world.pass_time(pause - 0.1)
+    assert world.started == [task]
+    world.pass_time(5.0)
+    assert world.started == [task, task]
+
+
+def test_a_person_ends_the_pause_and_one_call_tries_the_host() -> None:
+    world = one_host()
+    world.fail(world.submit("general"), K.BUSY, after=300)
+    waiting = [world.submit("general") for _ in range(4)]
+    world.pass_time(20)
+    assert not world.calls
+    world.feed(ev.HostDrained("a", False))
+    assert list(world.calls) == waiting[:1]
+    world.fail(waiting[0], K.BUSY, after=300)
+    world.pass_time(20)
+    assert not world.calls
+    world.feed(ev.HostDrained("a", False))
+    world.end(waiting[1])
+    assert len(world.calls) == 2
+
+
+def test_a_person_who_resumes_a_host_that_is_down_has_it_looked_at() -> None:
+    world = one_host()
+    for _ in range(6):
+        world.pass_time(60)
+        world.check_answer("a", HostHealth.DOWN)
+    world.checks.clear()
+    world.feed(ev.HostDrained("a", False))
+    assert world.checks == [("a", "main")]
 
 
 def test_a_completed_call_proves_a_host_alive() -> None:
@@ -120,6 +170,18 @@ def test_a_host_that_left_the_configuration_ends_its_calls_and_takes_no_more() -
     assert world.rows[waiting].host == "b"
 
 
+def test_a_good_check_leaves_a_pause_its_reason_until_that_is_over() -> None:
+    world = one_host()
+    world.fail(world.submit("general"), K.BUSY, after=10)
+    server = world.board.hosts["a"].servers["main"]
+    why = server.text
+    world.check_answer("a", HostHealth.UP)
+    assert server.text == why != ""
+    world.pass_time(11)
+    world.check_answer("a", HostHealth.UP)
+    assert server.text == ""
+
+
 def test_every_host_is_checked_at_start_and_again_without_traffic() -> None:
     world = World()
     assert sorted(world.checks) == [(h, "main") for h in ("fenrir", "skadi", "surtr")]
@@ -133,6 +195,7 @@ def test_every_host_is_checked_at_start_and_again_without_traffic() -> None:
 
 
 @given(st.lists(st.sampled_from(["oom", "busy", "done", "time", "down", "up"]), max_size=40))
+@settings(deadline=None)
 def test_a_limit_is_never_above_the_configured_slots_nor_negative(events: list[str]) -> None:
     world = World((host("a", 3),), {"general": HOME_TYPES["general"], "x": kind("x", "a")})
     for event in events:
@@ -236,3 +299,137 @@ def test_a_host_that_joins_drained_gets_nothing_though_tasks_wait_for_it() -> No
     assert world.notes[-1].reason.code is ReasonCode.HOST_DRAINED
     world.feed(ev.HostDrained("a", False))
     assert world.started == [task]
+
+
+# --- slots of an endpoint inside the limit of its host --------------------------------------------
+
+
+def box(host: int = 4, **slots: int | None) -> World:
+    """Host `h` with an endpoint, a model and a task type of each name; types of two letters may use both."""
+    endpoints = tuple(
+        Endpoint(name, "openai", f"http://{name}:1", (name,), slots=n) for name, n in slots.items()
+    )
+    types = {n: TaskType(n, (Candidate("h", n, n),)) for n in slots}
+    types["both"] = TaskType("both", tuple(Candidate("h", n, n) for n in slots))
+    world = World((Host("h", host, endpoints),), {**types, "general": types["both"]}, Policy())
+    for name in slots:
+        world.feed(ev.HostChecked("h", name, Health(HostHealth.UP)))
+    return world
+
+
+def inside(world: World, endpoint: str) -> int:
+    return sum(call.candidate.endpoint == endpoint for call in world.calls.values())
+
+
+def test_a_server_gets_no_more_calls_than_it_has_slots() -> None:
+    world = box(4, a=1, b=3)
+    waiting = [world.submit("a") for _ in range(3)]
+    for _ in range(4):
+        world.submit("b")
+    assert (inside(world, "a"), inside(world, "b")) == (1, 3)
+    text = explain(world.board, world.rows[waiting[1]], world.now)[0].text
+    assert text == "h/a: 1 of 1 slots busy"
+
+
+def test_a_task_that_may_use_several_servers_of_a_host_gets_the_first_with_a_slot() -> None:
+    world = box(3, a=1, b=1, c=1)
+    for _ in range(4):
+        world.submit("both")
+    assert sorted(call.candidate.endpoint for call in world.calls.values()) == ["a", "b", "c"]
+
+
+def test_the_host_s_own_limit_holds_over_all_of_them() -> None:
+    world = box(2, a=2, b=2)
+    for name in ("a", "a", "b", "b"):
+        world.submit(name)
+    assert len(world.calls) == 2
+
+
+def test_a_server_without_slots_of_its_own_has_those_of_its_host() -> None:
+    world = box(3, a=None, b=1)
+    for _ in range(4):
+        world.submit("a")
+    assert inside(world, "a") == 3
+
+
+def test_a_server_that_asks_for_a_pause_holds_up_no_other() -> None:
+    world = box(4, a=2, b=2)
+    world.fail(world.submit("a"), K.BUSY, after=5.0)
+    assert len([world.submit("b") for _ in range(2)]) == inside(world, "b")
+    world.pass_time(6)
+    for _ in range(3):
+        world.submit("a")
+    assert inside(world, "a") == 1, "one at a time until one completes"
+    assert inside(world, "b") == 2
+
+
+@pytest.mark.parametrize(("before", "after"), [(3, 1), (1, 3), (None, 2)])
+def test_a_reload_changes_slots_and_keeps_count_of_what_runs(
+    before: int | None, after: int
+) -> None:
+    world = box(4, a=before, b=1)
+    tasks = [world.submit("a") for _ in range(4)]
+    ran = inside(world, "a")
+    first, second = world.hosts[0].endpoints
+    world.hosts = (replace(world.hosts[0], endpoints=(replace(first, slots=after), second)),)
+    world.own()
+    assert inside(world, "a") == max(ran, after)
+    for _ in tasks:
+        for task in list(world.calls):
+            world.end(task)
+            assert inside(world, "a") <= max(after, ran)
+    assert world.board.hosts["h"].servers["a"].busy == 0
+
+
+def test_a_reload_of_another_address_keeps_count_of_what_runs() -> None:
+    world = box(4, a=1, b=1)
+    running, waiting = world.submit("a"), world.submit("a")
+    first, second = world.hosts[0].endpoints
+    moved = (replace(first, url="http://moved:1"), second)
+    world.hosts = (replace(world.hosts[0], endpoints=moved),)
+    world.own()
+    world.feed(ev.HostChecked("h", "a", Health(HostHealth.UP)))
+    assert waiting not in world.calls
+    world.end(running)
+    assert waiting in world.calls
+
+
+def test_a_better_task_takes_the_slot_of_a_worse_one_that_waits_for_a_permit_there() -> None:
+    """The other endpoint's waiting call may stay."""
+    world = box(2, a=1, b=1)
+    permit = Permit("limiter", "k")
+    world.needs = {("h", name): (permit,) for name in "ab"}
+    world.own()
+    worse, other = world.submit("a", 3), world.submit("b", 3)
+    better = world.submit("a", 1)
+    held = {t for call in world.board.calls.values() for t in call.tries}
+    assert held == {better, other}
+    assert worse in world.board.where
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(["a", "b", "both"]), st.integers(0, 4)), max_size=30),
+    st.integers(1, 4),
+    st.integers(1, 3),
+    st.integers(1, 3),
+    st.data(),
+)
+@settings(max_examples=60, deadline=None)
+def test_neither_gate_is_ever_passed_and_no_slot_idles(
+    tasks: list[tuple[str, int]], host: int, a: int, b: int, data: st.DataObject
+) -> None:
+    world = box(host, a=a, b=b)
+    for name, priority in tasks:
+        world.submit(name, priority)
+        if world.calls and data.draw(st.booleans()):
+            world.end(data.draw(st.sampled_from(sorted(world.calls))))
+        assert len(world.calls) <= host
+        assert inside(world, "a") <= a
+        assert inside(world, "b") <= b
+        waiting = {h.lane.type for h in world.board.where.values()}
+        if len(world.calls) < host:
+            assert not (inside(world, "a") < a and waiting & {"a", "both"})
+            assert not (inside(world, "b") < b and waiting & {"b", "both"})
+    while world.calls:
+        world.end(min(world.calls))
+    assert not world.board.where

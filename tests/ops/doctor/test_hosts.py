@@ -149,7 +149,6 @@ def test_all_hosts_are_asked_at_once(offline: Cli, monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.llama
-@pytest.mark.xdist_group("llama")
 @pytest.mark.skipif(MISSING, reason="the xllamacpp wheel is not installed")
 def test_a_real_llama_cpp_is_understood(offline: Cli, tmp_path: Path) -> None:
     with running_llama(write_model(tmp_path / "tiny.gguf")) as server:

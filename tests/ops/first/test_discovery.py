@@ -93,7 +93,6 @@ def test_a_server_under_two_names_counts_once() -> None:
 
 
 @pytest.mark.llama
-@pytest.mark.xdist_group("llama")
 @pytest.mark.skipif(MISSING, reason="the xllamacpp wheel is not installed")
 def test_a_real_llama_cpp_is_known(tmp_path: Path) -> None:
     with running_llama(write_model(tmp_path / "tiny.gguf")) as real:

@@ -49,6 +49,7 @@ def test_several_servers_of_a_machine_are_its_endpoints(fresh: Cli) -> None:
     names = [e.name for e in host.endpoints]
     assert names == [f"ollama-{ports[0]}", f"ollama-{ports[1]}", "vllm"]
     assert host.slots == 2 + 2 + proposal.BATCHED
+    assert [e.slots for e in host.endpoints] == [2, 2, proposal.BATCHED]
     assert {c.endpoint for c in written(fresh).types["general"].route} == set(names)
 
 

@@ -107,7 +107,7 @@ def test_every_model_of_every_host_is_listed(cli: Cli, town: Street) -> None:
 def test_hosts_that_do_not_answer_are_named_and_cost_one_deadline(
     cli: Cli, town: Street, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(inventory, "LIST_S", 0.5)
+    monkeypatch.setattr(inventory, "LIST_S", 2.0)
     up = town.ollama()
     mute = town.canned({"GET /api/tags": lambda _: None, "GET /v1/models": lambda _: None})
     silent = {f"mute{n}": {"url": mute.url, "models": ["m"]} for n in range(5)}
@@ -120,11 +120,11 @@ def test_hosts_that_do_not_answer_are_named_and_cost_one_deadline(
     )
     began = time.monotonic()
     ran = cli("models", "list")
-    assert time.monotonic() - began < 2.5  # not 0.5 s each, one after the other
+    assert time.monotonic() - began < 8.0  # not 2 s each, one after the other
     assert ran.code == 1
     assert "sim" in ran.out
-    assert all(f"{name}: no answer within 0.5 s" in ran.err for name in silent)
-    assert "other: no answer within 0.5 s" in ran.err
+    assert all(f"{name}: no answer within 2 s" in ran.err for name in silent)
+    assert "other: no answer within 2 s" in ran.err
     assert f"gone: nothing answers at {GONE}" in ran.err
     told = cli("models", "--json").json["hosts"]
     assert [h["host"] for h in told if h["error"] is None] == ["surtr"]

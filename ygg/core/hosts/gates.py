@@ -1,7 +1,8 @@
 """When a host may take one more call, and what its servers' answers do to that.
 
 The gate of a host is its limit (`limits`): the configured slots, less what heat, memory, lost readings
-or an out-of-memory answer withdrew. On top of it each server has a breaker (down,
+or an out-of-memory answer withdrew. Inside it each server has slots of its own: a call passes both. On top of
+them each server has a breaker (down,
 unauthorised: closed again only by a good health check, tried after 1, 2, 4 … 60 s; the pause starts over
 when a call has completed or two checks in a row were good) and a busy gate (429, 503, out of memory: no
 start before `busy_until`, then one call at a time until one completes or `regain_slot_s` have passed).
@@ -10,8 +11,10 @@ A sick host is charged here, never its tasks.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from ygg.core.board import Board
-from ygg.core.hosts import limits
+from ygg.core.hosts import ghosts, limits, sickness
 from ygg.core.house import HostState, Server
 from ygg.model import (
     Candidate,
@@ -33,12 +36,25 @@ _DOWN = {
 }
 
 
+class Taken(NamedTuple):
+    """Slots that a call cannot have: of its host, and of its endpoint."""
+
+    host: int
+    endpoint: int
+
+
 def limit(host: HostState) -> int:
     """Slots the host has now."""
-    for server in host.servers.values():
-        if server.busy_times:
-            return min(host.limit, 1)
-    return host.limit
+    if len(host.servers) != 1:
+        return host.limit
+    (server,) = host.servers.values()
+    return room(host, server)
+
+
+def room(host: HostState, server: Server) -> int:
+    """Slots one of its servers has now."""
+    own = host.limit if server.slots is None else min(host.limit, server.slots)
+    return min(own, 1) if server.busy_times else own
 
 
 def free(host: HostState) -> int:
@@ -51,18 +67,17 @@ def stopped(host: HostState) -> bool:
     return host.gauge.measured and host.limit == 0
 
 
-def up(board: Board, candidate: Candidate) -> bool:
+def up(board: Board, candidate: Candidate, now: Now) -> bool:
     """Whether the candidate could take work, slots aside."""
     host = board.hosts.get(candidate.host)
     server = host.servers.get(candidate.endpoint) if host else None
-    if host is None or server is None or host.drained or stopped(host):
+    if host is None or server is None or host.drained or stopped(host) or server.open:
         return False
-    return not server.open
+    return sickness.obstacle(host, candidate, now) is None
 
 
-def obstacle(host: HostState | None, candidate: Candidate, busy: int, now: Now) -> Reason | None:
-    """Why the candidate takes no call at this moment, `busy` slots of its host being taken; None when it
-    does."""
+def obstacle(host: HostState | None, candidate: Candidate, taken: Taken, now: Now) -> Reason | None:
+    """Why the candidate takes no call at this moment, so many slots being taken; None when it does."""
     name = candidate.host
     if host is None or candidate.endpoint not in host.servers:
         return because(ReasonCode.NO_HOST, name)
@@ -76,16 +91,31 @@ def obstacle(host: HostState | None, candidate: Candidate, busy: int, now: Now) 
         return because(ReasonCode.HOST_BUSY, name, until_ms, message=server.text)
     if limits.awaited(host, now):
         return because(ReasonCode.MEASURING, name)
-    return _full(host, busy) if busy >= limit(host) else None
+    if len(host.servers) > 1 and not stopped(host) and taken.endpoint >= room(host, server):
+        return _endpoint_full(host, candidate, server, taken.endpoint, now)
+    return _full(host, taken.host, now) if taken.host >= limit(host) else None
 
 
-def _full(host: HostState, busy: int) -> Reason:
-    """No slot is open: none is allowed, or all are busy."""
+def _endpoint_full(
+    host: HostState, candidate: Candidate, server: Server, busy: int, now: Now
+) -> Reason:
+    most = room(host, server)
+    if busy - ghosts.width(server) < most:
+        return ghosts.reason(host, now)
+    facts: JsonDict = {"busy": busy, "limit": most, "slots": server.slots or most}
+    facts |= {"why": server.text if server.busy_times else "", "endpoint": candidate.endpoint}
+    return because(ReasonCode.HOST_FULL, candidate.host, **facts)
+
+
+def _full(host: HostState, busy: int, now: Now) -> Reason:
+    """No slot is open: none is allowed, all are busy, or calls that were cut off have not left."""
     name, condition = host.host.name, host.condition
     if stopped(host):
         code = ReasonCode.HOST_HOT if condition.hot else ReasonCode.HOST_PRESSED
         code = code if condition.hot or condition.full else ReasonCode.LIMIT
         return because(code, name, why=limits.told(host))
+    if busy - ghosts.width(*host.servers.values()) < limit(host):
+        return ghosts.reason(host, now)
     facts: JsonDict = {"busy": busy, "limit": limit(host), "slots": host.host.slots}
     facts["why"] = limits.told(host)
     return because(ReasonCode.HOST_FULL, name, **facts)
@@ -135,7 +165,9 @@ def checked(board: Board, name: str, endpoint: str, health: Health, now: Now) ->
     if health.health is not HostHealth.UP:
         return _open(server, health.health, health.message, name, board.policy, now)
     was = server.health
-    server.info, server.text = health, ""
+    server.info = health
+    if server.busy_until <= now.mono:
+        server.text = ""  # else it says why the server asked for a pause
     _alive(server, board.policy, now)
     if was is HostHealth.UP:  # twice in a row: not one that only says so between failing calls
         server.retry_s = 0.0
@@ -170,13 +202,28 @@ def _pause(
 ) -> Reason | None:
     server.busy_times += 1
     server.text = outcome.message
-    pause = outcome.retry_after_s
+    pause = asked_s(outcome, policy)
     if pause is None:
         pause = min(policy.probe_max_s, policy.probe_min_s * 2.0 ** (server.busy_times - 1))
     server.busy_until = max(server.busy_until, now.mono + pause)
     if outcome.kind is not OutcomeKind.OUT_OF_MEMORY:
         return None
     return limits.withdraw(host, policy, now, "out of memory")
+
+
+def asked_s(outcome: Outcome, policy: Policy) -> float | None:
+    """The pause that a server has asked for, in seconds; None where it says none, or one that is over."""
+    said = outcome.retry_after_s
+    return max(said, policy.probe_min_s) if said else None
+
+
+def resume(host: HostState, now: Now) -> None:
+    """A person says that the host may be tried: one call at a time until one completes, as after any pause; a
+    server that was found down is looked at now."""
+    for server in host.servers.values():
+        server.busy_until = min(server.busy_until, now.mono)
+        if server.open:
+            server.check_at = now.mono
 
 
 def calm(server: Server, policy: Policy, now: Now) -> None:

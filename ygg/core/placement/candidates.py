@@ -7,7 +7,7 @@ comes first, in the order of the route within one kind.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from ygg.core.board import Board, LaneState
 from ygg.model import Candidate, GpuNeed, Host, Lane, TaskType, names
@@ -44,17 +44,26 @@ def configured(
 ) -> tuple[Candidate, ...]:
     """The candidates of a lane whose tasks are of this type."""
     route = task_type.route if task_type else ()
-    serving = {name for name, host in hosts.items() if _serves(host, lane)}
-    found = tuple(c for c in route if c.host in serving and _pinned(hosts[c.host], lane, c))
-    if not found and (lane.host is not None or lane.model is not None):
-        beyond = (host for name, host in hosts.items() if name in serving)
-        found = tuple(c for host in beyond for c in _on_host(host, lane.model))
-    return tuple(sorted(found, key=lambda c: KINDS[lane.gpu].index(hosts[c.host].kind)))
+    named = {name: host for name, host in hosts.items() if lane.host in (None, name)}
+    found = tuple(c for c in route if c.host in named and _pinned(named[c.host], lane, c))
+    kinds = KINDS[lane.gpu]
+    allowed = _by_kind(hosts, found, kinds)
+    if not allowed and (lane.host or lane.model) is not None:
+        outside = (c for host in named.values() for c in _on_host(host, lane.model))
+        allowed = _by_kind(hosts, outside, kinds)
+    return allowed
 
 
-def _serves(host: Host, lane: Lane) -> bool:
-    """Whether the lane's pins to a host and to a kind of host allow this one."""
-    return lane.host in (None, host.name) and host.kind in KINDS[lane.gpu]
+def _by_kind(
+    hosts: Mapping[str, Host], found: Iterable[Candidate], kinds: tuple[str, ...]
+) -> tuple[Candidate, ...]:
+    """Those on these kinds of host, the first kind first."""
+    by_kind: dict[str, list[Candidate]] = {kind: [] for kind in kinds}
+    for candidate in found:
+        kind = hosts[candidate.host].kind_of(candidate.endpoint)
+        if kind in by_kind:
+            by_kind[kind].append(candidate)
+    return tuple(c for kind in kinds for c in by_kind[kind])
 
 
 def _pinned(host: Host, lane: Lane, candidate: Candidate) -> bool:

@@ -42,13 +42,13 @@ def dispatch(board: Board, now: Now) -> list[Effect]:
 
 def open_servers(turn: Round, host: HostState) -> set[str]:
     """Its endpoints that could take a call of this task, its models aside."""
-    busy, name = turn.busy(host), host.host.name
-    if busy >= gates.limit(host):
-        return set()
     return {
         endpoint
         for endpoint in host.servers
-        if gates.obstacle(host, Candidate(name, endpoint, ""), busy, turn.now) is None
+        if gates.obstacle(
+            host, Candidate(host.host.name, endpoint, ""), turn.taken(host, endpoint), turn.now
+        )
+        is None
     }
 
 
@@ -94,7 +94,9 @@ class _Pass:
         for host, _ in board.changing:
             asked.update(board.serving.get(host, {}))
         asked.update(board.avoiding)
-        asked.update((s, None) for s in board.mixed if any(h in board.open for h in s.reach.second))
+        asked.update(
+            (s, None) for s in board.mixed if any(h in board.open for h, _ in s.reach.second)
+        )
         return asked
 
     def _reopen(self, host: HostState | None, name: str) -> None:
@@ -121,7 +123,7 @@ class _Pass:
         ranked = order.best_first(self.board, state)
         choice, passed = self._choose(turn, state, ranked)
         if choice is None:
-            remedies.change_models(turn, passed)
+            remedies.change_models(turn, state, passed)
             self.waits |= bool(state.reach.second)
             return
         before = ranked[: ranked.index(choice)]
@@ -155,17 +157,18 @@ class _Pass:
         board.serial += 1
         call_id = f"{board.run}-{board.serial}"
         call = CallState(call_id, choice, {head.id: Try(head)}, offer.rank, why)
-        self._make_room(host, call.width)
+        self._make_room(host, call)
         permits.take(board, call)
-        residency.started(board, choice, head.priority, self.now)
+        residency.started(board, choice, self.now)
         self._ask(call)
-        self.notes.append(Note(why, head.id))
+        if self.board.store_error is None:  # else it is chosen every second, and claimed never
+            self.notes.append(Note(why, head.id))
         self.round.forget()
         self._reopen(host, choice.host)
 
-    def _make_room(self, host: HostState, width: int) -> None:
+    def _make_room(self, host: HostState, call: CallState) -> None:
         """Calls that wait for permits there give way; their tasks are offered again."""
-        given_way = permits.giving_way(self.board, host, width)
+        given_way = permits.giving_way(self.board, host, call)
         for call in given_way:
             self.effects += permits.give_back(self.board, call)
         for lane in {t.head.lane for call in given_way for t in call.tries.values()}:

@@ -49,14 +49,14 @@ def profits(content: str, profiting: Collection[str]) -> bool:
 def usable(turn: Round, candidate: Candidate) -> bool:
     """Whether it takes work, all slots busy or not, and has room for the model."""
     board = turn.board
-    if not gates.up(board, candidate) or board.hosts[candidate.host].removed:
+    if not gates.up(board, candidate, turn.now) or board.hosts[candidate.host].removed:
         return False
     return not fitting.hopeless(turn, candidate)
 
 
 def spared(turn: Round, state: LaneState, candidate: Candidate) -> bool:
     """Whether the candidate's host is kept for tasks that want its kind."""
-    if candidate.host not in state.reach.second or not wanted_usable(turn, state):
+    if candidate[:2] not in state.reach.second or not wanted_usable(turn, state):
         return False
     return state.lane.gpu is GpuNeed.UNNEEDED or not overflows(turn, candidate.host)
 
@@ -126,7 +126,7 @@ def spared_reason(turn: Round, state: LaneState, host: str) -> Reason:
 
 def aside(turn: Round, state: LaneState, choice: Candidate) -> str:
     """Why the chosen host is not of the kind that was wanted; "" when it is."""
-    if choice.host not in state.reach.second:
+    if choice[:2] not in state.reach.second:
         return ""
     if wanted_usable(turn, state):
         return ", helps out"

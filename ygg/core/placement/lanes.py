@@ -42,11 +42,12 @@ def unlisted(board: Board, lane: Lane) -> LaneState:
 
 
 def _reach(board: Board, route: tuple[Candidate, ...]) -> Reach:
-    kind = board.hosts[route[0].host].host.kind if route else ""
-    wanted = tuple(c for c in route if board.hosts[c.host].host.kind == kind)
+    kinds = {c[:2]: board.hosts[c.host].host.kind_of(c.endpoint) for c in route}
+    kind = kinds[route[0][:2]] if route else ""
+    wanted = tuple(c for c in route if kinds[c[:2]] == kind)
     hosts = frozenset(c.host for c in route)
     slots = sum(board.hosts[name].host.slots for name in hosts)
-    return Reach(kind, wanted, hosts - {c.host for c in wanted}, hosts, slots)
+    return Reach(kind, wanted, frozenset(p for p in kinds if kinds[p] != kind), hosts, slots)
 
 
 def _index(board: Board, state: LaneState) -> None:

@@ -3,7 +3,7 @@
 A link is `(round, lane, candidate) -> Reason | None`: a reason that the candidate takes no task of the lane now,
 or None. The first candidate that all links pass is chosen; why a task is not on a candidate is the first "no"
 of that candidate. No link writes to the board. They stand in the order of what they read: the lane and the
-pair, the kinds of host, the host's gate, its models and memory, what limiters said.
+pair, its first task, what is sick, the kinds of host, the host's gate, its models and memory, what limiters said.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 
-from ygg.core.board import Board, LaneState, Rank
-from ygg.core.hosts import gates
+from ygg.core.board import LaneState, Rank
+from ygg.core.hosts import gates, sickness
 from ygg.core.placement import fitting, kinds, order, residency
 from ygg.core.placement.ranking import unseen_rank
 from ygg.core.placement.rounds import Round
@@ -50,19 +50,36 @@ def refused(turn: Round, state: LaneState, candidate: Candidate) -> Reason | Non
 
 def avoided(turn: Round, state: LaneState, candidate: Candidate) -> Reason | None:
     """They have just failed there: it is used only when no other is up."""
-    if candidate.key not in state.lane.avoid or not _fresh(turn.board, state):
+    if candidate.key not in state.lane.avoid or not _fresh(turn, state):
         return None
     return because(ReasonCode.CANDIDATE_AVOIDED, candidate.host)
 
 
-def _fresh(board: Board, state: LaneState) -> bool:
+def _fresh(turn: Round, state: LaneState) -> bool:
     out = (*state.lane.refused, *state.lane.avoid)
-    return any(c.key not in out and gates.up(board, c) for c in state.route)
+    return any(c.key not in out and gates.up(turn.board, c, turn.now) for c in state.route)
+
+
+def apart(turn: Round, state: LaneState, candidate: Candidate) -> Reason | None:
+    """The first of them has failed along with others, and enough of those run there now."""
+    failed = turn.board.apart
+    own = failed.get(state.best.head.id) if failed and state.best else None
+    if own is None:
+        return None
+    beside = [failed[t] for call in turn.calls(candidate[:2]) for t in call.tries if t in failed]
+    if len(beside) < max(1, min([own, *beside]) // sickness.SHARE):
+        return None
+    return because(ReasonCode.APART, candidate.host, running=len(beside))
+
+
+def sick(turn: Round, state: LaneState, candidate: Candidate) -> Reason | None:
+    """Its model fails there whoever asks, or is being asked whether it does."""
+    return sickness.obstacle(turn.board.hosts.get(candidate.host), candidate, turn.now)
 
 
 def kind(turn: Round, state: LaneState, candidate: Candidate) -> Reason | None:
     """The host could take it, but is kept for tasks that want its kind."""
-    if candidate.host not in state.reach.second or not kinds.spared(turn, state, candidate):
+    if candidate[:2] not in state.reach.second or not kinds.spared(turn, state, candidate):
         return None
     if not kinds.usable(turn, candidate):
         return None  # a later link says why
@@ -72,13 +89,15 @@ def kind(turn: Round, state: LaneState, candidate: Candidate) -> Reason | None:
 def gate(turn: Round, state: LaneState, candidate: Candidate) -> Reason | None:
     """Gone, drained, down, pausing, or without a free slot."""
     host = turn.board.hosts.get(candidate.host)
-    busy = turn.busy(host) if host else 0
-    return gates.obstacle(host, candidate, busy, turn.now)
+    taken = turn.taken(host, candidate.endpoint) if host else gates.Taken(0, 0)
+    return gates.obstacle(host, candidate, taken, turn.now)
 
 
 def swap(turn: Round, state: LaneState, candidate: Candidate) -> Reason | None:
     """Its server has to change models first, or waits to."""
-    return residency.obstacle(turn, candidate)
+    if fitting.hopeless(turn, candidate):
+        return None  # `memory` says why
+    return residency.obstacle(turn, candidate, could)
 
 
 def memory(turn: Round, state: LaneState, candidate: Candidate) -> Reason | None:
@@ -98,7 +117,15 @@ def rate(turn: Round, state: LaneState, candidate: Candidate) -> Reason | None:
     return None
 
 
-LINKS: tuple[Link, ...] = (held, refused, avoided, kind, gate, swap, memory, rate)
+LINKS: tuple[Link, ...] = (held, refused, avoided, apart, sick, kind, gate, swap, memory, rate)
+
+
+def could(turn: Round, state: LaneState, candidate: Candidate) -> bool:
+    """Whether tasks of the lane would run there if its gate were open and the server had the model in memory,
+    or nothing in use."""
+    asked = (refused, avoided, apart, sick, kind, rate)
+    fits = not fitting.hopeless(turn, candidate)
+    return fits and all(link(turn, state, candidate) is None for link in asked)
 
 
 def first_no(turn: Round, state: LaneState, candidate: Candidate) -> Reason | None:
@@ -126,6 +153,12 @@ def open_to(turn: Round, state: LaneState) -> tuple[Candidate, ...]:
     )
 
 
+def _name(turn: Round, choice: Candidate) -> str:
+    """Of a host with several servers the one it is."""
+    several = len(turn.board.hosts[choice.host].servers) > 1
+    return f"{choice.host}/{choice.endpoint}" if several else choice.host
+
+
 # --- the reason of a start --------------------------------------------------------------------------
 
 
@@ -138,8 +171,8 @@ def chosen(turn: Round, state: LaneState, choice: Candidate, before: Iterable[Ca
     return because(
         ReasonCode.CHOSEN,
         choice.host,
-        where=f"{choice.host} {choice.model}".rstrip(),
-        kind=turn.board.hosts[choice.host].host.kind.upper(),
+        where=f"{_name(turn, choice)} {choice.model}".rstrip(),
+        kind=turn.board.hosts[choice.host].host.kind_of(choice.endpoint).upper(),
         gpu=gpu,
         cpu=cpu,
         aside=kinds.aside(turn, state, choice),

@@ -29,7 +29,7 @@ def best_first(board: Board, state: LaneState) -> tuple[Candidate, ...]:
         return state.route
     found = tuple(sorted(state.route, key=_Rank(board, state.route, best=best)))
     second = state.reach.second
-    return tuple(sorted(found, key=lambda c: c.host in second)) if second else found
+    return tuple(sorted(found, key=lambda c: c[:2] in second)) if second else found
 
 
 @dataclass

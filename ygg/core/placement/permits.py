@@ -15,7 +15,7 @@ from collections.abc import Iterable
 
 from ygg.core.board import Board, CallState, Phase
 from ygg.core.effects import Acquire, ClaimTasks, Effect, Note, Settle
-from ygg.core.hosts import gates
+from ygg.core.hosts import gates, ghosts
 from ygg.core.house import Denial, HostState
 from ygg.core.placement import lanes
 from ygg.model import Claim, Grant, JsonDict, Now, Permit, Reason, ReasonCode, Usage, because
@@ -30,9 +30,9 @@ def take(board: Board, call: CallState) -> None:
     board.calls[call.id] = call
     board.call_of.update(dict.fromkeys(call.tries, call.id))
     host.grants[call.id] = call.width
-    host.busy += call.width
+    _count(host, call, call.width)
     board.changed(host.host.name)
-    call.needs = board.needs.get(call.candidate[:2], ())
+    call.needs = () if call.canary else board.needs.get(call.candidate[:2], ())
     if call.needs:
         call.phase = Phase.ACQUIRING
         board.acquiring[call.id] = None
@@ -45,13 +45,32 @@ def settle(board: Board, call: CallState, used: Usage | None = None) -> list[Eff
     for task_id in call.tries:
         board.call_of.pop(task_id, None)
     host = board.hosts[call.candidate.host]
-    host.busy -= host.grants.pop(call.id)
+    _count(host, call, -host.grants.pop(call.id))
     board.changed(host.host.name)
     if host.removed and not host.grants:
         del board.hosts[host.host.name]
         board.forget_gone()
         lanes.reroute(board)
     return [Settle(Grant(call.id, permit), used) for permit in call.needs[: call.asked]]
+
+
+def _count(host: HostState, call: CallState, slots: int) -> None:
+    host.busy += slots
+    server = host.servers.get(call.candidate.endpoint)
+    if server is not None:
+        server.busy += slots
+
+
+def recount(board: Board) -> None:
+    """After a change of the configuration: what calls and ghosts take of each host and endpoint."""
+    for host in board.hosts.values():
+        for server in host.servers.values():
+            server.busy = ghosts.width(server)
+        host.busy = sum(host.grants.values()) + ghosts.width(*host.servers.values())
+    for call in board.calls.values():
+        host = board.hosts[call.candidate.host]
+        if call.candidate.endpoint in host.servers:
+            host.servers[call.candidate.endpoint].busy += call.width
 
 
 def give_back(board: Board, call: CallState) -> list[Effect]:
@@ -90,7 +109,7 @@ def granted(board: Board, grant: Grant, now: Now) -> list[Effect]:
         return []
     if board.denials.pop(grant.permit, None) is not None:
         _asked_again(board, grant.permit)
-    if not gates.up(board, call.candidate):
+    if not gates.up(board, call.candidate, now):
         return give_back(board, call)
     return [ask_next(board, call, now)]
 
@@ -158,14 +177,21 @@ def end_waits(board: Board, calls: Iterable[str] | None = None) -> list[Effect]:
     return [effect for call in wanted for effect in give_back(board, board.calls[call])]
 
 
-def giving_way(board: Board, host: HostState, width: int) -> list[CallState]:
-    """The worst-ranked calls that wait for permits there, as many as must end for so many free slots."""
-    missing = width - (gates.limit(host) - host.busy)
-    if missing <= 0:
+def giving_way(board: Board, host: HostState, new: CallState) -> list[CallState]:
+    """The worst-ranked calls that wait for permits there, as many as must end so that the new one finds its slots, at
+    its endpoint and at the host."""
+    server = host.servers[new.candidate.endpoint]
+    inside = new.width - (gates.room(host, server) - server.busy)
+    missing = new.width - (gates.limit(host) - host.busy)
+    if max(inside, missing) <= 0:
         return []
     waiting = [board.calls[call] for call in host.grants if call in board.acquiring]
+    waiting.sort(key=lambda call: call.rank, reverse=True)
     found: list[CallState] = []
-    for call in sorted(waiting, key=lambda call: call.rank, reverse=True):
+    for call in (c for c in waiting if c.candidate.endpoint == new.candidate.endpoint):
+        if sum(c.width for c in found) < inside:
+            found.append(call)
+    for call in (c for c in waiting if c not in found):
         if sum(c.width for c in found) < missing:
             found.append(call)
     return found

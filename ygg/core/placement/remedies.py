@@ -7,29 +7,39 @@ need no change. Models that no call uses are unloaded where memory is too full f
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import islice
 
-from ygg.core.board import Board
+from ygg.core.board import Board, LaneState
 from ygg.core.effects import Effect, Unload
 from ygg.core.house import HostState
-from ygg.core.placement import fitting, residency
+from ygg.core.placement import fitting, links, residency
 from ygg.core.placement.rounds import Round
 from ygg.model import Candidate, Now, Reason, ReasonCode
 
 UNLOAD_S = 30.0  #: between two attempts to free memory
 
 
-def change_models(turn: Round, passed: Iterable[tuple[Candidate, Reason]]) -> None:
-    """Servers that would take the task but for their models prepare for it, in its order of candidates."""
-    for candidate, reason in passed:
-        wants = reason.code is ReasonCode.SWAP_PENDING and not turn.swap_to(candidate[:2])
-        if wants and residency.concerns(turn.board, candidate):
-            _prepare(turn, candidate)
+def change_models(
+    turn: Round, state: LaneState, passed: Iterable[tuple[Candidate, Reason]]
+) -> None:
+    """Servers that would take the task but for their models prepare for it, in its order of candidates and no more
+    of them than tasks wait."""
+    wanting = (c for c, reason in passed if reason.code is ReasonCode.SWAP_PENDING)
+    for candidate in islice((c for c in wanting if _waits(turn, state, c)), state.queued):
+        _prepare(turn, candidate)
+
+
+def _waits(turn: Round, state: LaneState, candidate: Candidate) -> bool:
+    """Whether the models are all that is in the way, and nobody better-ranked is first."""
+    if turn.swap_to(candidate[:2]) or not residency.concerns(turn.board, candidate):
+        return False
+    return links.could(turn, state, candidate)
 
 
 def _prepare(turn: Round, candidate: Candidate) -> None:
     place = candidate[:2]
     turn.decided.add(place)
-    if not residency.yields(turn, candidate):
+    if not residency.yields(turn, candidate, links.could):
         turn.swaps[place] = candidate.model
     else:
         turn.kept[place] = min(turn.kept.get(place, turn.priority), turn.priority)

@@ -20,7 +20,11 @@ from ygg.model import (
     CallLimits,
     Candidate,
     JsonDict,
+    Lane,
+    Operation,
+    Priority,
     ReasonCode,
+    State,
     Task,
     TaskType,
     because,
@@ -34,6 +38,24 @@ def build_call(
     attempts = tuple(Attempt(task, _request(board, task, candidate)) for task in tasks)
     task_type = type_of(board, attempts[0].task.lane.type)
     return Call(call_id, candidate, attempts, _limits(board, attempts, task_type), width)
+
+
+def canary(board: Board, call_id: str, candidate: Candidate, operation: Operation) -> Call:
+    """A call for one token that carries no task of anybody: does the model work there?"""
+    asked: JsonDict = {"input": [_WORD]} if operation is Operation.EMBED else {"prompt": _WORD}
+    if operation is Operation.CHAT:
+        asked = {"messages": [{"role": "user", "content": _WORD}]}
+    asked |= {"options": load_options(board, candidate), "max_tokens": 1}
+    lane = Lane(CANARY, candidate.host, candidate.model)
+    task = Task(CANARY, 0, 0, lane, Priority.BACKLOG, State.PROCESSING, operation, asked)
+    policy = board.policy
+    limits = CallLimits(policy.connect_s, policy.first_token_s, policy.between_tokens_s, ANSWER_S)
+    return Call(call_id, candidate, (Attempt(task, asked),), limits)
+
+
+CANARY = "canary"  #: what stands where others have the id of a task
+ANSWER_S = 60.0  #: for one token, once it has begun to answer
+_WORD = "Say OK."
 
 
 def _request(board: Board, task: Task, candidate: Candidate) -> JsonDict:

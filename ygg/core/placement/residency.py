@@ -1,8 +1,9 @@
 """Changing a model costs seconds: when a server may, and who goes first until then.
 
 1. Among tasks of one priority those whose model is loaded go first, but nobody is passed over for longer
-   than `max_wait_s`; a better priority is never passed over.
-2. A model that was just loaded stays `min_hold_s`, unless a better priority needs another.
+   than `max_wait_s`, or than `min_hold_s` after the load; a better priority is never passed over.
+2. A slot is kept only for a task that could start there at once but for the models: for a model that nobody
+   waits for, or whose tasks something else holds back, none is.
 3. Before the change the server drains: calls with the old model end, no new ones start, and its slots
    are idle on purpose.
 4. Models that fit together need no change: by their sizes, or because the server had them in memory at
@@ -14,14 +15,18 @@ whoever is best ranked decides first: what it wants done is noted in the round (
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
-from ygg.core.board import Board
+from ygg.core.board import Board, LaneState
 from ygg.core.hosts import models
 from ygg.core.house import HostState, Server
-from ygg.core.placement import fitting, kinds
+from ygg.core.placement import fitting
 from ygg.core.placement.rounds import Round
-from ygg.model import Candidate, Now, Policy, Priority, Reason, ReasonCode, because
+from ygg.model import Candidate, Now, Policy, Reason, ReasonCode, because
+
+#: Whether tasks of the lane could start there but for the models; the server's gate, open to the one asked for,
+#: is open to them.
+Could = Callable[[Round, LaneState, Candidate], bool]
 
 
 def concerns(board: Board, candidate: Candidate) -> bool:
@@ -40,40 +45,25 @@ def concerns(board: Board, candidate: Candidate) -> bool:
     return not _together(host, server, {model, *others})
 
 
-def obstacle(turn: Round, candidate: Candidate) -> Reason | None:
+def obstacle(turn: Round, candidate: Candidate, could: Could) -> Reason | None:
     """Why the candidate's server takes no call with this model now."""
-    board, now, place = turn.board, turn.now, candidate[:2]
-    server, model = (
-        board.hosts[candidate.host].servers[candidate.endpoint],
-        candidate.model,
-    )
+    place, model = candidate[:2], candidate.model
     draining, kept = turn.swap_to(place), turn.kept_for(place)
     if draining and draining != model:
         return _idle(candidate, f"it drains to change to {draining}")
     if kept is not None and turn.priority > kept:
         return _idle(candidate, "a better-ranked task waits for another model")
-    if not concerns(board, candidate):
+    if not concerns(turn.board, candidate):
         return None
-    if yields(turn, candidate):
+    if yields(turn, candidate, could):
         return _idle(candidate, "tasks whose model is loaded go first for a while")
-    if now.mono < _stays_until(server, turn.priority):
-        held = ", ".join(sorted(server.loaded or ()))
-        return _idle(candidate, f"{held} stays a while, just loaded", server.stays_until, now)
-    if _others_in_use(board, candidate):
+    if in_the_way(turn.board, candidate):
         return _idle(candidate, f"calls with another model end first, then {model}")
     return None
 
 
-def _idle(
-    candidate: Candidate, why: str, until: float | None = None, now: Now | None = None
-) -> Reason:
-    ms = None if until is None or now is None else now.wall_ms + round((until - now.mono) * 1000)
-    return because(ReasonCode.SWAP_PENDING, candidate.host, ms, why=why)
-
-
-def _stays_until(server: Server, priority: Priority) -> float:
-    better = server.loaded_for is not None and priority < server.loaded_for
-    return float("-inf") if better else server.stays_until
+def _idle(candidate: Candidate, why: str) -> Reason:
+    return because(ReasonCode.SWAP_PENDING, candidate.host, why=why)
 
 
 def _together(host: HostState, server: Server, wanted: set[str]) -> bool:
@@ -84,33 +74,37 @@ def _together(host: HostState, server: Server, wanted: set[str]) -> bool:
     return any(wanted <= seen for seen in server.together)
 
 
-def _others_in_use(board: Board, candidate: Candidate) -> bool:
-    """Whether calls with other models run on the server."""
+def in_the_way(board: Board, candidate: Candidate) -> bool:
+    """Whether calls with other models, which do not fit beside it, run on the server."""
+    if not concerns(board, candidate):
+        return False
     model = candidate.model
     used = fitting.in_use(board, board.hosts[candidate.host])
     return any(e == candidate.endpoint and m != model for e, m in used)
 
 
-def yields(turn: Round, candidate: Candidate) -> bool:
+def yields(turn: Round, candidate: Candidate, could: Could) -> bool:
     """Whether a task that needs a change lets tasks of the same priority with a loaded model go first."""
     server = turn.board.hosts[candidate.host].servers[candidate.endpoint]
     if turn.now.mono >= patient_until(server, turn.board.policy):
         return False
-    return _warm_waits(turn, candidate)
+    return _warm_waits(turn, candidate, could)
 
 
 def patient_until(server: Server, policy: Policy) -> float:
     """Until when a task may be passed over there, on the monotonic clock."""
     since = server.passed_since
-    return float("inf") if since is None else since + policy.residency.max_wait_s
+    if since is None:
+        return float("inf")
+    return max(since + policy.residency.max_wait_s, server.stays_until)
 
 
-def _warm_waits(turn: Round, candidate: Candidate) -> bool:
-    """Whether tasks of this priority wait that may run here now and whose model is in memory."""
+def _warm_waits(turn: Round, candidate: Candidate, could: Could) -> bool:
+    """Whether tasks of this priority wait that could start here and whose model is in memory."""
     board = turn.board
     warm = board.hosts[candidate.host].servers[candidate.endpoint].loaded or frozenset()
     return any(
-        place[:2] == candidate[:2] and place.model in warm and not kinds.spared(turn, state, place)
+        place[:2] == candidate[:2] and place.model in warm and could(turn, state, place)
         for state in board.serving.get(candidate.host, ())
         if (window := state.windows.get(turn.priority)) is not None and window.heads
         for place in state.route
@@ -134,7 +128,7 @@ def _cold_waits(board: Board, host: str, endpoint: str) -> bool:
 # --- what is loaded -----------------------------------------------------------------------------------
 
 
-def started(board: Board, candidate: Candidate, priority: Priority, now: Now) -> None:
+def started(board: Board, candidate: Candidate, now: Now) -> None:
     """A call is on its way and loads its model; what does not fit beside it is evicted."""
     host = board.hosts[candidate.host]
     server, model = host.servers[candidate.endpoint], candidate.model
@@ -142,7 +136,7 @@ def started(board: Board, candidate: Candidate, priority: Priority, now: Now) ->
         return
     changes = concerns(board, candidate)
     server.loaded = frozenset({model}) if changes else server.loaded | {model}
-    server.loaded_at, server.loaded_for = now.mono, priority
+    server.loaded_at = now.mono
     server.stays_until = now.mono + board.policy.residency.min_hold_s
     server.passed_since = None
 

@@ -6,15 +6,21 @@ it, and only the pass that makes the decisions (`dispatching`) writes them down 
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-from ygg.core.board import Board, Place, Rank
+from ygg.core.board import Board, CallState, Place, Rank
+from ygg.core.hosts.gates import Taken
 from ygg.core.house import HostState
 from ygg.model import Candidate, Now, Priority
 
 FIRST: Rank = (float("-inf"), -1)  #: nothing is ranked before it
+
+
+def _without(taken: Taken, call: CallState, endpoint: str) -> Taken:
+    inside = call.width if call.candidate.endpoint == endpoint else 0
+    return Taken(taken.host - call.width, taken.endpoint - inside)
 
 
 class Queues(NamedTuple):
@@ -57,17 +63,28 @@ class Round:
         self.room.clear()
         self.barriers = None
 
-    def busy(self, host: HostState) -> int:
-        """Slots of the host that this task cannot have. A call that waits for a permit holds its slot only
-        against worse-ranked tasks."""
-        busy = host.busy
-        if self.gone:
-            busy -= sum(width for call, width in host.grants.items() if call in self.gone)
-        for call in self.board.acquiring:
-            width = host.grants.get(call, 0)
-            if width and call not in self.gone and self.rank < self.board.calls[call].rank:
-                busy -= width
-        return busy
+    def taken(self, host: HostState, endpoint: str) -> Taken:
+        """Slots that this task cannot have. A call that waits for a permit holds its slot only against worse-ranked
+        tasks."""
+        server = host.servers.get(endpoint)
+        taken = Taken(host.busy, server.busy if server else 0)
+        if not (self.gone or self.board.acquiring):
+            return taken
+        for call in host.grants:
+            if call in self.gone or self._gives_way(call):
+                taken = _without(taken, self.board.calls[call], endpoint)
+        return taken
+
+    def calls(self, place: Place) -> Iterator[CallState]:
+        """Those that have slots of this endpoint."""
+        host = self.board.hosts.get(place[0])
+        for name in host.grants if host else ():
+            call = self.board.calls[name]
+            if call.candidate[:2] == place and name not in self.gone:
+                yield call
+
+    def _gives_way(self, call: str) -> bool:
+        return call in self.board.acquiring and self.rank < self.board.calls[call].rank
 
     def swap_to(self, place: Place) -> str:
         """The model this server drains for; "" when it does not."""

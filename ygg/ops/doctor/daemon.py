@@ -16,7 +16,7 @@ from ygg.desk import JsonDict
 from ygg.errors import YggError
 from ygg.ops.doctor.checks import Check, Maker
 
-#: What is known of the daemon: its part of the status, None without one, or why it cannot be reached.
+#: What is known of the daemon: its part of the status with the `hosts` beside it, None without one, or why it cannot be reached.
 Daemon = JsonDict | YggError | None
 
 
@@ -27,19 +27,36 @@ def ask(explicit: str | None, env: Mapping[str, str]) -> Daemon:
         if remote is None:
             return None
         try:
-            told: Any = remote.status(probe=False)["daemon"]
+            body: Any = remote.status(probe=False)
         finally:
             remote.close()
     except YggError as error:
         return error
-    return told if isinstance(told, dict) else {}
+    told = body["daemon"]
+    return {**told, "hosts": body["hosts"]} if isinstance(told, dict) else {}
 
 
 def findings(daemon: Daemon, explicit: str | None, env: Mapping[str, str]) -> list[Check]:
     """The daemon, and every socket file that a client would try."""
     doors = meant.queue(explicit, env).doors
     places = [door.socket for door in doors if os.path.lexists(door.socket)]
-    return [_daemon(daemon, places), *_database(daemon), *(_socket(p) for p in places)]
+    about = [_daemon(daemon, places), *_database(daemon), *_sick(daemon)]
+    return [*about, *(_socket(p) for p in places)]
+
+
+def _sick(daemon: Daemon) -> list[Check]:
+    """Models that fail whoever asks, as the daemon has found."""
+    hosts = daemon.get("hosts", []) if isinstance(daemon, dict) else []
+    return [
+        Maker(f"{host['name']}/{sick['endpoint']}", "hosts").error(
+            f"{sick['model'] or 'its model'} is sick: {sick['message']}", fix=SICK
+        )
+        for host in hosts
+        for sick in host.get("sick", [])
+    ]
+
+
+SICK = "look at the server's own log and its GPU; then: ygg hosts resume HOST asks it at once"
 
 
 def _daemon(daemon: Daemon, places: list[Path]) -> Check:

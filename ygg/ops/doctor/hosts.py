@@ -39,12 +39,16 @@ class Server:
 
 def probes(config: Config) -> list[Probe]:
     """One for each endpoint of hosts.yaml."""
-    servers = [
+    return [Probe(s.name, "hosts", lambda s=s: examine(s)) for s in servers(config)]  # type: ignore[misc]
+
+
+def servers(config: Config) -> list[Server]:
+    """All endpoints of hosts.yaml."""
+    return [
         Server(host, endpoint, _wanted(config, host.name, endpoint.name))
         for host in config.hosts.values()
         for endpoint in host.endpoints
     ]
-    return [Probe(s.name, "hosts", lambda s=s: examine(s)) for s in servers]  # type: ignore[misc]
 
 
 def _wanted(config: Config, host: str, endpoint: str) -> dict[str, list[str]]:
@@ -122,9 +126,18 @@ async def _health(server: Server) -> Health | Check:
         case HostHealth.UP:
             return health
         case HostHealth.UNAUTHORIZED:
-            return of.error(f"no access: {health.message}", fix=KEY)
+            keyed = server.endpoint.api_key_file is not None
+            return of.error(_no_access(health.message, keyed=keyed), fix=KEY if keyed else NO_KEY)
         case _:
-            return of.error(health.message or str(health.health), fix=WRONG_SERVER)
+            behind = health.message.startswith("HTTP 5")
+            fix = BEHIND if behind else WRONG_SERVER
+            return of.error(health.message or str(health.health), fix=fix)
+
+
+def _no_access(message: str, *, keyed: bool) -> str:
+    if message.startswith("api_key_file"):
+        return message  # it was never sent
+    return f"{'its API key is refused' if keyed else 'it wants an API key'}: {message}"
 
 
 def _key_file(server: Server) -> list[Check]:
@@ -141,6 +154,8 @@ def _key_file(server: Server) -> list[Check]:
 
 
 KEY = "put the right key into the file that api_key_file names"
+NO_KEY = "write the key into a file of its own and name that in hosts.yaml: api_key_file"
+BEHIND = "if a proxy answers there, start the model server behind it"
 WRONG_SERVER = "check backend and url in hosts.yaml; ygg init shows what runs where"
 
 
@@ -162,6 +177,10 @@ def _up(server: Server, health: Health) -> Check:
     latency = "" if health.latency_ms is None else f", {health.latency_ms:.0f} ms"
     note = f" ({health.message})" if health.message else ""
     version = f" {health.version}" if health.version else ""
+    if server.endpoint.backend == "openai" and health.dialect == names.OLLAMA:
+        text = f"this is an Ollama server{version}{latency}"
+        why = "as openai it cannot tell which models are loaded, nor take Ollama's options"
+        return server.of("").warning(text, why, "backend: ollama")
     return server.of("").ok(f"{server.endpoint.backend}{version} answers{latency}{note}")
 
 
@@ -173,31 +192,31 @@ def _models(server: Server, health: Health) -> list[Check]:
     checks = [_routed(server, health, m, types) for m, types in server.wanted.items()]
     others = [m for m in server.endpoint.models if m not in server.wanted]
     return checks + [
-        server.of(f"model {m}").warning("listed in hosts.yaml, but not there", fix=_pull(server, m))
+        server.of(f"model {m}").warning("listed in hosts.yaml, but not there", fix=pull(server, m))
         for m in others
-        if not _serves(server, health, m)
+        if not serves(server, health, m)
     ]
 
 
 def _routed(server: Server, health: Health, model: str, types: list[str]) -> Check:
     of = server.of(f"model {model}")
-    if _serves(server, health, model):
+    if serves(server, health, model):
         return of.ok(f"there, for {', '.join(types)}")
     has = ", ".join(health.models or ()) or "none"
     text = f"not there, but the route of {', '.join(types)} wants it"
-    return of.error(text, f"it has: {has}", _pull(server, model))
+    return of.error(text, f"it has: {has}", pull(server, model))
 
 
-def _serves(server: Server, health: Health, wanted: str) -> bool:
+def serves(server: Server, health: Health, wanted: str) -> bool:
     """Whether the server knows the model under that name, by the rules of its kind."""
-    told = (
-        names.LLAMA_CPP if health.slots is not None else names.VLLM
-    )  # exact where it is not known
+    known = names.LLAMA_CPP if health.slots is not None else health.dialect
+    told = known or names.VLLM  # exact where it is not known
     dialect = names.dialect_of(server.endpoint.backend, server.endpoint.dialect) or told
     return any(names.same(wanted, offered, dialect) for offered in health.models or ())
 
 
-def _pull(server: Server, model: str) -> str:
+def pull(server: Server, model: str) -> str:
+    """How the model gets there."""
     if server.endpoint.backend == "ollama":
         place = urlsplit(server.endpoint.url).netloc
         return f"OLLAMA_HOST={place} ollama pull {model}"
@@ -206,7 +225,8 @@ def _pull(server: Server, model: str) -> str:
 
 def _slots(server: Server, health: Health, props: JsonDict) -> list[Check]:
     """Its own parallelism against the slots of hosts.yaml."""
-    slots, of = server.host.slots, server.of("slots")
+    host, of = server.host, server.of("slots")
+    slots = min(host.slots, server.endpoint.slots or host.slots)
     if server.endpoint.backend == "ollama":
         return (
             [of.ok(PARALLEL.format(slots=slots), fix=SET_PARALLEL.format(slots=slots))]

@@ -28,7 +28,8 @@ COLUMNS, ROWS = 60, 15  #: what the live view needs to be of use
 
 
 def clock(database: Path) -> list[Check]:
-    """Times of tasks and deadlines are wall-clock times: a clock that jumped holds tasks up."""
+    """A running daemon keeps its own time; over a restart the machine's clock decides, and one that is wrong
+    holds tasks up."""
     of = Maker("time", "clock")
     now = time.time()
     built = Path(ygg.__file__).stat().st_mtime

@@ -13,12 +13,22 @@ from ygg import __version__, paths, wire
 from ygg.config import Config, load_found
 from ygg.desk import JsonDict
 from ygg.errors import ConfigError
-from ygg.ops.doctor import daemon, hosts, machine, readings, store
+from ygg.ops.doctor import answers, daemon, hosts, machine, readings, store
 from ygg.ops.doctor.checks import DEADLINE_S, Check, Maker, Probe, Status, run_all
 from ygg.ops.threads import run_without_waiting
 
 ASK_S = 1.0  #: how long the store's checks wait to hear from the daemon where its database is
-ORDER = ("config", "store", "socket", "hosts", "telemetry", "clock", "service", "terminal")
+ORDER = (
+    "config",
+    "store",
+    "socket",
+    "hosts",
+    "answers",
+    "telemetry",
+    "clock",
+    "service",
+    "terminal",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,18 +66,26 @@ def _number(n: int, word: str) -> str:
 
 
 def doctor(
-    config: str | None, socket: str | None, env: Mapping[str, str], *, strict: bool = False
+    config: str | None,
+    socket: str | None,
+    env: Mapping[str, str],
+    *,
+    strict: bool = False,
+    ask: bool = False,
 ) -> Report:
-    """Run every check. `config` and `socket` as given on the command line. Never raises."""
-    checks = run_without_waiting(_Doctor(config, socket, env).examine())
+    """Run every check; with `ask` each model server is asked for a token too. `config` and `socket` as given
+    on the command line. Never raises."""
+    checks = run_without_waiting(_Doctor(config, socket, env, ask=ask).examine())
     return Report(tuple(sorted(checks, key=lambda c: ORDER.index(c.category))), strict)
 
 
 class _Doctor:
     """What several checks need is found out once, beside them: the configuration and the daemon."""
 
-    def __init__(self, config: str | None, socket: str | None, env: Mapping[str, str]) -> None:
-        self._config_path, self._socket, self._env = config, socket, env
+    def __init__(
+        self, config: str | None, socket: str | None, env: Mapping[str, str], *, ask: bool
+    ) -> None:
+        self._config_path, self._socket, self._env, self._ask = config, socket, env, ask
 
     async def examine(self) -> list[Check]:
         self._config = asyncio.create_task(asyncio.to_thread(self._load))
@@ -116,17 +134,27 @@ class _Doctor:
             return []
         known_hosts = (await self._database()).with_name(wire.KNOWN_HOSTS)
         telemetry = readings.probes(config, known_hosts)
-        return await run_all([*hosts.probes(config), *telemetry])
+        found = await run_all([*hosts.probes(config), *telemetry])
+        return [*found, *(await self._answers(config) if self._ask else [])]
+
+    async def _answers(self, config: Config) -> list[Check]:
+        told = await self._told()
+        known = {host["name"]: host for host in (told or {}).get("hosts", ())}
+        return await run_all(answers.probes(config, known))
 
     async def _about_daemon(self) -> list[Check]:
         told = await asyncio.shield(self._daemon)
         return await asyncio.to_thread(daemon.findings, told, self._socket, self._env)
 
-    async def _database(self) -> Path:
-        """The running daemon's database; that of the state directory when none tells in time."""
+    async def _told(self) -> JsonDict | None:
+        """The daemon's own words, if they come in time."""
         await asyncio.wait({self._daemon}, timeout=ASK_S)
         told = self._daemon.result() if self._daemon.done() else None
-        named = told.get("store") if isinstance(told, dict) else None
+        return told if isinstance(told, dict) else None
+
+    async def _database(self) -> Path:
+        """The running daemon's database; that of the state directory when none tells in time."""
+        named = (await self._told() or {}).get("store")
         return Path(named) if named else paths.state_dir(self._env) / paths.DATABASE
 
     async def _clock(self) -> list[Check]:

@@ -35,7 +35,7 @@ class Host:
 
     name: str
     servers: tuple[tuple[str, Server], ...]  #: by endpoint name
-    slots: int
+    slots: tuple[int, ...]  #: of each
     here: bool = False  #: this machine
 
 
@@ -48,9 +48,9 @@ def hosts(machines: Iterable[Machine], slots: int | None = None) -> list[Host]:
         if usable:
             name = _unlike(taken, _fit(machine))
             taken.add(name)
-            total = sum(_slots(s, slots) for s in usable)
+            each = tuple(_slots(s, slots) for s in usable)
             here = machine.address == LOOPBACK
-            found.append(Host(name, tuple(_endpoints(usable)), min(total, 256), here))
+            found.append(Host(name, tuple(_endpoints(usable)), each, here))
     return found
 
 
@@ -64,7 +64,7 @@ def _slots(server: Server, ollama: int | None) -> int:
         case "ollama":
             return ollama or 1
         case "llama.cpp":
-            return max(1, server.slots or 1)
+            return min(256, max(1, server.slots or 1))
         case "vllm":
             return BATCHED
         case _:
@@ -114,19 +114,23 @@ def render(
 def _host(host: Host, *, card_limits: bool) -> list[str]:
     kind = "cpu" if all(s.cpu for _, s in host.servers) else "gpu"
     single = len(host.servers) == 1
-    why = WHY[host.servers[0][1].kind] if single else "the sum of what its servers run at once"
+    why = "over all its servers; lower it where they share one card"
+    if single:
+        why = WHY[host.servers[0][1].kind]
     lines = [
         f"  {text(host.name)}:",
         _line(f"    kind: {kind}", "gpu or cpu"),
-        _line(f"    slots: {host.slots}", why),
+        _line(f"    slots: {min(256, sum(host.slots))}", why),
     ]
     if host.here and kind == "gpu" and card_limits:
         lines.append(_line("    heat: card", "by the limit that the card itself tells"))
     if single:
         return [*lines, *_server(host.servers[0][1], "    "), ""]
     lines.append("    endpoints:")
-    for name, server in host.servers:
-        lines += [f"      {text(name)}:", *_server(server, "        ")]
+    for (name, server), slots in zip(host.servers, host.slots, strict=True):
+        own = [_line(f"        slots: {slots}", WHY[server.kind])]
+        own += ["        kind: cpu"] if server.cpu and kind == "gpu" else []
+        lines += [f"      {text(name)}:", *_server(server, "        "), *own]
     return [*lines, ""]
 
 

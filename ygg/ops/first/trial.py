@@ -10,18 +10,8 @@ from ygg.client import connect
 from ygg.config import GENERAL, Config
 from ygg.desk import Desk
 from ygg.errors import TaskFailed, WaitTimeout
-from ygg.model import (
-    Attempt,
-    Call,
-    CallLimits,
-    JsonDict,
-    Lane,
-    Operation,
-    Outcome,
-    Priority,
-    State,
-    Task,
-)
+from ygg.model import CallLimits, JsonDict, Outcome
+from ygg.ops.asking import call_of
 from ygg.ops.threads import run_without_waiting
 from ygg.running.calls import run_call
 
@@ -92,16 +82,12 @@ async def _straight(config: Config) -> Answer:
     endpoint = next(e for e in config.hosts[place.host].endpoints if e.name == place.endpoint)
     backend = wire.backend(endpoint, place.host)
     request: JsonDict = {"messages": [{"role": "user", "content": PROMPT}], "max_tokens": TOKENS}
-    task = Task(
-        "init-test", 0, 1, Lane(GENERAL), Priority.NORMAL, State.PROCESSING, Operation.CHAT, request,
-        attempt=1, host=place.host,
-    )  # fmt: skip
     limits = CallLimits(
         connect_s=5.0, first_token_s=LIMIT_S, between_tokens_s=60.0, total_s=LIMIT_S
     )
     begun = time.monotonic()
     try:
-        call = Call("init-test", place, (Attempt(task, request),), limits)
+        call = call_of("init-test", place, request, limits)
         (outcome,) = (await run_call(call, backend, lambda _attempt, _item: None)).values()
     finally:
         await backend.close()
@@ -111,5 +97,7 @@ async def _straight(config: Config) -> Answer:
 
 def _text(outcome: Outcome, host: str) -> str:
     if outcome.result is None:
-        raise TaskFailed(f"the test task failed on {host}: {outcome.message}", hint="ygg doctor -v")
+        raise TaskFailed(
+            f"the test task failed on {host}: {outcome.message}", hint="ygg doctor --try"
+        )
     return (outcome.result.content or outcome.result.thinking or "").strip()

@@ -42,6 +42,7 @@ from ygg.stores.sqlite import holds as holding
 from ygg.stores.sqlite import minutes as history
 from ygg.stores.sqlite.ledger import Ledger
 from ygg.stores.sqlite.reader import Reader
+from ygg.stores.sqlite.translating import translate
 from ygg.stores.sqlite.verbs import Refused, Verbs
 from ygg.stores.sqlite.writer import Writer
 
@@ -68,8 +69,11 @@ def open_store(
 
 
 def open_archive(path: Path) -> Reader:
-    """Read the database without a lock. Raises NotFound when there is none yet, StoreError when it may not be read."""
+    """Read the database without a lock. Raises NotFound when there is none yet, or nothing in it, StoreError when it
+    may not be read."""
     inspecting.present(path)
+    if opening.bare(path):
+        raise inspecting.absent(path)
     return Reader(path)
 
 
@@ -93,6 +97,9 @@ class SqliteStore:
                 if dispatcher
                 else opening.current_epoch(self._db)
             )
+        except apsw.Error as error:
+            os.close(self._lock)
+            raise translate(error, str(path)) from error
         except BaseException:
             os.close(self._lock)
             raise
@@ -167,8 +174,10 @@ class SqliteStore:
     def cancel(self, task_id: str, now_ms: int, *, running: bool = True) -> Awaitable[Task]:
         return self._post(lambda: self._verbs.cancel(task_id, now_ms, running))
 
-    def promote(self, now_ms: int, limit: int = 500) -> Awaitable[Promoted]:
-        return self._post(lambda: self._verbs.promote(now_ms, limit))
+    def promote(
+        self, now_ms: int, machine_ms: int | None = None, limit: int = 500
+    ) -> Awaitable[Promoted]:
+        return self._post(lambda: self._verbs.promote(now_ms, machine_ms, limit))
 
     async def retry(self, task_ids: Sequence[str], now_ms: int) -> list[Task | YggError]:
         answers: list[Task | YggError] = []

@@ -12,6 +12,7 @@ from pathlib import Path
 import apsw
 
 from ygg.errors import NotFound, StoreCorrupt, StoreError, YggError
+from ygg.stores.sqlite.connecting import connected
 from ygg.stores.sqlite.guarding import disown
 from ygg.stores.sqlite.opening import APPLICATION_ID, newest_schema
 from ygg.stores.sqlite.translating import translate
@@ -39,10 +40,7 @@ def reading(path: Path) -> Iterator[apsw.Connection]:
     """A read-only connection. NotFound without a database; StoreError when it cannot be read."""
     present(path)
     try:
-        with closing(apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)) as db:
-            db.set_busy_timeout(2000)
-            db.execute("PRAGMA query_only = ON")
-            db.execute("PRAGMA mmap_size = 0")
+        with closing(connected(path, 2000)) as db:
             yield db
     except (apsw.CantOpenError, apsw.ReadOnlyError, apsw.PermissionsError) as error:
         raise _unreadable(path, str(error)) from error
@@ -57,9 +55,13 @@ def present(path: Path) -> None:
     except OSError as error:
         raise _unreadable(path, error.strerror or str(error)) from error
     if not there:
-        raise NotFound(f"there is no database at {path} yet", hint="ygg submit creates it")
+        raise absent(path)
     if not os.access(path, os.R_OK):
         raise _unreadable(path, "permission denied")
+
+
+def absent(path: Path) -> NotFound:
+    return NotFound(f"there is no database at {path} yet", hint="ygg submit creates it")
 
 
 def _unreadable(path: Path, why: str) -> StoreError:

@@ -15,6 +15,7 @@ import apsw
 
 from ygg.errors import StoreCorrupt, StoreNewer
 from ygg.stores.sqlite import guarding
+from ygg.stores.sqlite.connecting import connected
 from ygg.stores.sqlite.rows import fetch
 from ygg.stores.sqlite.translating import translate
 
@@ -37,6 +38,7 @@ def connect(path: Path) -> apsw.Connection:
             _check(db, path)
             guarding.refuse_owned(db, path, log_there=log_there)
         migrate(db, path, fresh)
+        guarding.disown(db)  # who had it last is dead; in the log with what he left there
         fold(db)
     except apsw.Error as error:
         db.close()
@@ -93,6 +95,15 @@ def _never_begun(db: apsw.Connection) -> bool:
     """The header of a database whose first start was killed before anything was in it."""
     marks = [db.execute(f"PRAGMA {name}").get for name in ("application_id", "user_version")]
     return marks == [0, 0] and not db.execute("SELECT count(*) FROM sqlite_schema").get
+
+
+def bare(path: Path) -> bool:
+    """Whether a database has no table yet. What is wrong with one that cannot be read its reader says."""
+    try:
+        with contextlib.closing(connected(path, 5000)) as db:
+            return not db.execute("SELECT count(*) FROM sqlite_schema").get
+    except apsw.Error:
+        return False
 
 
 def _small(path: Path) -> bool:

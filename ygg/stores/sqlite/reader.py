@@ -19,6 +19,7 @@ from ygg.ports import Filter
 from ygg.stores.sqlite import holds as holding
 from ygg.stores.sqlite import inspecting
 from ygg.stores.sqlite import minutes as history
+from ygg.stores.sqlite.connecting import connected
 from ygg.stores.sqlite.rows import (
     PLAIN_COLUMNS,
     RESULT_COLUMNS,
@@ -65,10 +66,7 @@ class Reader:
     def _connection(self) -> apsw.Connection:
         db: apsw.Connection | None = getattr(self._local, "db", None)
         if db is None:
-            db = apsw.Connection(str(self._path), flags=apsw.SQLITE_OPEN_READONLY)
-            db.set_busy_timeout(5000)
-            db.execute("PRAGMA query_only = ON")
-            db.execute("PRAGMA mmap_size = 0")
+            db = connected(self._path, 5000)
             self._local.db = db
             self._open.append(db)
         return db

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from ygg.model import ReasonCode
 from ygg.model import lifecycle as life
 from ygg.stores.sqlite.compiling import BY_ID, BY_SEQ, SET, delete, new, update
 from ygg.stores.sqlite.rows import HEAD_COLUMNS, LIGHT_COLUMNS, RESULT_COLUMNS, TASK_COLUMNS
@@ -56,6 +57,9 @@ DUE = (
     "SELECT seq FROM tasks INDEXED BY due WHERE state = 'scheduled' AND due_ms <= ?"
     " ORDER BY due_ms, seq LIMIT ?"
 )
+SAID_DUE = DUE.replace(
+    "AND due_ms", f"AND reason = '{ReasonCode.SUBMITTED}' AND due_ms"
+)  # by a person
 NEXT_DUE = "SELECT min(due_ms) FROM tasks INDEXED BY due WHERE state = 'scheduled'"
 NEXT_DEADLINE = (
     "SELECT min(deadline_ms) FROM tasks INDEXED BY deadline WHERE deadline_ms IS NOT NULL"

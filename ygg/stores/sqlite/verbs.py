@@ -260,10 +260,12 @@ class Verbs:
 
     # --- sets ----------------------------------------------------------------------------------
 
-    def promote(self, now_ms: int, limit: int) -> Promoted:
+    def promote(self, now_ms: int, machine_ms: int | None, limit: int) -> Promoted:
         given = self._given(now_ms)
         late = self._set(statements.EXPIRE, self._seqs(statements.OVERDUE, now_ms, limit), given)
-        due = self._set(statements.BECOME_DUE, self._seqs(statements.DUE, now_ms, limit), given)
+        due = self._due(statements.DUE, now_ms, now_ms, limit)
+        if machine_ms is not None and machine_ms > now_ms:
+            due += self._due(statements.SAID_DUE, machine_ms, now_ms, limit)
         times = [
             self._db.execute(sql).get for sql in (statements.NEXT_DUE, statements.NEXT_DEADLINE)
         ]
@@ -272,6 +274,10 @@ class Verbs:
             expired=tuple(row[0] for row in late),
             next_due_ms=min((t for t in times if t is not None), default=None),
         )
+
+    def _due(self, which: str, until_ms: int, now_ms: int, limit: int) -> list[Row]:
+        given = self._given(now_ms, until=until_ms)
+        return self._set(statements.BECOME_DUE, self._seqs(which, until_ms, limit), given)
 
     def _due_head(self, row: Row) -> Head:
         lane, priority = self._ledger.lane(row[LANE]), Priority(row[3])
