@@ -108,9 +108,9 @@ MUTANTS: list[Mutant] = [
     ),
     Mutant(
         "cards: why names no lost one",
-        "ygg/core/hosts/limits.py",
-        'f"{names} {plural} lost" if names else ""',
-        '""',
+        "ygg/core/hosts/lowered.py",
+        "(said.what, _lost(host), said.ends)",
+        "(said.what, said.ends)",
         (CORE,),
     ),
 ]

@@ -12,6 +12,7 @@ from tests.mutants import (
     config,
     core,
     disks,
+    figures,
     ghosts,
     gpu,
     gpu_cpu,
@@ -54,6 +55,7 @@ MUTANTS = [
     *cards.MUTANTS,
     *clocks.MUTANTS,
     *disks.MUTANTS,
+    *figures.MUTANTS,
     *pacing.MUTANTS,
     *commands.MUTANTS,
 ]

@@ -87,10 +87,10 @@ MUTANTS: list[Mutant] = [
     ),
     Mutant(
         "a slot that is taken by a ghost is shown as free",
-        "ygg/model/snapshot.py",
-        "len(self.running) - self.ghosts)",
-        "len(self.running))",
-        (CORE,),
+        "ygg/core/hosts/gates.py",
+        "    return min(servers, max(0, limit(host) - host.busy))",
+        "    return max(0, limit(host) - len(host.grants))",
+        ("tests/telling/test_snapshotting.py::test_a_slot_that_a_call_left_behind_is_not_free",),
     ),
     Mutant(
         "a new configuration forgets who has a slot",

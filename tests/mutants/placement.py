@@ -75,8 +75,8 @@ MUTANTS: list[Mutant] = [
     Mutant(
         "nobody looks again once nothing is known of a host",
         CORE + "hosts/readings.py",
-        "    if reason is not None or host.condition is not before:\n",
-        "    if reason is not None:\n",
+        "    if moved or host.condition is not before:\n",
+        "    if moved:\n",
         ("tests/core/hosts/test_readings.py",),
     ),
     Mutant(

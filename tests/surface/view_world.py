@@ -42,7 +42,9 @@ def host(name: str, slots: int, busy: int = 0, **fields: object) -> HostView:
         name, "gpu", slots, slots, tuple(f"run-{name}-{n}" for n in range(busy)), HostHealth.UP, "",
         False, None, AT - 4000, 3.2, "0.33.0", "ollama", ("qwen3:8b",), ("qwen3:8b",),
     )  # fmt: skip
-    return replace(base, **fields)  # type: ignore[arg-type]
+    found = replace(base, **fields)  # type: ignore[arg-type]
+    open_ = found.health is HostHealth.UP and not found.drained and found.busy_until_ms is None
+    return found if "free" in fields else replace(found, free=max(0, found.limit - busy) * open_)
 
 
 def gpu(used: float, degrees: float, level: str, **fields: object) -> GpuView:

@@ -255,6 +255,7 @@ def _endpoint_body(endpoint: Endpoint, host: HostView) -> JsonDict:
     if view is None:
         return body
     state = {"kind": view.kind, "slots": view.slots, "limit": view.limit, "in_flight": view.busy}
+    state["available_slots"] = min(view.free, host.free)
     return body | state | {"health": view.health, "message": view.text}
 
 

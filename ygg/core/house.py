@@ -148,7 +148,7 @@ class HostState:
     host: Host
     servers: dict[str, Server]
     limit: int
-    limit_text: str = ""  #: why it is below the configured slots
+    withdrawn: str = ""  #: why a slot was taken that no reading asked for; "" once all are back
     regain_at: float | None = None  #: not before this the limit may rise by one
     gauge: Gauge = field(default_factory=Gauge)
     condition: Condition = NOTHING

@@ -62,7 +62,7 @@ def _merge(old: HostState | None, host: Host, now: Now) -> HostState:
         host=host,
         servers=kept,
         limit=min(old.limit, host.slots) if limited else host.slots,
-        limit_text=old.limit_text if limited else "",
+        withdrawn=old.withdrawn if limited else "",
         gauge=Gauge() if old.removed else old.gauge,
         condition=NOTHING if old.removed else old.condition,
         removed=False,

@@ -25,7 +25,7 @@ def watch_new(board: Board, probed: Mapping[str, bool], now: Now) -> list[Effect
         kind = name in probed, probed.get(name, False)
         if kind != (host.gauge.probed, host.gauge.measured):
             host.gauge, host.condition = Gauge(*kind), NOTHING
-            host.limit, host.limit_text = host.host.slots, ""
+            host.limit, host.withdrawn = host.host.slots, ""
             board.resting.discard(name)
     fresh = [h for h in board.hosts.values() if h.gauge.probed and not h.gauge.watching]
     return [_watch(board, host, now) for host in fresh if not host.removed]

@@ -60,6 +60,7 @@ class EndpointView:
     busy: int
     health: HostHealth
     text: str
+    free: int = 0  #: slots that are open for a call now
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,10 +92,7 @@ class HostView:
     sick: tuple[SickView, ...] = ()
     endpoints: tuple[EndpointView, ...] = ()
     ghosts: int = 0  #: slots of calls that were cut off and have not left their server yet
-
-    @property
-    def free(self) -> int:
-        return max(0, self.limit - len(self.running) - self.ghosts)
+    free: int = 0  #: slots that are open for a call now: none while it is down, drained or pauses
 
 
 @dataclass(frozen=True, slots=True)

@@ -101,7 +101,8 @@ class Minutes:
         waiting, waits = waiting_by_host(board, now), self._waits(board, now.wall_ms)
         for host in hosts:
             minute = self._hosts.setdefault(host.name, _Minute(host.slots, host.limit))
-            full = host.health is HostHealth.UP and not host.drained and not host.free
+            open_ = host.health is HostHealth.UP and not host.drained and host.busy_until_ms is None
+            full = open_ and not host.free
             minute.see(host, waiting[host.name] if full else 0, waits.get(host.name, ()))
         return over
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from heapq import nsmallest
 
 from ygg.core.board import Board, CallState, Rank, Try
-from ygg.core.hosts import gates, ghosts, limits, models, sickness
+from ygg.core.hosts import gates, ghosts, limits, lowered, models, sickness
 from ygg.core.house import HostState
 from ygg.core.placement import kinds
 from ygg.core.placement.ranking import rank
@@ -110,6 +110,7 @@ def host_view(host: HostState, running: Iterable[str], now: Now) -> HostView:
         kind=host.host.kind,
         slots=host.host.slots,
         limit=gates.limit(host),
+        free=gates.free(host, now),
         running=tuple(sorted(running)),
         health=worst.health,
         health_text=worst.text,
@@ -122,15 +123,15 @@ def host_view(host: HostState, running: Iterable[str], now: Now) -> HostView:
         models=info.models if info and info.models is not None else host.host.models,
         loaded=_loaded(host),
         gpus=_gpus(host, now),
-        limit_reason=limits.told(host),
+        limit_reason=lowered.told(host, now),
         ghosts=ghosts.width(*servers.values()),
         level=host.condition.level.name if host.condition.level is not None else None,
         sick=_sick(host, now),
-        endpoints=tuple(_endpoint(host, e) for e in host.host.endpoints if e.name in servers),
+        endpoints=tuple(_endpoint(host, e, now) for e in host.host.endpoints if e.name in servers),
     )
 
 
-def _endpoint(host: HostState, endpoint: Endpoint) -> EndpointView:
+def _endpoint(host: HostState, endpoint: Endpoint, now: Now) -> EndpointView:
     server = host.servers[endpoint.name]
     return EndpointView(
         endpoint.name,
@@ -140,6 +141,7 @@ def _endpoint(host: HostState, endpoint: Endpoint) -> EndpointView:
         server.busy,
         server.health,
         server.text,
+        gates.free_of(host, server, now),
     )
 
 

@@ -103,11 +103,12 @@ def _sick(canvas: Canvas, host: HostView) -> str:
 def marks(canvas: Canvas, host: HostView, columns: int) -> str:
     """A mark per slot: busy, free, withdrawn. Numbers where they do not fit."""
     busy = min(len(host.running), host.slots)
-    free = 0 if host.drained else max(0, min(host.limit, host.slots) - busy - host.ghosts)
     if host.slots > columns:
         return fit(f"{busy}/{host.limit}", columns)
     g = canvas.glyphs
-    return fit(g.busy * busy + g.free * free + g.gone * (host.slots - busy - free), columns)
+    return fit(
+        g.busy * busy + g.free * host.free + g.gone * (host.slots - busy - host.free), columns
+    )
 
 
 def _models(host: HostView) -> str:

@@ -49,7 +49,8 @@ def test_a_lost_card_takes_no_slot_from_the_others_and_no_heat_is_missed() -> No
     task = world.submit("general")
     assert not world.calls
     reason = explain(world.board, world.rows[task], world.now)[0]
-    assert reason.text == "a takes no new start: too hot: 91 °C; GPU 1 is lost"
+    why = "too hot: 91 °C; GPU 1 is lost; starts again at 80 °C or less for 30 s"
+    assert reason.text == f"a takes no new start: {why}"
     assert reason.code is ReasonCode.HOST_HOT
 
 

@@ -44,7 +44,9 @@ def test_heat_takes_slots_at_once_and_gives_them_back_one_per_half_minute() -> N
     world.submit("general")  # keeps it watched
     seen = readings(world, 90, card(celsius=50))
     assert [seen.index(n) for n in (3, 4)] == [14, 29]  # after 30 and 60 s
-    assert "a: limit 4 -> 2: 81 °C" in [n.reason.text for n in world.notes]
+    assert "a: limit 4 -> 2: 81 °C; all slots again at 65 °C or less" in [
+        n.reason.text for n in world.notes
+    ]
 
 
 def test_above_85_nothing_starts_until_it_was_5_below_for_half_a_minute() -> None:

@@ -144,7 +144,9 @@ def test_why_names_the_heat_that_keeps_a_task_waiting() -> None:
     task = world.submit("general")
     reason = explain(world.board, world.rows[task], world.now)[0]
     assert reason.code is ReasonCode.HOST_HOT
-    assert reason.text == "a takes no new start: too hot: 91 °C"
+    assert reason.text == (
+        "a takes no new start: too hot: 91 °C; starts again at 80 °C or less for 30 s"
+    )
 
 
 def test_why_names_what_took_the_slots_of_a_full_host() -> None:
@@ -153,7 +155,9 @@ def test_why_names_what_took_the_slots_of_a_full_host() -> None:
     world.submit("general")
     waiting = world.submit("general")
     reasons = explain(world.board, world.rows[waiting], world.now)
-    assert reasons[1].text == "a: 1 of 1 slots busy, 2 configured (82 °C)"
+    assert reasons[1].text == (
+        "a: 1 of 1 slots busy, 2 configured (82 °C; all slots again at 65 °C or less)"
+    )
 
 
 # --- emergencies --------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from ygg.core.board import Board
-from ygg.core.hosts import ghosts, limits, sickness
+from ygg.core.hosts import ghosts, limits, lowered, sickness
 from ygg.core.house import HostState, Server
 from ygg.model import (
     Candidate,
@@ -57,9 +57,17 @@ def room(host: HostState, server: Server) -> int:
     return min(own, 1) if server.busy_times else own
 
 
-def free(host: HostState) -> int:
+def free(host: HostState, now: Now) -> int:
     """Slots open for a new call now, as far as no reading is awaited."""
-    return 0 if host.drained else max(0, limit(host) - host.busy)
+    servers = sum(free_of(host, server, now) for server in host.servers.values())
+    return min(servers, max(0, limit(host) - host.busy))
+
+
+def free_of(host: HostState, server: Server, now: Now) -> int:
+    """The same of one of its servers, what the others have taken aside."""
+    if host.drained or server.open or server.busy_until > now.mono:
+        return 0
+    return max(0, room(host, server) - server.busy)
 
 
 def stopped(host: HostState) -> bool:
@@ -113,11 +121,11 @@ def _full(host: HostState, busy: int, now: Now) -> Reason:
     if stopped(host):
         code = ReasonCode.HOST_HOT if condition.hot else ReasonCode.HOST_PRESSED
         code = code if condition.hot or condition.full else ReasonCode.LIMIT
-        return because(code, name, why=limits.told(host))
+        return because(code, name, lowered.until_ms(host, now), why=lowered.told(host, now))
     if busy - ghosts.width(*host.servers.values()) < limit(host):
         return ghosts.reason(host, now)
     facts: JsonDict = {"busy": busy, "limit": limit(host), "slots": host.host.slots}
-    facts["why"] = limits.told(host)
+    facts["why"] = lowered.told(host, now)
     return because(ReasonCode.HOST_FULL, name, **facts)
 
 
@@ -208,7 +216,9 @@ def _pause(
     server.busy_until = max(server.busy_until, now.mono + pause)
     if outcome.kind is not OutcomeKind.OUT_OF_MEMORY:
         return None
-    return limits.withdraw(host, policy, now, "out of memory")
+    before = host.limit
+    taken = limits.withdraw(host, policy, now, "out of memory")
+    return lowered.moved(host, before, now) if taken else None
 
 
 def asked_s(outcome: Outcome, policy: Policy) -> float | None:

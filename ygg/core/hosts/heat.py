@@ -60,6 +60,22 @@ def _throttled(heat: Heat, rule: HeatRule) -> bool:
     return heat.margin_c <= rule.hot_margin if _card(rule) else heat.celsius > rule.throttle
 
 
+def cool_at(rule: HeatRule) -> str:
+    """What `cooled` asks for, in words."""
+    if _card(rule):
+        return f"at {rule.cool_margin:g} or more below the card's limit"
+    return f"at {rule.stop - rule.cool:g} °C or less"
+
+
+def well_at(heat: Heat, rule: HeatRule) -> str:
+    """What gives back all slots, in words."""
+    if heat.slowed:
+        return "once it slows itself down no more"
+    if _card(rule):
+        return f"at more than {rule.hot_margin:g} below the card's limit"
+    return f"at {rule.normal:g} °C or less"
+
+
 def _card(rule: HeatRule) -> bool:
     return rule.mode == "card"
 

@@ -8,20 +8,32 @@ lowering it never touches a running call.
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import NamedTuple
 
-from ygg.core.hosts import cards, heat, pressure
+from ygg.core.hosts import heat, pressure
 from ygg.core.house import NOTHING, Condition, HostState
-from ygg.model import Host, Now, Policy, Reason, ReasonCode, Trust, because
+from ygg.model import Host, Now, Policy, Trust
 
 PROVEN = 3  #: readings in a row that end a loss
+
+
+class Cause(Enum):
+    """What holds a limit down."""
+
+    NONE = "none"
+    BLIND = "blind"  #: nothing is known of the host
+    HOT = "hot"  #: too hot for a new start
+    WARM = "warm"
+    FULL = "full"  #: too little memory for a new start
+    PRESSED = "pressed"  #: others use its memory
 
 
 class Allowed(NamedTuple):
     """The most slots something allows, and what it is."""
 
     slots: int
-    text: str = ""
+    cause: Cause = Cause.NONE
 
 
 # --- trust ------------------------------------------------------------------------------------------
@@ -74,20 +86,15 @@ def allowed(host: HostState, now: Now) -> Allowed:
 
 def _unknown(host: HostState) -> Allowed:
     slots = {"conservative": 1, "hold": 0}.get(host.host.telemetry.on_unknown, host.host.slots)
-    why = f": {host.gauge.error}" if host.gauge.error else ""
-    return Allowed(min(slots, host.host.slots), f"no reading{why}")
+    return Allowed(min(slots, host.host.slots), Cause.BLIND)
 
 
 def _heat(host: Host, condition: Condition) -> Allowed:
-    found = condition.heat
-    if found is None:
-        return Allowed(0, "was too hot") if condition.hot else Allowed(host.slots)
-    text = heat.described(found, host.heat)
-    return (
-        Allowed(0, f"too hot: {text}")
-        if condition.hot
-        else Allowed(heat.slots(host.slots, found, host.heat), text)
-    )
+    if condition.hot:
+        return Allowed(0, Cause.HOT)
+    if condition.heat is None:
+        return Allowed(host.slots)
+    return Allowed(heat.slots(host.slots, condition.heat, host.heat), Cause.WARM)
 
 
 def _memory(host: Host, condition: Condition) -> Allowed:
@@ -95,44 +102,34 @@ def _memory(host: Host, condition: Condition) -> Allowed:
     if found is None or condition.level is None:
         return Allowed(host.slots)
     if condition.full:
-        return Allowed(0, f"memory {found.percent:.0f} % used")
+        return Allowed(0, Cause.FULL)
     share = condition.foreign_mb / found.total_mb
-    slots = pressure.slots(host.slots, condition.level, share, host.pressure)
-    if host.pressure.mode == "seed":
-        return Allowed(slots, f"memory {found.percent:.0f} % used, {condition.level.name}")
-    gb = condition.foreign_mb / 1024
-    return Allowed(slots, f"{gb:.1f} GB of memory used by others")
-
-
-def told(host: HostState) -> str:
-    """Why the limit is below the configured slots, and which cards are lost; "" when nothing is the matter."""
-    low = host.limit < host.host.slots
-    names = " and ".join(d.label for d in cards.lost(host.gauge))
-    plural = "are" if " and " in names else "is"
-    parts = (host.limit_text if low else "", f"{names} {plural} lost" if names else "")
-    return "; ".join(part for part in parts if part)
+    return Allowed(pressure.slots(host.slots, condition.level, share, host.pressure), Cause.PRESSED)
 
 
 # --- the limit moves ----------------------------------------------------------------------------------
 
 
-def adjust(host: HostState, policy: Policy, now: Now) -> Reason | None:
-    """Move the limit towards what is allowed; the reason when it moved."""
+def adjust(host: HostState, policy: Policy, now: Now) -> bool:
+    """Move the limit towards what is allowed; whether it moved."""
     gauge, before = host.gauge, host.limit
     if gauge.measured and trust(host, now) is Trust.UNKNOWN:
         _lose(host)
     most = allowed(host, now)
     if most.slots < before:
-        host.limit, host.limit_text = most
+        host.limit, host.withdrawn = most.slots, ""
     elif most.slots > before and _may_rise(host, now):
         host.limit += 1
-        host.limit_text = most.text if host.limit == most.slots else "coming back slot by slot"
     if host.limit == before:
-        if most.slots == before:  # what keeps it there may be another now
-            host.limit_text = most.text
-        return None
+        return False
+    _moved(host, policy, now)
+    return True
+
+
+def _moved(host: HostState, policy: Policy, now: Now) -> None:
     host.regain_at = now.mono + policy.regain_slot_s
-    return _moved(host, before)
+    if host.limit == host.host.slots:
+        host.withdrawn = ""
 
 
 def _lose(host: HostState) -> None:
@@ -152,17 +149,11 @@ def _may_rise(host: HostState, now: Now) -> bool:
     return found is Trust.UNKNOWN or (found is Trust.FRESH and not host.gauge.lost)
 
 
-def _moved(host: HostState, before: int) -> Reason:
-    name, all_back = host.host.name, host.limit == host.host.slots
-    if all_back:
-        host.limit_text = ""
-    return because(ReasonCode.LIMIT, name, before=before, limit=host.limit, why=host.limit_text)
-
-
-def withdraw(host: HostState, policy: Policy, now: Now, text: str) -> Reason | None:
-    """Take one slot for a reason no reading shows; the last one stays."""
+def withdraw(host: HostState, policy: Policy, now: Now, text: str) -> bool:
+    """Take one slot for a reason no reading shows; the last one stays. Whether one was taken."""
     if host.limit <= 1:
-        return None
+        return False
     host.limit -= 1
-    host.limit_text, host.regain_at = text, now.mono + policy.regain_slot_s
-    return _moved(host, host.limit + 1)
+    host.withdrawn = text
+    _moved(host, policy, now)
+    return True

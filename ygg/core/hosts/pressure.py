@@ -34,13 +34,23 @@ def memory_of(devices: Iterable[Device]) -> Memory | None:
 
 def level_of(percent: float, rule: PressureRule, before: Level | None = None) -> Level:
     """The level of that pressure; one that was reached is left `hysteresis` below where it began."""
-    starts = {Level.NORMAL: rule.normal, Level.HIGH: rule.high, Level.CRITICAL: rule.critical}
     level = Level.LOW
-    for step, start in starts.items():
+    for step, start in _starts(rule).items():
         sticky = rule.hysteresis if before is not None and before >= step else 0.0
         if percent >= start - sticky:
             level = step
     return level
+
+
+def left_below(level: Level, rule: PressureRule) -> float | None:
+    """The percentage below which that level ends; None for the lowest."""
+    start = _starts(rule).get(level)
+    return None if start is None else start - rule.hysteresis
+
+
+def _starts(rule: PressureRule) -> dict[Level, float]:
+    """Where each level begins, the lowest left out."""
+    return {Level.NORMAL: rule.normal, Level.HIGH: rule.high, Level.CRITICAL: rule.critical}
 
 
 def full(percent: float, rule: PressureRule) -> bool:

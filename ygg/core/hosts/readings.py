@@ -8,7 +8,7 @@ from __future__ import annotations
 from ygg.core.board import Board
 from ygg.core.effects import Effect, Note
 from ygg.core.events import ReadingMissed, ReadingTaken
-from ygg.core.hosts import cards, limits
+from ygg.core.hosts import cards, limits, lowered
 from ygg.core.hosts.condition import digested
 from ygg.core.house import HostState
 from ygg.model import Device, JsonDict, Level, Now, Reading, ReasonCode, Trust, because
@@ -86,11 +86,11 @@ def missed(board: Board, event: ReadingMissed, now: Now) -> list[Effect]:
 
 def adjusted(board: Board, host: HostState, now: Now) -> list[Effect]:
     """Move the host's limit to what is allowed now; the note when it moved."""
-    before = host.condition
-    reason = limits.adjust(host, board.policy, now)
-    if reason is not None or host.condition is not before:
+    before, slots = host.condition, host.limit
+    moved = limits.adjust(host, board.policy, now)
+    if moved or host.condition is not before:
         board.changed(host.host.name)
-    return [] if reason is None else [Note(reason)]
+    return [Note(lowered.moved(host, slots, now))] if moved else []
 
 
 def follow(board: Board, now: Now) -> list[Effect]:
