@@ -18,6 +18,7 @@ from ygg.stores.sqlite import open_store
 from ygg.telling.pacing import past_of
 
 MINUTE = 60_000
+DONE = '{"message": {"content": "hi"}, "done": true}'
 
 
 def recorded(path: Path, rows: list[MinuteRow]) -> None:
@@ -79,3 +80,23 @@ def test_a_restart_forecasts_from_the_minutes_of_the_last_days(
                 assert snapshot(home)["drain_ms"] is None
         finally:
             home.stop()
+
+
+def test_what_ended_before_a_restart_is_remembered_with_its_rate(tmp_path: Path) -> None:
+    with scripted(Reply(f"@pause 0.3\n{DONE}")) as server:
+        path = tmp_path / "hosts.yaml"
+        path.write_text(config({"surtr": server}, policies="{drain: 1s}"))
+        home = House(tmp_path, path)
+        home.start()
+        try:
+            tasks = [home.submit("x") for _ in range(3)]
+            assert [home.end(task)["state"] for task in tasks] == ["completed"] * 3
+            before = until(lambda: snapshot(home)["per_minute"], 20, "it is measured")
+            home.stop()
+            home.start()
+            until(lambda: snapshot(home)["recent"], 20, "it is remembered")
+            told = snapshot(home)
+        finally:
+            home.stop()
+    assert [end["task_id"] for end in told["recent"]] == tasks
+    assert told["per_minute"] == pytest.approx(before, rel=0.5)

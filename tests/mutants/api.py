@@ -144,9 +144,9 @@ MUTANTS: list[Mutant] = [
     ),
     Mutant(
         "a paused queue is estimated",
-        "ygg/api/place.py",
-        " if flows else None",
-        "",
+        "ygg/telling/pacing.py",
+        "if self._stands or not hosts:",
+        "if not hosts:",
         (ASYNC + "::test_nothing_is_estimated_while_the_queue_does_not_move",),
     ),
     Mutant(

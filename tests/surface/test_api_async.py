@@ -38,6 +38,7 @@ def test_a_submit_is_acknowledged_with_its_place_in_the_queue() -> None:
         assert third["estimated_wait_ms"] is None  # nothing has been measured yet
         assert third["queue_stats"] == {
             "total_tasks": 3, "queued": 2, "processing": 1, "completed": 0, "failed": 0,
+            "cancelled": 0, "expired": 0, "blocked": 0, "scheduled": 0,
         }  # fmt: skip
 
     play(scene)
@@ -255,7 +256,7 @@ def test_statistics_are_null_until_something_was_measured() -> None:
             "throughput_tasks_per_minute": None,
             "avg_wait_time_ms": None,
         }
-        assert body["cache"] == {"cached_responses": 0, "cache_ttl_seconds": 300}
+        assert body["cache"] is None, "there is none"
         assert (body["queue_depth"], body["running"], body["hosts_total"]) == (0, 0, 2)
 
     play(scene)
@@ -271,9 +272,28 @@ def test_statistics_count_the_queue_by_state_and_priority() -> None:
         waiting = {"CRITICAL": 0, "HIGH": 2, "NORMAL": 0, "LOW": 0, "BACKLOG": 1}
         assert body["queue"] == {
             "total_tasks": 4, "queued": 3, "processing": 1, "completed": 0, "failed": 0,
+            "cancelled": 0, "expired": 0, "blocked": 0, "scheduled": 0,
             "by_priority": waiting,
         }  # fmt: skip
         assert (body["queue_depth"], body["running"]) == (3, 1)
+
+    play(scene)
+
+
+def test_the_counts_of_all_states_add_up_and_priorities_are_those_of_the_queued() -> None:
+    async def scene(api: Api) -> None:
+        first = await api.submit()
+        await api.running(first["task_id"])
+        gone, _ = await api.submit(), await api.submit(priority="HIGH")
+        await api.http.delete(f"/v1/async/cancel/{gone['task_id']}")
+        assert (await api.submit(not_before="1h"))["state"] == "scheduled"
+        queue = dict((await api.get("/v1/async/stats"))["queue"])
+        waiting = queue.pop("by_priority")
+        assert queue.pop("total_tasks") == sum(queue.values()) == 4
+        assert {state: n for state, n in queue.items() if n} == {
+            "queued": 1, "processing": 1, "cancelled": 1, "scheduled": 1,
+        }  # fmt: skip
+        assert sum(waiting.values()) == waiting["HIGH"] == 1
 
     play(scene)
 

@@ -6,10 +6,10 @@ import pytest
 
 from tests.core.world import World, host, kind
 from ygg.core import events as ev
-from ygg.model import Counts, HostHealth, Lane, ReasonCode
+from ygg.model import Counts, HostHealth, Lane, Priority, ReasonCode
 from ygg.model import OutcomeKind as K
 from ygg.telling.explain import explain, rivals
-from ygg.telling.pacing import pace
+from ygg.telling.pacing import Plan
 from ygg.telling.snapshotting import snapshot
 
 
@@ -91,14 +91,11 @@ def test_rivals_are_the_lanes_that_share_a_host() -> None:
 def test_the_wait_estimate_comes_from_measured_runs_only() -> None:
     world = World((host("a", 2),), {"general": kind("general", "a")})
     lane = Lane("general")
-    assert pace(world.board, lane, world.now) is None
+    assert Plan(world.board, world.now).wait_ms(lane, Priority.NORMAL, 0) is None
     task = world.submit("general")
     world.pass_time(4)
     world.end(task)
-    measured = pace(world.board, lane, world.now)
-    assert measured is not None
-    assert measured.wait_ms(0) == 0
-    assert measured.wait_ms(3) == 8000
+    assert Plan(world.board, world.now).wait_ms(lane, Priority.NORMAL, 0) == 0
 
 
 def test_a_snapshot_shows_hosts_running_and_waiting_with_reasons() -> None:

@@ -6,8 +6,9 @@ import pytest
 
 from tests.core.world import START_MS, World, host, kind
 from ygg.core import events as ev
-from ygg.model import HostHealth, Lane, MinuteRow
-from ygg.telling.pacing import PAST, Speeds, drain_ms, pace, past_of
+from ygg.model import Counts, HostHealth, Lane, MinuteRow, Outcome, OutcomeKind, Priority
+from ygg.telling.pacing import PAST, Plan, Speeds, past_of
+from ygg.telling.snapshotting import snapshot
 
 MINUTE = 60_000
 
@@ -29,7 +30,12 @@ def world(**slots: int) -> World:
 
 
 def drain_s(found: World) -> float | None:
-    told = drain_ms(found.board, found.now, Speeds(found.board))
+    told = Plan(found.board, found.now).drain_ms
+    return None if told is None else told / 1000
+
+
+def wait_s(found: World, type_: str, priority: int, ahead: int) -> float | None:
+    told = Plan(found.board, found.now).wait_ms(Lane(type_), Priority(priority), ahead)
     return None if told is None else told / 1000
 
 
@@ -45,10 +51,9 @@ def test_right_after_a_start_the_forecast_comes_from_the_past() -> None:
     for _ in range(21):
         found.submit("general")
     found.pass_time(0.1)
-    assert drain_s(found) == pytest.approx(20 * 9 + 4.5, abs=0.5)
+    assert drain_s(found) == 20 * 9
     found.pass_time(60)  # nothing has ended yet: that says nothing of how long it takes
-    assert drain_s(found) == pytest.approx(20 * 9 + 4.5, abs=0.5)
-    assert pace(found.board, Lane("general"), found.now) is not None
+    assert drain_s(found) == 20 * 9
 
 
 def test_it_moves_to_what_is_measured() -> None:
@@ -86,7 +91,6 @@ def test_with_nothing_known_nothing_is_told() -> None:
     assert drain_s(found) is None
     found.submit("general")
     assert drain_s(found) is None
-    assert pace(found.board, Lane("general"), found.now) is None
 
 
 def test_hosts_share_what_both_may_do_and_not_what_only_one_may() -> None:
@@ -97,19 +101,82 @@ def test_hosts_share_what_both_may_do_and_not_what_only_one_may() -> None:
     for _ in range(40):
         found.submit("general")
     found.pass_time(0.1)
-    assert drain_s(found) == pytest.approx(5 + 40 * 10 / 4, abs=1)
+    assert drain_s(found) == pytest.approx(40 * 10 / 4, rel=0.05)
     for _ in range(30):
         found.submit("a")
-    assert drain_s(found) == pytest.approx(5 + 30 * 10, abs=1)  # b does the rest meanwhile
+    assert drain_s(found) == pytest.approx(30 * 10, rel=0.05)  # b does the rest meanwhile
 
 
-def test_what_has_no_host_now_holds_up_no_forecast() -> None:
+def test_what_no_host_would_take_has_no_wait_and_the_queue_no_end() -> None:
     found = world(a=1, b=1)
     found.feed(ev.PastLearned({"a": 10_000, "b": 1000}))
-    found.check_answer("a", HostHealth.DOWN)
     for _ in range(5):
         found.submit("a")
         found.submit("b")
-    assert drain_s(found) == pytest.approx(4.5, abs=0.6)
-    found.feed(ev.DispatchPaused(True))
+    assert drain_s(found) == 40
+    found.check_answer("a", HostHealth.DOWN)
+    assert (wait_s(found, "a", 2, 3), wait_s(found, "b", 2, 3)) == (None, 4)
     assert drain_s(found) is None
+    found.check_answer("a", HostHealth.UP)
+    found.feed(ev.DispatchPaused(True))
+    assert (drain_s(found), wait_s(found, "b", 2, 3)) == (None, None)
+
+
+def test_a_free_slot_is_taken_at_once_and_the_next_when_a_call_ends() -> None:
+    found = world(a=3)
+    found.feed(ev.PastLearned({"a": 6_000}))
+    assert [wait_s(found, "a", 2, 0)] == [0]
+    found.submit("a")
+    found.feed(ev.DispatchPaused(True))
+    for _ in range(5):
+        found.submit("a")
+    found.board.paused = False
+    assert [wait_s(found, "a", 2, n) for n in range(5)] == [0, 0, 2, 4, 6]
+    assert drain_s(found) == 6
+
+
+def test_better_tasks_of_others_are_waited_for_and_worse_ones_are_not() -> None:
+    found = world(a=1, b=1)
+    found.feed(ev.PastLearned({"a": 1000, "b": 1000}))
+    for name in ("a", "b"):
+        found.submit(name)
+    for priority, count in ((1, 4), (3, 6)):
+        for _ in range(count):
+            found.submit("a", priority)
+    for _ in range(3):
+        found.submit("a", 2)
+    assert wait_s(found, "a", 0, 0) == 1
+    assert [wait_s(found, "a", 2, 4 + n) for n in range(4)] == [5, 6, 7, 8]
+    assert wait_s(found, "b", 2, 0) == 1, "nothing waits for that one"
+    assert wait_s(found, "a", 4, 13) == drain_s(found) + 1 == 14  # type: ignore[operator]
+
+
+def test_tasks_of_one_priority_share_the_wait_whatever_their_type() -> None:
+    found = world(a=1)
+    found.feed(ev.PastLearned({"a": 1000}))
+    for _ in range(11):
+        found.submit("a")
+        found.submit("general")
+    assert wait_s(found, "a", 2, 10) == wait_s(found, "general", 2, 10) == 11
+    assert drain_s(found) == 21
+
+
+def test_a_pause_that_a_server_asked_for_is_waited_out() -> None:
+    found = world(a=1)
+    found.feed(ev.PastLearned({"a": 1000}))
+    found.end(found.submit("a"), Outcome(OutcomeKind.BUSY, "no", retry_after_s=20.0))
+    found.submit("a")
+    assert drain_s(found) == 20
+
+
+def test_the_drain_is_the_longest_wait_of_all_that_is_shown() -> None:
+    found = world(a=2, b=1)
+    found.feed(ev.PastLearned({"a": 3000, "b": 5000}))
+    for n in range(18):
+        found.submit(("a", "b", "general")[n % 3], n % 4)
+    view = snapshot(
+        found.board, found.now, epoch=1, started_ms=0, counts=Counts({}), streamed={}, past={}
+    )
+    waits = [w.expected_ms for w in view.waiting if w.expected_ms is not None]
+    assert len(waits) == len(view.waiting) == 15
+    assert view.drain_ms == max(waits)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from ygg.model import EndView, Priority, RunningView, State
-from ygg.telling.rates import history, per_minute, tokens_per_s
+from ygg.model import EndView, Lane, Operation, Priority, RunningView, State, Task
+from ygg.telling.rates import ends_of, history, per_minute, tokens_per_s
 
 AT = 1_800_000_000_000
 
@@ -45,6 +45,42 @@ def test_a_host_streams_as_fast_as_its_calls_together() -> None:
 
 
 def test_completed_tasks_per_minute_need_a_completed_task() -> None:
-    assert per_minute([], AT) is None
-    assert per_minute([ended(60 * n, 60, 1) for n in (2, 1, 0)], AT) == pytest.approx(1)
-    assert per_minute([ended(400, 1, 1)], AT) is None
+    assert per_minute([], [], AT) is None
+    assert per_minute([], [running(10, 5)], AT) is None
+    assert per_minute([ended(60 * n, 60, 1) for n in (2, 1, 0)], [], AT) == pytest.approx(1)
+
+
+def test_time_in_which_nothing_ran_is_no_part_of_the_rate() -> None:
+    busy = [ended(ago, 6, 1) for ago in (3018, 3012, 3006, 18, 12, 6)]
+    assert per_minute(busy, [], AT) == per_minute(busy, [], AT + 3_600_000) == pytest.approx(10)
+
+
+def test_calls_side_by_side_are_the_same_work() -> None:
+    assert per_minute([ended(n / 10, 6, 1) for n in (2, 1, 0)], [], AT) == pytest.approx(29, abs=1)
+
+
+def test_what_runs_now_is_work_that_has_brought_nothing_yet() -> None:
+    assert per_minute([ended(60, 30, 1)], [running(0, None)], AT) == pytest.approx(60 / 90)
+
+
+def test_the_newest_five_minutes_of_work_count() -> None:
+    slow = [ended(400 + 100 * n, 100, 1) for n in range(9, -1, -1)]
+    fast = [ended(10 * n, 10, 1) for n in range(39, -1, -1)]
+    assert per_minute([*slow, *fast], [], AT) == pytest.approx(6)
+
+
+def test_what_was_recorded_is_the_ends_of_earlier_runs_in_their_order() -> None:
+    def task(name: str, started_ms: int | None, finished_ms: int | None) -> Task:
+        times = {"created_ms": AT - 9000, "queued_ms": AT - 9000}
+        state = State.CANCELLED if started_ms is None else State.COMPLETED
+        return Task(
+            name, 1, 1, Lane("chat"), Priority.LOW, state, Operation.CHAT, {}, host="a", reason=str(state),
+            started_ms=started_ms, finished_ms=finished_ms, **times,
+        )  # fmt: skip
+
+    found = ends_of(
+        [task("late", AT - 3000, AT - 1000), task("early", AT - 8000, AT - 6000), task("never", None, AT - 4000)]
+    )  # fmt: skip
+    assert [(e.task_id, e.took_ms, e.wait_ms, e.type) for e in found] == [
+        ("early", 2000, 1000, "chat"), ("never", None, None, "chat"), ("late", 2000, 6000, "chat"),
+    ]  # fmt: skip

@@ -73,17 +73,13 @@ class AsyncFace:
         """GET /v1/async/stats, with flat numbers for dashboards at the top level."""
         counts = await self._control.archive.counts()
         view = self._control.snapshot()
-        queue = bodies.counts_body(counts)
-        by_priority = bodies.queue_body(counts)["by_priority"]
+        queue = bodies.queue_body(counts)
         hosts = view.hosts if view else ()
         return {
             "timestamp": bodies.iso(self._wall_ms()),
-            "queue": {**queue, "by_priority": by_priority},
+            "queue": queue,
             "performance": bodies.performance_body(view),
-            "cache": {
-                "cached_responses": 0,
-                "cache_ttl_seconds": int(self._config().policy.read_retention_s),
-            },
+            "cache": None,  # there is none
             "queue_depth": queue["queued"],
             "running": queue["processing"],
             "hosts_up": sum(h.health == "up" for h in hosts),

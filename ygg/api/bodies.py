@@ -183,23 +183,14 @@ def _between(start_ms: int | None, end_ms: int | None) -> int | None:
 
 
 def counts_body(counts: Counts) -> JsonDict:
-    """`queue` of the stats: the mission's five numbers; scheduled tasks count as queued."""
-    waiting = (State.QUEUED, State.SCHEDULED)
-    return {
-        "total_tasks": counts.total,
-        "queued": sum(counts.state(s) for s in waiting),
-        "processing": counts.state(State.PROCESSING),
-        "completed": counts.state(State.COMPLETED),
-        "failed": counts.state(State.FAILED),
-    }
+    """`queue_stats`: every state has its own count, and together they are the total."""
+    return {"total_tasks": counts.total, **{str(s): counts.state(s) for s in State}}
 
 
 def queue_body(counts: Counts) -> JsonDict:
-    """Every state, and the waiting tasks by priority."""
-    waiting = (State.QUEUED, State.SCHEDULED)
-    states = {str(s): counts.state(s) for s in State}
-    by_priority = {p.name: counts.priority(p, *waiting) for p in Priority}
-    return {"total_tasks": counts.total, **states, "by_priority": by_priority}
+    """The same, and the queued tasks by priority."""
+    by_priority = {p.name: counts.priority(p, State.QUEUED) for p in Priority}
+    return {**counts_body(counts), "by_priority": by_priority}
 
 
 def priorities_body(counts: Counts) -> JsonDict:
@@ -264,14 +255,10 @@ def performance_body(snapshot: Snapshot | None) -> JsonDict:
     ends = [e for e in (snapshot.recent if snapshot else ()) if e.state is State.COMPLETED]
     took = [e.took_ms for e in ends if e.took_ms is not None]
     waits = [e.wait_ms for e in ends if e.wait_ms is not None]
-    per_minute: float | None = None
-    if snapshot is not None and len(ends) > 1:
-        recent = [e for e in ends if e.at_ms > snapshot.at_ms - 60_000]
-        span_ms = max(1, min(60_000, snapshot.at_ms - ends[0].at_ms))
-        per_minute = round(len(recent) * 60_000 / span_ms, 2)
+    rate = snapshot.per_minute if snapshot else None
     return {
         "avg_processing_time_ms": _mean(took),
-        "throughput_tasks_per_minute": per_minute,
+        "throughput_tasks_per_minute": None if rate is None else round(rate, 2),
         "avg_wait_time_ms": _mean(waits),
     }
 

@@ -2,19 +2,10 @@
 
 from __future__ import annotations
 
-from ygg.model import JsonDict, ReasonCode, State, Task
+from ygg.model import JsonDict, State, Task
 from ygg.ports import Control
 
 EXACT = 1000  #: positions in the queue are counted to here, then given as a bound
-_FLOWING = frozenset(
-    {
-        ReasonCode.NEXT,
-        ReasonCode.BEHIND,
-        ReasonCode.HOST_FULL,
-        ReasonCode.GPU_PREFERRED,
-        ReasonCode.CPU_PREFERRED,
-    }
-)
 
 
 async def place_of(control: Control, task: Task) -> JsonDict:
@@ -25,12 +16,5 @@ async def place_of(control: Control, task: Task) -> JsonDict:
     return {
         "position_in_queue": min(ahead + 1, EXACT),
         "position_is_bound": ahead >= EXACT,
-        "estimated_wait_ms": _estimate_ms(control, task, ahead),
+        "estimated_wait_ms": control.wait_estimate_ms(task, ahead),
     }
-
-
-def _estimate_ms(control: Control, task: Task, ahead: int) -> int | None:
-    """Measured rates say nothing of a pause, or of when a host that is down comes back."""
-    best = next(iter(control.explain(task)), None)
-    flows = best is not None and best.code in _FLOWING
-    return control.wait_estimate_ms(task, ahead) if flows else None

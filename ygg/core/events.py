@@ -9,6 +9,7 @@ from ygg.model import (
     AttemptId,
     Claim,
     End,
+    EndView,
     Grant,
     Head,
     Health,
@@ -254,9 +255,11 @@ class ClockSet:
 
 @dataclass(frozen=True, slots=True)
 class PastLearned:
-    """How long a call to each host took in the last days, in milliseconds, for forecasts of what comes."""
+    """How long a call to each host took in the last days, in milliseconds, for forecasts of what comes; and the last
+    ends of earlier runs, oldest first."""
 
     mean_ms: Mapping[str, float]
+    ends: tuple[EndView, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -117,8 +117,9 @@ def _handle(board: Board, event: Event, now: Now) -> list[Effect]:  # noqa: C901
             return calls.cut(board)
         case ClockSet(by_ms):
             timing.clock_set(board, by_ms)
-        case PastLearned(mean_ms):
+        case PastLearned(mean_ms, ends):
             board.past_ms = mean_ms
+            board.recent.extendleft(reversed(ends))
         case Ticked():
             board.wake_at = None
         case _:

@@ -166,9 +166,7 @@ class Snapshot:
     store_error: str | None = None
     config_error: str | None = None  #: what is wrong with hosts.yaml; an older one is in force
     log: tuple[str, ...] = ()
-    per_minute: float | None = None  #: tasks completed, over the last minutes
-    drain_ms: int | None = (
-        None  #: until all that can run is done, by measured and recorded run times
-    )
+    per_minute: float | None = None  #: tasks completed per minute of work, idle time aside
+    drain_ms: int | None = None  #: until the last waiting task starts: the longest `expected_ms`
     gpu_waiting: int = 0  #: queued tasks that wait for a GPU host
     cpu_waiting: int = 0

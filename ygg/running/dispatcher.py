@@ -14,6 +14,7 @@ from ygg.core import events as ev
 from ygg.core.board import Board
 from ygg.errors import Draining, YggError, known_host
 from ygg.model import (
+    FINAL,
     Counts,
     Host,
     Lane,
@@ -29,7 +30,7 @@ from ygg.model import (
 )
 from ygg.model import State as TaskState
 from ygg.model.history import KEPT_MS
-from ygg.ports import Archive, AttemptStarted, Backends, Limiter, Piece, Probes, Queue
+from ygg.ports import Archive, AttemptStarted, Backends, Filter, Limiter, Piece, Probes, Queue
 from ygg.running.asking import log
 from ygg.running.clock import Clock
 from ygg.running.loop import CANCEL_WAIT_S, RunLoop
@@ -39,6 +40,7 @@ from ygg.telling.snapshotting import snapshot
 
 HISTORY_S = 1.0
 COUNTS_S = 0.5
+REMEMBERED = 60  #: ends of earlier runs: as many as a live view gets
 SNAPSHOT_S = 0.25  #: readers get a new copy at most this often
 
 
@@ -47,7 +49,6 @@ class Slow(NamedTuple):
 
     at: float
     history: Mapping[str, tuple[float, ...]]
-    drain_ms: int | None
 
 
 class Dispatcher:
@@ -73,7 +74,8 @@ class Dispatcher:
         self._counts, self._counted = Counts({}), float("-inf")
         self.config_error: str | None = None  #: what the snapshot tells of hosts.yaml
         self._drained_hosts: set[str] = set()
-        self._slow = Slow(float("-inf"), {}, None)
+        self._slow = Slow(float("-inf"), {})
+        self._plan = pacing.Plan(self.board, self._loop.now())
         self._snapshot: tuple[float, Snapshot] | None = None
 
     @property
@@ -110,13 +112,16 @@ class Dispatcher:
         self._loop.asks.run(self._remember(), log.debug)
 
     async def _remember(self) -> None:
-        """What the last days tell of the hosts; of one that did nothing in them, whatever is kept. Nothing waits
-        for it."""
+        """What the last days tell of the hosts; of one that did nothing in them, whatever is kept. And what ended
+        last. Nothing waits for it."""
         now_ms = self._now_ms()
         rows = await self._archive.minutes(None, now_ms - pacing.DAYS_MS)
         for idle in self.board.hosts.keys() - pacing.past_of(rows).keys():
             rows += await self._archive.minutes(idle, now_ms - KEPT_MS)
-        self._loop.feed(ev.PastLearned(pacing.past_of(rows)))
+        ended = await self._archive.find(Filter(states=tuple(FINAL), limit=REMEMBERED))
+        began_ms = now_ms - round((self._mono() - self._started) * 1000)
+        ends = rates.ends_of(t for t in ended if (t.finished_ms or now_ms) < began_ms)
+        self._loop.feed(ev.PastLearned(pacing.past_of(rows), ends))
 
     async def _recover(self, max_crashes: int) -> None:
         began = time.perf_counter()
@@ -244,8 +249,16 @@ class Dispatcher:
         return explaining.rivals(self.board, lane)
 
     def wait_estimate_ms(self, task: Task, ahead: int) -> int | None:
-        pace = pacing.pace(self.board, task.lane, self._loop.now())
-        return None if pace is None else pace.wait_ms(ahead)
+        return self._planned().wait_ms(task.lane, task.priority, ahead)
+
+    def _planned(self) -> pacing.Plan:
+        """A plan no older than a second; where tasks came or went since, a tenth of that."""
+        now = self._loop.now()
+        queued = sum(state.queued for state in self.board.lanes.values())
+        age_s = HISTORY_S if queued == self._plan.queued else HISTORY_S / 10
+        if now.mono - self._plan.at >= age_s:
+            self._plan = pacing.Plan(self.board, now)
+        return self._plan
 
     async def wait_end(self, task_id: str, timeout_s: float) -> Task:
         return await self._loop.waiting.wait_end(task_id, timeout_s)
@@ -282,7 +295,7 @@ class Dispatcher:
             counts=self._counts,
             streamed=self._loop.streams.progress(),
             past=slow.history,
-            drain_ms=slow.drain_ms,
+            plan=self._planned(),
             log=self._loop.log_tail,
             config_error=self.config_error,
         )
@@ -293,6 +306,5 @@ class Dispatcher:
         if now.mono - self._slow.at >= HISTORY_S:
             views = self._snapshot[1].running if self._snapshot else ()
             history = rates.history(self.board.recent, views, now.wall_ms)
-            left_ms = pacing.drain_ms(self.board, now, pacing.Speeds(self.board))
-            self._slow = Slow(now.mono, history, left_ms)
+            self._slow = Slow(now.mono, history)
         return self._slow

@@ -6,14 +6,17 @@ calls that end are the short ones, and alone they say little.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property
+from math import inf
 
 from ygg.core.board import Board, LaneState
 from ygg.core.hosts import gates
+from ygg.core.house import HostState
 from ygg.core.placement import lanes, links
 from ygg.core.placement.rounds import Round
-from ygg.model import Lane, MinuteRow, Now, State
+from ygg.model import Head, Lane, MinuteRow, Now, Priority, State
 from ygg.model.history import MINUTE_MS
 
 MEASURED = 50  #: newest calls of a kind whose mean run time counts
@@ -57,79 +60,121 @@ class Speeds:
         return (sum(took) + weight * self._past.get(host, 0.0)) / calls if calls else None
 
 
-class Pace(NamedTuple):
-    """How fast a lane's hosts work."""
+class Plan:
+    """When the waiting tasks start, as if nothing came after them: what waits is poured into the hosts, the best
+    priority first, and each host works it off at its pace. What one task is told and when the queue is empty are both
+    read from here.
 
-    mean_ms: float
-    slots: int
-    busy: int
+    The level of a host is the milliseconds until it has room for one task more. Tasks of one priority share what is
+    poured at it: the first starts at the level before, the last at the level after.
+    """
 
-    def wait_ms(self, ahead: int) -> int:
-        """(ahead + 1) / slots * mean run time; nothing while a slot is free."""
-        if ahead + self.busy < self.slots:
-            return 0
-        return round((ahead + 1) / self.slots * self.mean_ms)
+    def __init__(self, board: Board, now: Now) -> None:
+        self.at, self.queued = now.mono, sum(state.queued for state in board.lanes.values())
+        self._board, self._turn, self._speeds = board, Round(board, now), Speeds(board)
+        self._stands = board.paused or board.stopping
+        self._paces: dict[Lane, Mapping[str, float]] = {}
+        self._rivals: dict[frozenset[str], Sequence[LaneState]] = {}
+        fewest_first = sorted(board.lanes.values(), key=lambda s: len(s.reach.hosts))
+        self._levels = [{name: self._level(host) for name, host in board.hosts.items()}]
+        for priority in Priority:
+            levels = dict(self._levels[-1])
+            for state in (s for s in fewest_first if priority in s.windows):
+                _pour(levels, self._pace(state), state.windows[priority].queued)
+            self._levels.append(levels)
 
+    def _level(self, host: HostState) -> float:
+        """A free slot counts as a task that has just ended; a pause that all its servers asked for is waited out."""
+        slots = gates.limit(host)
+        mean = self._speeds.mean_ms(host.host.name) or 0.0
+        level = (1 - max(0, slots - host.busy)) * mean / slots if slots else 0.0
+        pause = (
+            min((s.busy_until for s in host.servers.values()), default=0.0) - self._turn.now.mono
+        )
+        return max(level, 1000 * pause) if pause > 0 else level
 
-def pace(board: Board, lane: Lane, now: Now, speeds: Speeds | None = None) -> Pace | None:
-    """Of the hosts that the lane may use now; None while nothing is known of any, or with no slot."""
-    speeds = speeds or Speeds(board)
-    places = _places(Round(board, now), lanes.unlisted(board, lane))
-    means = {name: speeds.mean_ms(name, lane.type) for name in places}
-    known = {name: ms for name, ms in means.items() if ms is not None}
-    slots = sum(places[name] for name in known)
-    if not slots:
-        return None
-    per_ms = sum(places[name] / max(ms, 1.0) for name, ms in known.items())
-    return Pace(slots / per_ms, sum(places.values()), sum(board.hosts[n].busy for n in places))
+    def _pace(self, state: LaneState) -> Mapping[str, float]:
+        """Of the hosts that would take a task of the lane now or once a slot is free: the milliseconds from one start
+        to the next. Those of which nothing is known are left out."""
+        if state.lane not in self._paces:
+            board = self._board
+            open_ = (
+                c for c in links.open_to(self._turn, state) if gates.up(board, c, self._turn.now)
+            )
+            slots = {c.host: gates.limit(board.hosts[c.host]) for c in open_}
+            means = {name: self._speeds.mean_ms(name, state.lane.type) for name in slots}
+            self._paces[state.lane] = {
+                name: max(ms, 1.0) / slots[name]
+                for name, ms in means.items()
+                if ms is not None and slots[name]
+            }
+        return self._paces[state.lane]
 
-
-def _places(turn: Round, state: LaneState) -> dict[str, int]:
-    """The hosts that would take a task of the lane now or once a slot is free, and their slots."""
-    open_ = (c for c in links.open_to(turn, state) if gates.up(turn.board, c, turn.now))
-    found = {c.host: gates.limit(turn.board.hosts[c.host]) for c in open_}
-    return {name: slots for name, slots in found.items() if slots}
-
-
-def drain_ms(board: Board, now: Now, speeds: Speeds) -> int | None:
-    """Until all that runs, and all that waits and has a host which is up, is done, as if nothing came after it. None
-    when there is nothing to do, dispatch stands still, or too little is known."""
-    if board.paused or board.stopping:
-        return None
-    turn, ends = Round(board, now), _running_ms(board, speeds)
-    fewest_first = sorted(board.lanes.values(), key=lambda s: len(s.reach.hosts))
-    for state in (s for s in fewest_first if s.queued):
-        places = _places(turn, state)
-        each = {name: speeds.mean_ms(name, state.lane.type) for name in places}
-        known = {name: max(ms, 1.0) / places[name] for name, ms in each.items() if ms is not None}
-        if places and not known:
+    def wait_ms(self, lane: Lane, priority: Priority, ahead: int) -> int | None:
+        """Milliseconds until a task starts that has so many ahead of it among those that compete for its hosts. None while dispatch
+        stands still, no host would take it, or nothing is known of those that would."""
+        state = lanes.unlisted(self._board, lane)
+        hosts = self._pace(state)
+        if self._stands or not hosts:
             return None
-        _pour(ends, known, state.queued)
-    done = [ms for ms in ends.values() if ms is not None]
-    return None if not done or len(done) < len(ends) else round(max(done))
+        before, after = (min(self._levels[n][h] for h in hosts) for n in (priority, priority + 1))
+        rivals = self._rivals_of(state)
+        better, same = (
+            _counted(rivals, lambda p: p < priority),
+            _counted(rivals, lambda p: p == priority),
+        )
+        part = min(1.0, max(0, ahead - better) / max(1, same))
+        return round(max(0.0, before + (after - before) * part))
+
+    @cached_property
+    def drain_ms(self) -> int | None:
+        """Milliseconds until the last of them starts: the longest of these waits. None when nothing waits, or one of them has none."""
+        waits = [self._last_ms(state) for state in self._board.lanes.values() if state.queued]
+        known = [ms for ms in waits if ms is not None]
+        return max(known, default=None) if len(known) == len(waits) else None
+
+    def _last_ms(self, state: LaneState) -> int | None:
+        """Of the last task of a lane. Where the store has more than is known here, those of others are ahead of it."""
+        worst = max(p for p, window in state.windows.items() if window.queued)
+        rivals, window = self._rivals_of(state), state.windows[worst]
+        last = (inf,) if window.beyond else _place(window.heads[-1])
+        ahead = _counted(rivals, lambda p: p < worst)
+        for other in (r.windows[worst] for r in rivals if worst in r.windows):
+            before = bisect_left(other.heads, last, key=_place)
+            ahead += before if before < len(other.heads) else other.queued
+        return self.wait_ms(state.lane, worst, ahead - bool(window.beyond))
+
+    def _rivals_of(self, state: LaneState) -> Sequence[LaneState]:
+        """The lanes whose tasks could run on one of its hosts, itself included."""
+        hosts = state.reach.hosts
+        if hosts not in self._rivals:
+            lanes_ = self._board.lanes.values()
+            self._rivals[hosts] = [other for other in lanes_ if hosts & other.reach.hosts]
+        return self._rivals[hosts]
 
 
-def _running_ms(board: Board, speeds: Speeds) -> dict[str, float | None]:
-    """When each busy host would be free of the calls on it, which are half done in the mean."""
-    busy = {name: host for name, host in board.hosts.items() if host.busy}
-    means = {name: speeds.mean_ms(name) for name in busy}
-    return {name: None if ms is None else ms / 2 for name, ms in means.items()}
+def _place(head: Head) -> tuple[float, ...]:
+    """In the order of the store."""
+    return head.rank, head.seq
 
 
-def _pour(ends: dict[str, float | None], each_ms: Mapping[str, float], tasks: int) -> None:
-    """Give tasks to hosts so that these are done at the same time. `each_ms`: what one more task costs a host;
-    `ends`: when a host is done."""
+def _counted(states: Iterable[LaneState], wanted: Callable[[Priority], bool]) -> int:
+    """Tasks of such priorities that wait there."""
+    return sum(w.queued for state in states for p, w in state.windows.items() if wanted(p))
+
+
+def _pour(levels: dict[str, float], each_ms: Mapping[str, float], tasks: int) -> None:
+    """Give tasks to hosts so that these have room again at the same time. `each_ms`: what one more task costs a host."""
     left, rate, level = float(tasks), 0.0, 0.0
-    rising = sorted(each_ms, key=lambda name: ends.get(name) or 0.0)
+    rising = sorted(each_ms, key=levels.__getitem__)
     for n, name in enumerate(rising):
-        level = max(level, ends.get(name) or 0.0)
+        level = levels[name] if not n else max(level, levels[name])
         rate += 1 / each_ms[name]
-        following = (ends.get(other) or 0.0 for other in rising[n + 1 : n + 2])
-        until = next(following, float("inf"))
+        until = levels[rising[n + 1]] if n + 1 < len(rising) else float("inf")
         if level + left / rate <= until:
             level += left / rate
             break
         left -= (until - level) * rate
         level = until
     for name in each_ms:
-        ends[name] = max(ends.get(name) or 0.0, level)
+        levels[name] = max(levels[name], level)

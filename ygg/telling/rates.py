@@ -3,14 +3,29 @@ produced counts evenly over the time it ran."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Reversible, Sequence
+from collections.abc import Iterable, Mapping, Reversible
 
-from ygg.model import EndView, RunningView, State
+from ygg.model import EndView, RunningView, State, Task
 from ygg.model.snapshot import BUCKET_S, BUCKETS
 
 SPAN_MS = BUCKET_S * BUCKETS * 1000
-RATE_MS = 300_000  #: completed tasks per minute are counted over this long at most
-MIN_SPAN_MS = 10_000  #: the first tasks alone say little
+WORK_MS = 300_000  #: completed tasks per minute are counted over this much work
+
+
+def ends_of(tasks: Iterable[Task]) -> tuple[EndView, ...]:
+    """Recorded tasks as the ends they were, oldest first."""
+    ended = sorted(
+        (t for t in tasks if t.finished_ms is not None), key=lambda t: t.finished_ms or 0
+    )
+    return tuple(_end_of(task, task.finished_ms or 0) for task in ended)
+
+
+def _end_of(task: Task, at_ms: int) -> EndView:
+    took = None if task.started_ms is None else max(0, at_ms - task.started_ms)
+    reason = task.reason or str(task.state)
+    return EndView(
+        task.id, at_ms, task.state, reason, task.host, took, task.waited_ms, type=task.lane.type
+    )
 
 
 def history(
@@ -48,14 +63,19 @@ def tokens_per_s(host: str, running: Iterable[RunningView], at_ms: int) -> float
     return sum(found) if found else None
 
 
-def per_minute(recent: Sequence[EndView], at_ms: int) -> float | None:
-    """Tasks completed per minute; None before the first."""
-    times = []
+def per_minute(
+    recent: Reversible[EndView], running: Iterable[RunningView], at_ms: int
+) -> float | None:
+    """Tasks completed per minute of work, over the newest `WORK_MS` in which anything ran: that the house was idle
+    in between says nothing of how fast it is. None before the first."""
+    since = min((run.started_ms for run in running), default=at_ms)
+    work_ms, completed, until = 0, 0, at_ms
     for end in reversed(recent):
-        if end.at_ms <= at_ms - RATE_MS:
+        if work_ms + until - since >= WORK_MS:
             break
-        if end.state is State.COMPLETED:
-            times.append(end.at_ms - (end.took_ms or 0))
-    if not times:
-        return None
-    return len(times) * 60_000 / max(MIN_SPAN_MS, at_ms - min(times))
+        if end.at_ms < since:
+            work_ms, until, since = work_ms + until - since, end.at_ms, end.at_ms
+        since = min(since, end.at_ms - (end.took_ms or 0))
+        completed += end.state is State.COMPLETED
+    work_ms += until - since
+    return completed * 60_000 / max(1, work_ms) if completed else None

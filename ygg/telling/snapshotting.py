@@ -23,7 +23,6 @@ from ygg.model import (
     HostView,
     Lane,
     Now,
-    ReasonCode,
     RunningView,
     SickView,
     Snapshot,
@@ -31,8 +30,8 @@ from ygg.model import (
     WaitingView,
 )
 from ygg.telling import rates
-from ygg.telling.explain import KEPT, why_waiting
-from ygg.telling.pacing import Speeds, pace
+from ygg.telling.explain import why_waiting
+from ygg.telling.pacing import Plan
 
 NEXT_UP = 20  #: waiting tasks shown with their reasons
 
@@ -46,12 +45,13 @@ def snapshot(
     counts: Counts,
     streamed: Mapping[str, int],
     past: Mapping[str, tuple[float, ...]],
-    drain_ms: int | None = None,
+    plan: Plan | None = None,
     log: Iterable[str] = (),
     config_error: str | None = None,
 ) -> Snapshot:
     """Copy what readers may see. `streamed`: pieces that the running calls have streamed, by task id; `past` and
-    `drain_ms`: what `rates.history` and `pacing.drain_ms` say, which costs too much for every frame."""
+    `plan`: what `rates.history` and `pacing` say, which cost too much for every frame."""
+    plan = plan or Plan(board, now)
     running = tuple(
         _running(board, c, t, now, streamed) for c in board.running for t in c.tries.values()
     )
@@ -64,15 +64,15 @@ def snapshot(
         draining=board.stopping,
         hosts=tuple(_with_rates(h, running, past, now.wall_ms) for h in host_views(board, now)),
         running=running,
-        waiting=_waiting(board, now),
+        waiting=_waiting(board, now, plan),
         recent=tuple(board.recent),
         counts=counts,
         stale_ends=board.stale_ends,
         store_error=board.store_error,
         config_error=config_error,
         log=tuple(log),
-        per_minute=rates.per_minute(board.recent, now.wall_ms),
-        drain_ms=drain_ms,
+        per_minute=rates.per_minute(board.recent, running, now.wall_ms),
+        drain_ms=plan.drain_ms,
         gpu_waiting=queues.gpu,
         cpu_waiting=queues.cpu,
     )
@@ -233,17 +233,14 @@ def _wall_ms(mono: float, now: Now) -> int:
     return now.wall_ms - round((now.mono - mono) * 1000)
 
 
-def _waiting(board: Board, now: Now) -> tuple[WaitingView, ...]:
+def _waiting(board: Board, now: Now, plan: Plan) -> tuple[WaitingView, ...]:
     def key(head: Head) -> Rank:
         return rank(head, board.policy)
 
     heads = nsmallest(NEXT_UP, board.where.values(), key=key)
     places = dict.fromkeys((h.lane, h.priority) for h in heads)
     best = {(h.lane, h.priority): key(h) for h in reversed(heads)}
-    speeds = Speeds(board)
-    lanes = {
-        place: _Lane(Round(board, now, place[1], best[place]), place[0], speeds) for place in places
-    }
+    lanes = {place: _Lane(Round(board, now, place[1], best[place]), place[0]) for place in places}
     views, before = [], list[_Lane]()
     for head in heads:
         lane = lanes[head.lane, head.priority]
@@ -256,7 +253,7 @@ def _waiting(board: Board, now: Now) -> tuple[WaitingView, ...]:
                 head.priority,
                 head.created_ms,
                 lane.reason,
-                lane.expected_ms(ahead),
+                plan.wait_ms(head.lane, head.priority, ahead),
             )
         )
     return tuple(views)
@@ -265,11 +262,6 @@ def _waiting(board: Board, now: Now) -> tuple[WaitingView, ...]:
 class _Lane:
     """What the waiting tasks of one lane and priority share."""
 
-    def __init__(self, turn: Round, lane: Lane, speeds: Speeds) -> None:
+    def __init__(self, turn: Round, lane: Lane) -> None:
         state = turn.board.lanes[lane]
         self.reason, self.hosts = why_waiting(turn, state), state.reach.hosts
-        flows = self.reason.code in (ReasonCode.NEXT, ReasonCode.HOST_FULL, *KEPT)
-        self._pace = pace(turn.board, lane, turn.now, speeds) if flows else None
-
-    def expected_ms(self, ahead: int) -> int | None:
-        return None if self._pace is None else self._pace.wait_ms(ahead)

@@ -31,7 +31,7 @@ from ygg.model import (
 from ygg.model import OutcomeKind as K
 from ygg.model import State as S
 from ygg.telling.explain import explain
-from ygg.telling.pacing import pace
+from ygg.telling.pacing import Plan
 from ygg.telling.snapshotting import snapshot
 
 PREFERRED, REQUIRED = Lane("general"), Lane("general", gpu=GpuNeed.REQUIRED)
@@ -410,9 +410,8 @@ def test_the_estimate_counts_only_hosts_that_may_take_it() -> None:
     world.pass_time(4)
     world.end("t1")
     world.pass_time(0)
-    found = pace(world.board, PREFERRED, world.now)
-    assert found is not None
-    assert (found.slots, found.busy) == (1, 1)
+    submit(world, PREFERRED, 1)
+    assert Plan(world.board, world.now).wait_ms(PREFERRED, Priority.NORMAL, 0) == 4000
 
 
 # --- required, never, unneeded ----------------------------------------------------------------------
