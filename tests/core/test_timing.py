@@ -133,10 +133,14 @@ def test_trouble_of_the_store_is_told_once_and_then_counted() -> None:
 
 def test_a_choice_that_the_store_refuses_each_second_is_told_once() -> None:
     world = one_host()
+    world.feed(ev.DispatchPaused(True))
     task = world.submit("general")
-    world.end(task)
-    world.notes.clear()
-    world.feed(ev.StoreFailed(message="disk full"))
-    world.submit("general")
-    world.pass_time(3)
-    assert not [n for n in world.notes if "first choice" in n.reason.text]
+    world.feed(ev.DispatchPaused(False), settle=False)
+    for _ in range(3):
+        (claim,) = [e for e in world.todo if isinstance(e, fx.ClaimTasks)]
+        world.todo.clear()
+        world.feed(ev.StoreFailed(claims=claim.claims, message="disk full"), settle=False)
+        world.mono += 1.1
+        world.feed(ev.Ticked(), settle=False)
+    world.settle()
+    assert [n.reason.code for n in world.notes if n.task_id == task] == [ReasonCode.CHOSEN]

@@ -80,10 +80,10 @@ MUTANTS = [
         (f"{TIMING}::test_trouble_of_the_store_is_told_once_and_then_counted",),
     ),
     Mutant(
-        "disk: a choice is told with each try to claim it",
-        "ygg/core/placement/dispatching.py",
-        "        if self.board.store_error is None:",
-        "        if True:",
+        "disk: a start is not told",
+        "ygg/core/calls.py",
+        "    return [*notes, Start(state.call), *requests",
+        "    return [Start(state.call), *requests",
         (f"{TIMING}::test_a_choice_that_the_store_refuses_each_second_is_told_once",),
     ),
     Mutant(

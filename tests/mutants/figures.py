@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.mutants.mutant import Mutant
 
 LOWERED = "tests/core/hosts/test_lowered.py"
+ORDER = "tests/core/placement/test_order.py"
 SEEN = "tests/telling/test_snapshotting.py"
 
 MUTANTS: list[Mutant] = [
@@ -58,5 +59,48 @@ MUTANTS: list[Mutant] = [
         "    return min(servers, max(0, limit(host) - host.busy))",
         "    return max(0, limit(host) - host.busy)",
         (f"{SEEN}::test_a_dead_servers_slots_are_not_the_hosts",),
+    ),
+    Mutant(
+        "what was chosen is always the first choice",
+        "ygg/core/placement/links.py",
+        "decided=order.decided(turn.board, state, choice, ahead),",
+        'decided="",',
+        (f"{ORDER}::test_only_the_first_of_the_route_is_the_first_choice",),
+    ),
+    Mutant(
+        "what decided is the last part in which two differ",
+        "ygg/core/placement/order.py",
+        "        return next(name for name, one, other in parts if one != other)",
+        "        return [name for name, one, other in parts if one != other][-1]",
+        (
+            f"{ORDER}::test_only_the_first_of_the_route_is_the_first_choice",
+            f"{ORDER}::test_the_best_of_a_route_says_in_what_it_is_better",
+            f"{ORDER}::test_of_several_servers_of_a_host_the_one_is_named_and_what_chose_it",
+        ),
+    ),
+    Mutant(
+        "idle time is part of the rate",
+        "ygg/telling/rates.py",
+        "work_ms, until, since = work_ms + until - since, end.at_ms, end.at_ms",
+        "work_ms, until, since = work_ms + until - end.at_ms, end.at_ms, end.at_ms",
+        ("tests/telling/test_rates.py::test_time_in_which_nothing_ran_is_no_part_of_the_rate",),
+    ),
+    Mutant(
+        "what ended in earlier runs is forgotten",
+        "ygg/core/step.py",
+        "            board.recent.extendleft(reversed(ends))\n",
+        "",
+        (
+            "tests/cases/test_forecasts.py::test_what_ended_before_a_restart_is_remembered_with_its_rate",
+        ),
+    ),
+    Mutant(
+        "scheduled tasks are counted twice",
+        "ygg/api/bodies.py",
+        "counts.priority(p, State.QUEUED) for",
+        "counts.priority(p, State.QUEUED, State.SCHEDULED) for",
+        (
+            "tests/surface/test_api_async.py::test_the_counts_of_all_states_add_up_and_priorities_are_those_of_the_queued",
+        ),
     ),
 ]

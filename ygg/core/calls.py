@@ -23,6 +23,7 @@ from ygg.model import (
     Now,
     Outcome,
     OutcomeKind,
+    Reason,
     ReasonCode,
     RunningRow,
     Task,
@@ -81,7 +82,14 @@ def _start(board: Board, state: CallState, now: Now) -> list[Effect]:
     tasks = [t.task for t in state.tries.values() if t.task is not None]
     state.call = requests.build_call(board, state.id, state.candidate, tasks, state.width)
     state.phase, state.started = Phase.RUNNING, now.mono
-    return [Start(state.call), *requests.unused_options(state.call)]
+    notes = [_routed(state.why, task) for task in tasks]
+    return [*notes, Start(state.call), *requests.unused_options(state.call)]
+
+
+def _routed(why: Reason, task: Task) -> Note:
+    """Where a task goes and why, with what it is."""
+    what = f"{task.lane.type}, {task.content_type}" if task.content_type else task.lane.type
+    return Note(because(why.code, why.host, **why.facts, what=what), task.id)
 
 
 def started(board: Board, call_id: str, now: Now) -> None:

@@ -120,8 +120,10 @@ def _chosen(f: _Facts) -> str:
     passed = [reason.text for reason in f["passed"]]
     if f["further"]:
         passed.append(f"and {f['further']} more")
+    what = f"{f['what']} -> " if "what" in f else ""
     where = f"{f['where']} ({f['kind']}, waiting: {f['gpu']} GPU, {f['cpu']} CPU{f['aside']})"
-    return f"{where}; {'; '.join(passed)}" if passed else f"{where}: first choice"
+    decided = f": {f['decided']}" if f["decided"] else ("" if passed else ": first choice")
+    return "; ".join([f"{what}{where}{decided}", *passed])
 
 
 def _store_failed(f: _Facts) -> str:

@@ -92,7 +92,9 @@ def _processing(board: Board, task: Task, now: Now) -> Reason:
     asked = held and sickness.obstacle(board.hosts.get(held.candidate.host), held.candidate, now)
     if asked:
         return asked
-    where = f"{task.host} {task.model or ''}".rstrip()
+    host = board.hosts.get(task.host or "")
+    server = f"/{task.endpoint}" if host is not None and len(host.servers) > 1 else ""
+    where = f"{task.host}{server} {task.model or ''}".rstrip()
     if task.cancel_requested:
         return because(ReasonCode.CANCELLED, task.host, where=where)
     return because(ReasonCode.CHOSEN, task.host, attempt=task.attempt, where=where)

@@ -71,7 +71,7 @@ def test_a_task_takes_the_first_usable_candidate_of_its_route() -> None:
     assert (world.running_on("a"), world.running_on("b")) == ([one], [two])
     assert three not in world.calls
     chosen = [n.reason.text for n in world.notes if n.task_id == two]
-    assert chosen == ["b m (GPU, waiting: 1 GPU, 0 CPU); a: 1 of 1 slots busy"]
+    assert chosen == ["general -> b m (GPU, waiting: 1 GPU, 0 CPU); a: 1 of 1 slots busy"]
 
 
 def test_pins_narrow_the_route_and_reach_beyond_it() -> None:
@@ -308,7 +308,9 @@ def test_a_claim_carries_the_version_it_saw() -> None:
     )
     (claim,) = [e.claims[0] for e in world.todo if isinstance(e, fx.ClaimTasks)]
     assert claim == Claim("h", 42, world.types["general"].route[0], claim.why, "run-1")
-    assert claim.why == next(e.reason for e in world.todo if isinstance(e, fx.Note))
+    assert claim.why is not None
+    assert claim.why.text == "a m (GPU, waiting: 1 GPU, 0 CPU): first choice"
+    assert not [e for e in world.todo if isinstance(e, fx.Note)], "it is told once it is ours"
 
 
 def test_a_slot_that_is_taken_again_asks_no_further_lane(monkeypatch: pytest.MonkeyPatch) -> None:

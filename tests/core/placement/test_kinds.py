@@ -292,7 +292,9 @@ def test_the_best_ranked_task_goes_first_when_a_cpu_host_helps_out() -> None:
     late, urgent = submit(world, PREFERRED)[0], submit(world, PREFERRED, priority=0)[0]
     assert (world.rows[urgent].host, world.rows[late].host) == ("cpu1", None)
     texts = [n.reason.text for n in world.notes if n.task_id == urgent]
-    assert texts == ["cpu1 m (CPU, waiting: 2 GPU, 0 CPU, helps out); gpu1: 1 of 1 slots busy"]
+    assert texts == [
+        "general -> cpu1 m (CPU, waiting: 2 GPU, 0 CPU, helps out); gpu1: 1 of 1 slots busy"
+    ]
 
 
 def test_queues_count_tasks_that_no_window_shows() -> None:
@@ -558,7 +560,7 @@ def test_a_task_sent_to_the_cpu_says_what_became_of_the_gpus() -> None:
     assert tried(world, PREFERRED, K.ERROR)[-1] == "cpu1"
     text = next(n.reason.text for n in reversed(world.notes) if n.reason.code == "chosen")
     assert text == (
-        "cpu1 m (CPU, waiting: 0 GPU, 1 CPU, its GPU hosts are out); gpu1 is avoided after a failure;"
+        "general -> cpu1 m (CPU, waiting: 0 GPU, 1 CPU, its GPU hosts are out); gpu1 is avoided after a failure;"
         " gpu2 is avoided after a failure; gpu3 is avoided after a failure"
     )
 

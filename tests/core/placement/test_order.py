@@ -8,7 +8,7 @@ import pytest
 
 from tests.core.world import COMPLETED, World, card, host, kind
 from ygg.core.house import Track
-from ygg.model import Candidate, Endpoint, Host, TaskType
+from ygg.model import Candidate, Endpoint, GpuNeed, Host, Lane, TaskType
 from ygg.model import OutcomeKind as K
 
 SIZES = {"big": 6000.0, "small": 1000.0}
@@ -120,5 +120,74 @@ def test_a_decision_names_what_stood_against_every_better_candidate() -> None:
     host.condition = replace(host.condition, foreign_mb=5000)
     task = world.submit("general")
     (text,) = [n.reason.text for n in world.notes if n.task_id == task]
-    assert text.startswith("a small")
+    assert text.startswith("general -> a small (GPU, ")
     assert text.endswith("; a: big needs 5.9 GB, 3.1 GB can be had")
+
+
+# --- what decided -------------------------------------------------------------------------------------
+
+
+def told(world: World, type_: str = "general", **lane: object) -> str:
+    """What is logged of the start of a new task."""
+    task = world.submit(type_, **lane)
+    (text,) = [n.reason.text for n in world.notes if n.task_id == task]
+    world.end(task)
+    return text
+
+
+def test_only_the_first_of_the_route_is_the_first_choice() -> None:
+    world = one(OLLAMA)
+    world.read("a", card(69))
+    assert told(world).endswith(": first choice")
+    world.read("a", card(75))
+    assert told(world).endswith(": a smaller model at memory pressure HIGH")
+
+
+def test_of_several_servers_of_a_host_the_one_is_named_and_what_chose_it() -> None:
+    world = one(VLLM, CPP)
+    world.read("a", card(30))
+    assert told(world) == "general -> a/vllm m (GPU, waiting: 1 GPU, 0 CPU): first choice"
+    world.read("a", card(55))
+    assert told(world).startswith("general -> a/cpp m (GPU, ")
+    assert told(world).endswith(": llama.cpp at memory pressure NORMAL")
+
+
+def test_the_best_of_a_route_says_in_what_it_is_better() -> None:
+    world = best("a", "b")
+    for name in "ab":
+        world.read(name, card(20))
+    assert told(world).endswith(": first choice")
+    world.board.tracks = {"a/main/m": Track(9000, 0.0), "b/main/m": Track(1000, 0.0)}
+    assert told(world).endswith(": the quicker one of late")
+    world.board.tracks = {"a/main/m": Track(1000, 0.6), "b/main/m": Track(1000, 0.0)}
+    assert told(world).endswith(": the sounder one of late")
+    world.board.tracks = {}
+    world.read("b", card(20), loaded=(("main", ("m",)),))
+    world.read("a", card(20), loaded=(("main", ()),))
+    assert told(world).endswith(": its model is in memory")
+
+
+@pytest.mark.parametrize(
+    ("lane", "where", "why"),
+    [
+        (Lane("general", gpu=GpuNeed.UNNEEDED), "c", "its task needs no GPU"),
+        (Lane("general", gpu=GpuNeed.NEVER), "c", "its task needs no GPU"),
+        (Lane("general", host="b"), "b", "its task asks for it"),
+        (Lane("general"), "a", "first choice"),
+        (Lane("slow", gpu=GpuNeed.PREFERRED), "a", "its task wants a GPU"),
+        (Lane("slow", gpu=GpuNeed.UNNEEDED), "c", "first choice"),
+    ],
+)
+def test_what_the_task_wants_is_what_decided(lane: Lane, where: str, why: str) -> None:
+    hosts = (host("a"), host("b"), host("c", kind="cpu"))
+    types = {"general": kind("general", "a", "b", "c"), "slow": kind("slow", "c", "a")}
+    text = told(World(hosts, types), lane=lane)
+    assert text.startswith(f"{lane.type} -> {where} m (")
+    assert text.endswith(f": {why}")
+
+
+def test_the_content_type_is_told_with_the_type() -> None:
+    world = World((host("a"),), {"general": kind("general", "a")})
+    task = world.submit("general", content_type="image/png")
+    (text,) = [n.reason.text for n in world.notes if n.task_id == task]
+    assert text.startswith("general, image/png -> a m (GPU, ")

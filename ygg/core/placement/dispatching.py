@@ -18,7 +18,7 @@ import heapq
 from collections.abc import Iterable
 
 from ygg.core.board import Board, CallState, LaneState, Offer, Phase, Try
-from ygg.core.effects import ClaimTasks, Effect, Note
+from ygg.core.effects import ClaimTasks, Effect
 from ygg.core.hosts import gates
 from ygg.core.house import HostState
 from ygg.core.placement import kinds, lanes, links, order, permits, remedies, residency
@@ -60,7 +60,6 @@ class _Pass:
         self.round = Round(board, now, decided=set(board.changing))
         self.claims: list[Claim] = []
         self.effects: list[Effect] = []
-        self.notes: list[Effect] = []
         self.offers: list[Offer] = []
         self.shifts = False  # fewer tasks wait for a CPU host than before
         self.waits = False  # tasks wait that such a host may help out with then
@@ -83,7 +82,7 @@ class _Pass:
         board.changed_hosts.clear()  # what this pass itself changed it has looked at
         board.changed_lanes.clear()
         claim: list[Effect] = [ClaimTasks(tuple(self.claims))] if self.claims else []
-        return [*claim, *self.effects, *self.notes]
+        return [*claim, *self.effects]
 
     def _to_ask(self) -> dict[LaneState, None]:
         """The lanes that may find a place now."""
@@ -161,8 +160,6 @@ class _Pass:
         permits.take(board, call)
         residency.started(board, choice, self.now)
         self._ask(call)
-        if self.board.store_error is None:  # else it is chosen every second, and claimed never
-            self.notes.append(Note(why, head.id))
         self.round.forget()
         self._reopen(host, choice.host)
 

@@ -178,4 +178,5 @@ def chosen(turn: Round, state: LaneState, choice: Candidate, before: Iterable[Ca
         aside=kinds.aside(turn, state, choice),
         passed=passed,
         further=len(ahead) - len(passed),
+        decided=order.decided(turn.board, state, choice, ahead),
     )

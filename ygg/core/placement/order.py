@@ -9,6 +9,7 @@ over the whole route, with models that are loaded before others, and route order
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from ygg.core.board import Board, LaneState
@@ -17,6 +18,16 @@ from ygg.core.house import Track
 from ygg.core.placement.candidates import type_of
 from ygg.model import Candidate, Endpoint, Level, Outcome, OutcomeKind
 
+ORDER = (
+    "host",
+    "last",
+    "model",
+    "wrong",
+    "pace",
+    "failing",
+)  #: parts of a rank, as they are compared
+BEST = ("last", "wrong", "cold", "pace", "failing", "place")
+ASKED = "its task asks for it"
 WEIGHT = 0.2  #: of the newest call in the means
 FAILURES = frozenset({OutcomeKind.ERROR, OutcomeKind.TIMEOUT, OutcomeKind.OUT_OF_MEMORY})
 
@@ -30,6 +41,31 @@ def best_first(board: Board, state: LaneState) -> tuple[Candidate, ...]:
     found = tuple(sorted(state.route, key=_Rank(board, state.route, best=best)))
     second = state.reach.second
     return tuple(sorted(found, key=lambda c: c[:2] in second)) if second else found
+
+
+def decided(
+    board: Board, state: LaneState, choice: Candidate, before: Collection[Candidate]
+) -> str:
+    """What put the choice in front of the first candidate of the route that is not among those ranked `before` it, in
+    words; "" where it is that one."""
+    task_type = type_of(board, state.lane.type)
+    route = task_type.route if task_type else ()
+    if choice not in route:
+        return ASKED
+    first = next(c for c in route if c not in before)
+    if first == choice:
+        return ""
+    kind, other = (_kind(board, c) for c in (choice, first))
+    if kind != other:
+        return f"its task {'wants a' if kind == 'gpu' else 'needs no'} GPU"
+    if first not in state.route:
+        return ASKED
+    best = task_type is not None and task_type.choose == "best"
+    return _WORDS[_Rank(board, state.route, best=best).decides(choice, first)](board, choice)
+
+
+def _kind(board: Board, candidate: Candidate) -> str:
+    return board.hosts[candidate.host].host.kind_of(candidate.endpoint)
 
 
 @dataclass
@@ -50,6 +86,11 @@ class _Rank:
             return (last, wrong, cold, pace, failing, self.candidates.index(candidate))
         place = self.hosts[candidate.host], last, self.models[candidate.host, candidate.model]
         return (*place, wrong, pace, failing)
+
+    def decides(self, better: Candidate, worse: Candidate) -> str:
+        """The first part in which they differ."""
+        parts = zip(BEST if self.best else ORDER, self(better), self(worse), strict=True)
+        return next(name for name, one, other in parts if one != other)
 
 
 def last_at_level(board: Board, candidate: Candidate) -> bool:
@@ -88,6 +129,27 @@ def _pace(track: Track | None) -> tuple[float, float]:
     if track is None:
         return 0.0, 0.0
     return float(round(math.log2(max(1.0, track.mean_ms)))), round(track.failing, 1)
+
+
+def _level(board: Board, choice: Candidate) -> str:
+    level = board.hosts[choice.host].condition.level
+    return f"at memory pressure {level.name if level else 'unknown'}"
+
+
+def _server(board: Board, choice: Candidate) -> str:
+    endpoint = models.endpoint_of(board.hosts[choice.host], choice.endpoint)
+    assert endpoint is not None
+    return f"{endpoint.dialect or endpoint.backend} {_level(board, choice)}"
+
+
+#: What decided, by the part of a rank.
+_WORDS: dict[str, Callable[[Board, Candidate], str]] = {
+    "last": lambda board, choice: f"a smaller model {_level(board, choice)}",
+    "wrong": _server,
+    "cold": lambda *_: "its model is in memory",
+    "pace": lambda *_: "the quicker one of late",
+    "failing": lambda *_: "the sounder one of late",
+}
 
 
 def learn(board: Board, candidate: Candidate, outcome: Outcome, took_ms: float) -> None:
