@@ -328,9 +328,7 @@ def _read_aloud(walk: Walk) -> None:
     """Each reason that is noted, told of a task or shown in a snapshot: `conftest` sees that none lacks a fact
     of its sentence. Asking changes nothing."""
     before = repr(walk.board)
-    shown = snapshot(
-        walk.board, walk.now, epoch=1, started_ms=0, counts=Counts({}), streamed={}, past={}
-    )
+    shown = snapshot(walk.board, walk.now, epoch=1, started_ms=0, counts=Counts({}), streamed={})
     told = [note.reason for note in walk.notes] + [view.reason for view in shown.waiting]
     rows = list(walk.rows.values())
     for row in walk.chance.sample(rows, min(len(rows), 5)):

@@ -103,4 +103,25 @@ MUTANTS: list[Mutant] = [
             "tests/surface/test_api_async.py::test_the_counts_of_all_states_add_up_and_priorities_are_those_of_the_queued",
         ),
     ),
+    Mutant(
+        "progress falls when answers get longer",
+        "ygg/telling/working.py",
+        "max(found, self._reached.get((run.task_id, run.attempt), 0))",
+        "found",
+        ("tests/telling/test_rates.py::test_progress_never_falls_though_answers_get_longer",),
+    ),
+    Mutant(
+        "progress is against the larger limit",
+        "ygg/telling/rates.py",
+        "100 * tokens // min(known)",
+        "100 * tokens // max(known)",
+        ("tests/telling/test_rates.py::test_progress_is_of_the_smaller_limit_and_99_at_most",),
+    ),
+    Mutant(
+        "the server of a failed task is not told",
+        "ygg/api/tasks.py",
+        "backend = told.backend if told else self._backend(task)",
+        "backend = told.backend if told else None",
+        ("tests/surface/test_api_async.py::test_the_server_of_a_failed_task_is_told",),
+    ),
 ]

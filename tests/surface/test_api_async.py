@@ -137,6 +137,30 @@ def test_progress_is_unknown_without_a_token_limit() -> None:
     play(scene)
 
 
+def test_without_a_limit_progress_is_against_the_usual_length() -> None:
+    async def scene(api: Api) -> None:
+        for _ in range(5):
+            await api.ended((await api.submit())["task_id"])
+        task = await api.submit()
+        await api.running(task["task_id"])
+        await until(lambda: api.house.dispatcher.snapshot(max_age_s=0).running[0].tokens == 1)
+        status = await api.get(f"/v1/async/status/{task['task_id']}")
+        assert status["progress_percent"] == 50  # of the two pieces that all of them got
+
+    play(scene)
+
+
+def test_the_server_of_a_failed_task_is_told() -> None:
+    async def scene(api: Api) -> None:
+        api.surtr.breaks = [OutcomeKind.BAD_REQUEST]
+        task = await api.submit()
+        await api.ended(task["task_id"])
+        status = await api.get(f"/v1/async/status/{task['task_id']}")
+        assert (status["state"], status["host"], status["backend"]) == ("failed", "surtr", "ollama")
+
+    play(scene)
+
+
 def test_a_result_before_the_end_is_a_conflict_that_shows_the_status() -> None:
     async def scene(api: Api) -> None:
         task = await api.submit()

@@ -111,12 +111,11 @@ def test_a_snapshot_shows_hosts_running_and_waiting_with_reasons() -> None:
         started_ms=1,
         counts=Counts({}),
         streamed={first: 12},
-        past={"a": (0, 1.2)},
     )
     a = next(h for h in view.hosts if h.name == "a")
     assert (a.running, a.free, a.limit) == ((first,), 0, 1)
     assert a.tokens_per_s == 6
-    assert a.history == (0, 1.2)
+    assert a.history[-2:] == (0, 1.2)
     assert [(r.task_id, r.tokens, view.at_ms - r.started_ms) for r in view.running] == [
         (first, 12, 3000)
     ]

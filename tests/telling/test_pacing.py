@@ -174,9 +174,7 @@ def test_the_drain_is_the_longest_wait_of_all_that_is_shown() -> None:
     found.feed(ev.PastLearned({"a": 3000, "b": 5000}))
     for n in range(18):
         found.submit(("a", "b", "general")[n % 3], n % 4)
-    view = snapshot(
-        found.board, found.now, epoch=1, started_ms=0, counts=Counts({}), streamed={}, past={}
-    )
+    view = snapshot(found.board, found.now, epoch=1, started_ms=0, counts=Counts({}), streamed={})
     waits = [w.expected_ms for w in view.waiting if w.expected_ms is not None]
     assert len(waits) == len(view.waiting) == 15
     assert view.drain_ms == max(waits)

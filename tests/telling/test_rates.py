@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from ygg.model import EndView, Lane, Operation, Priority, RunningView, State, Task
-from ygg.telling.rates import ends_of, history, per_minute, tokens_per_s
+from ygg.telling.rates import ends_of, history, lengths, per_minute, progress, tokens_per_s
+from ygg.telling.working import Worked
 
 AT = 1_800_000_000_000
 
@@ -84,3 +87,33 @@ def test_what_was_recorded_is_the_ends_of_earlier_runs_in_their_order() -> None:
     assert [(e.task_id, e.took_ms, e.wait_ms, e.type) for e in found] == [
         ("early", 2000, 1000, "chat"), ("never", None, None, "chat"), ("late", 2000, 6000, "chat"),
     ]  # fmt: skip
+
+
+def test_an_answer_is_measured_against_what_nine_of_ten_get() -> None:
+    recent = [ended(0, 1, n) for n in range(1, 11)]
+    assert lengths(recent) == {"": 9}
+    assert lengths(recent[:4]) == {}
+    assert lengths([ended(0, 1, 500), *[ended(0, 1, 10)] * 50]) == {"": 10}, "the newest count"
+
+
+@pytest.mark.parametrize(
+    ("most", "usual", "percent"),
+    [(100, None, 30), (None, 60, 50), (100, 60, 50), (60, 100, 50), (None, 20, 99), (None, None, None)],
+)  # fmt: skip
+def test_progress_is_of_the_smaller_limit_and_99_at_most(
+    most: int | None, usual: int | None, percent: int | None
+) -> None:
+    assert progress(30, most, usual) == percent
+
+
+def test_progress_never_falls_though_answers_get_longer() -> None:
+    worked = Worked(lengths={"x": 20})
+    run = running(10, 5)
+    assert worked.progress(run) == 50
+    worked.told([replace(run, progress=50)])
+    worked.lengths = {"x": 100}
+    assert worked.progress(run) == 50
+    assert worked.progress(replace(run, tokens=70)) == 70
+    assert worked.progress(replace(run, attempt=2)) == 10, "another attempt begins anew"
+    worked.told([])
+    assert worked.progress(run) == 10

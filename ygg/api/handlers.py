@@ -38,7 +38,7 @@ class Handlers:
     ) -> None:
         """`config` is asked anew each time: it may be reloaded. `about`: what the daemon tells of itself in
         the status (`store`, `socket`, `stalls`). `run_ms`: the clock that stored times are of, by default the machine's."""
-        self.tasks = Tasks(control)
+        self.tasks = Tasks(control, config)
         self.submits = Submits(control, config, wall_ms)
         self.async_ = AsyncFace(control, config, wall_ms, self.tasks)
         self.overseeing = Overseeing(control, config, about or {})

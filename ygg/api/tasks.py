@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from typing import Any
@@ -11,6 +11,7 @@ from ygg.api import bodies
 from ygg.api.documents import NewPriority, Retry
 from ygg.api.place import place_of
 from ygg.api.queries import filter_of, flag, wait_s
+from ygg.config import Config
 from ygg.errors import Conflict, InvalidInput, YggError
 from ygg.intake.checking import parse
 from ygg.model import FINAL, JsonDict, Priority, RunningView, State, Task
@@ -20,10 +21,10 @@ PAGE = 10_000  #: tasks read at once for a retry by state
 
 
 class Tasks:
-    """Over one Control. Every id may be the end of one; NotFound when it fits no task."""
+    """Over one Control. `config` is asked anew each time: it may be reloaded. Every id may be the end of one; NotFound when it fits no task."""
 
-    def __init__(self, control: Control) -> None:
-        self._control = control
+    def __init__(self, control: Control, config: Callable[[], Config]) -> None:
+        self._control, self._config = control, config
 
     # --- one -----------------------------------------------------------------------------------
 
@@ -44,8 +45,9 @@ class Tasks:
         task = await self._control.archive.get(task_id)
         result = await self._control.archive.result(task.id) if task.state in FINAL else None
         running = self._running(task)
-        backend = result.backend if result else running.backend if running else None
-        body = bodies.status_body(task, _progress(running), backend)
+        told = result or running
+        backend = told.backend if told else self._backend(task)
+        body = bodies.status_body(task, running.progress if running else None, backend)
         return body | await place_of(self._control, task)
 
     async def result(self, task_id: str) -> JsonDict:
@@ -110,6 +112,13 @@ class Tasks:
         wanted = parse(NewPriority, doc)
         task = await self._control.archive.get(task_id)
         return bodies.task_body(await self._control.prioritize(task.id, Priority(wanted.priority)))
+
+    def _backend(self, task: Task) -> str | None:
+        """Of the server that it last ran on, as long as hosts.yaml has that."""
+        host = self._config().hosts.get(task.host or "")
+        ends = host.endpoints if host else ()
+        found = (e for e in ends if e.name == task.endpoint or len(ends) == 1)
+        return next((e.dialect or e.backend for e in found), None)
 
     def _running(self, task: Task) -> RunningView | None:
         view = self._control.snapshot() if task.state is State.PROCESSING else None
@@ -177,10 +186,3 @@ def _event(item: AttemptStarted | Piece | Task) -> JsonDict:
             return {"event": "piece", **bodies.piece_body(item)}
         case Task():
             return {"event": "end", **bodies.task_body(item)}
-
-
-def _progress(running: RunningView | None) -> int | None:
-    """Pieces streamed of the most allowed; null when no limit was asked for."""
-    if running is None or running.max_tokens is None:
-        return None
-    return min(99, running.tokens * 100 // running.max_tokens)

@@ -113,6 +113,7 @@ class RunningView:
     max_tokens: int | None = None
     first_ms: int | None = None  #: when the first piece came; until then the model may be loading
     endpoint: str = ""  #: of its host, where that has several
+    progress: int | None = None  #: percent, 99 at most; None where nothing says how long it will be
 
     def rate(self, at_ms: int) -> float | None:
         """Tokens per second since the first one."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
-from typing import NamedTuple
 
 from ygg.core import events as ev
 from ygg.core.board import Board
@@ -37,18 +36,11 @@ from ygg.running.loop import CANCEL_WAIT_S, RunLoop
 from ygg.telling import explain as explaining
 from ygg.telling import pacing, rates
 from ygg.telling.snapshotting import snapshot
+from ygg.telling.working import Worked
 
-HISTORY_S = 1.0
 COUNTS_S = 0.5
 REMEMBERED = 60  #: ends of earlier runs: as many as a live view gets
 SNAPSHOT_S = 0.25  #: readers get a new copy at most this often
-
-
-class Slow(NamedTuple):
-    """What of a snapshot takes longer to work out."""
-
-    at: float
-    history: Mapping[str, tuple[float, ...]]
 
 
 class Dispatcher:
@@ -74,8 +66,7 @@ class Dispatcher:
         self._counts, self._counted = Counts({}), float("-inf")
         self.config_error: str | None = None  #: what the snapshot tells of hosts.yaml
         self._drained_hosts: set[str] = set()
-        self._slow = Slow(float("-inf"), {})
-        self._plan = pacing.Plan(self.board, self._loop.now())
+        self._worked = Worked()
         self._snapshot: tuple[float, Snapshot] | None = None
 
     @property
@@ -249,16 +240,8 @@ class Dispatcher:
         return explaining.rivals(self.board, lane)
 
     def wait_estimate_ms(self, task: Task, ahead: int) -> int | None:
-        return self._planned().wait_ms(task.lane, task.priority, ahead)
-
-    def _planned(self) -> pacing.Plan:
-        """A plan no older than a second; where tasks came or went since, a tenth of that."""
-        now = self._loop.now()
-        queued = sum(state.queued for state in self.board.lanes.values())
-        age_s = HISTORY_S if queued == self._plan.queued else HISTORY_S / 10
-        if now.mono - self._plan.at >= age_s:
-            self._plan = pacing.Plan(self.board, now)
-        return self._plan
+        plan = self._worked.plan(self.board, self._loop.now())
+        return plan.wait_ms(task.lane, task.priority, ahead)
 
     async def wait_end(self, task_id: str, timeout_s: float) -> Task:
         return await self._loop.waiting.wait_end(task_id, timeout_s)
@@ -286,7 +269,7 @@ class Dispatcher:
         self._counts = await self._archive.counts()
 
     def _copy(self) -> Snapshot:
-        now, slow = self._loop.now(), self._worked_out()
+        now = self._loop.now()
         return snapshot(
             self.board,
             now,
@@ -294,17 +277,7 @@ class Dispatcher:
             started_ms=now.wall_ms - round((now.mono - self._started) * 1000),
             counts=self._counts,
             streamed=self._loop.streams.progress(),
-            past=slow.history,
-            plan=self._planned(),
+            worked=self._worked,
             log=self._loop.log_tail,
             config_error=self.config_error,
         )
-
-    def _worked_out(self) -> Slow:
-        """Worked out once a second."""
-        now = self._loop.now()
-        if now.mono - self._slow.at >= HISTORY_S:
-            views = self._snapshot[1].running if self._snapshot else ()
-            history = rates.history(self.board.recent, views, now.wall_ms)
-            self._slow = Slow(now.mono, history)
-        return self._slow

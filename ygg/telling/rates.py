@@ -3,12 +3,14 @@ produced counts evenly over the time it ran."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Reversible
 
 from ygg.model import EndView, RunningView, State, Task
 from ygg.model.snapshot import BUCKET_S, BUCKETS
 
 SPAN_MS = BUCKET_S * BUCKETS * 1000
+ANSWERS, NEWEST = 5, 50  #: how many answers tell how long one gets: at least, at most
 WORK_MS = 300_000  #: completed tasks per minute are counted over this much work
 
 
@@ -61,6 +63,27 @@ def tokens_per_s(host: str, running: Iterable[RunningView], at_ms: int) -> float
     """What the host streams now; None when nothing streams there."""
     found = [r for run in running if run.host == host and (r := run.rate(at_ms)) is not None]
     return sum(found) if found else None
+
+
+def lengths(recent: Reversible[EndView]) -> Mapping[str, int]:
+    """Tokens that nine of ten answers of each task type have at most, from the newest of them; no type of which fewer
+    than `ANSWERS` are known."""
+    seen: dict[str, list[int]] = {}
+    for end in reversed(recent):
+        known = seen.setdefault(end.type, [])
+        if end.state is State.COMPLETED and end.output_tokens and len(known) < NEWEST:
+            known.append(end.output_tokens)
+    return {
+        kind: sorted(known)[math.ceil(0.9 * len(known)) - 1]
+        for kind, known in seen.items()
+        if len(known) >= ANSWERS
+    }
+
+
+def progress(tokens: int, most: int | None, usual: int | None) -> int | None:
+    """Percent of the smaller of the two, 99 at most; None where neither is known."""
+    known = [n for n in (most, usual) if n]
+    return min(99, 100 * tokens // min(known)) if known else None
 
 
 def per_minute(

@@ -32,6 +32,7 @@ from ygg.model import (
 from ygg.telling import rates
 from ygg.telling.explain import why_waiting
 from ygg.telling.pacing import Plan
+from ygg.telling.working import Worked
 
 NEXT_UP = 20  #: waiting tasks shown with their reasons
 
@@ -44,17 +45,18 @@ def snapshot(
     started_ms: int,
     counts: Counts,
     streamed: Mapping[str, int],
-    past: Mapping[str, tuple[float, ...]],
-    plan: Plan | None = None,
+    worked: Worked | None = None,
     log: Iterable[str] = (),
     config_error: str | None = None,
 ) -> Snapshot:
-    """Copy what readers may see. `streamed`: pieces that the running calls have streamed, by task id; `past` and
-    `plan`: what `rates.history` and `pacing` say, which cost too much for every frame."""
-    plan = plan or Plan(board, now)
-    running = tuple(
-        _running(board, c, t, now, streamed) for c in board.running for t in c.tries.values()
-    )
+    """Copy what readers may see. `streamed`: pieces that the running calls have streamed, by task id; `worked`: what is
+    worked out already, kept from one snapshot to the next."""
+    worked = worked or Worked()
+    calls = [_running(board, c, t, now, streamed) for c in board.running for t in c.tries.values()]
+    worked.renew(board, calls, now)
+    plan = worked.plan(board, now)
+    running = tuple(replace(run, progress=worked.progress(run)) for run in calls)
+    worked.told(running)
     queues = kinds.lengths(Round(board, now))
     return Snapshot(
         at_ms=now.wall_ms,
@@ -62,7 +64,9 @@ def snapshot(
         epoch=epoch,
         paused=board.paused,
         draining=board.stopping,
-        hosts=tuple(_with_rates(h, running, past, now.wall_ms) for h in host_views(board, now)),
+        hosts=tuple(
+            _with_rates(h, running, worked.history, now.wall_ms) for h in host_views(board, now)
+        ),
         running=running,
         waiting=_waiting(board, now, plan),
         recent=tuple(board.recent),
@@ -217,7 +221,7 @@ def _running(
         priority=task.priority,
         host=call.candidate.host,
         model=call.candidate.model,
-        backend=endpoint.backend if endpoint else "",
+        backend=(endpoint.dialect or endpoint.backend) if endpoint else "",
         started_ms=_wall_ms(call.started, now),
         timeout_s=sent.limits.total_s,
         tokens=streamed.get(task.id, 0),

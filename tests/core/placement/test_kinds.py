@@ -400,9 +400,7 @@ def test_a_snapshot_has_the_queues() -> None:
     world = mixed()
     submit(world, PREFERRED, 3)
     submit(world, NEVER, 2)
-    view = snapshot(
-        world.board, world.now, epoch=1, started_ms=0, counts=Counts({}), streamed={}, past={}
-    )
+    view = snapshot(world.board, world.now, epoch=1, started_ms=0, counts=Counts({}), streamed={})
     assert (view.gpu_waiting, view.cpu_waiting) == (2, 1)
 
 
