@@ -182,6 +182,7 @@ class _Daemon:
             ):  # fmt: skip
                 self._tell_broken(scope)
                 log.info("ready: %d hosts, socket %s", len(scope.config.hosts), self.door.path)
+                await _tell_blocked(scope)
                 heart.ready()
                 if self._stale:
                     self._reload()
@@ -289,6 +290,16 @@ class _Daemon:
 
         fresh = load_found(self.config_path, os.environ, strict=True)
         return fresh, differences(old, fresh)
+
+
+async def _tell_blocked(scope: Scope) -> None:
+    """Tasks that nobody else will start again."""
+    blocked = (await scope.dispatcher.archive.counts()).state(State.BLOCKED)
+    if blocked:
+        are = "1 task is" if blocked == 1 else f"{blocked} tasks are"
+        log.warning(
+            "%s blocked: ygg list --state blocked shows why, ygg retry --blocked queues them", are
+        )
 
 
 async def _summary(scope: Scope) -> str:

@@ -105,7 +105,8 @@ def test_nothing_is_tried_again_once_a_client_has_got_some_of_the_answer(outcome
     task = world.submit("general")
     world.end(task, Outcome(outcome, "cut", delivered=True))
     row = world.rows[task]
-    assert (row.state, row.reason, row.error) == (S.FAILED, "cut_short", "cut")
+    error = "cut off by a shutdown after 0 s, cut" if outcome is K.INTERRUPTED else "cut"
+    assert (row.state, row.reason, row.error) == (S.FAILED, "cut_short", error)
     assert (row.errors, row.deferrals, row.attempt) == (0, 0, 1)
     assert task not in world.calls
 
@@ -174,6 +175,27 @@ def test_a_call_cut_off_by_shutdown_follows_the_policy(policy: str, state: S) ->
     assert world.cancels == [fx.Cancel(world.calls[task].id)]
     world.fail(task, K.CANCELLED)
     assert (world.rows[task].state, world.rows[task].reason) == (state, "interrupted")
+
+
+@pytest.mark.parametrize(
+    ("policy", "reached", "delivered", "text"),
+    [
+        ("block", 40, False, "cut off by a shutdown after 5 s, 40 % done; ygg retry t1"),
+        ("block", None, False, "cut off by a shutdown after 5 s; ygg retry t1"),
+        ("requeue", 40, False, "cut off by a shutdown after 5 s, 40 % done"),
+        ("block", 40, True, "cut off by a shutdown after 5 s, 40 % done"),
+    ],
+)
+def test_what_a_shutdown_cut_off_says_how_far_it_was_and_what_to_type(
+    policy: str, reached: int | None, delivered: bool, text: str
+) -> None:
+    world = one_host(interrupted=policy)
+    task = world.submit("general")
+    world.pass_time(5)
+    world.feed(ev.ShutdownAsked())
+    world.feed(ev.CutAsked({} if reached is None else {task: reached}))
+    world.end(task, Outcome(K.CANCELLED, delivered=delivered))
+    assert world.rows[task].error == text
 
 
 def test_a_deadline_that_passes_while_it_runs_expires_the_task() -> None:

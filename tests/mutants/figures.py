@@ -124,4 +124,20 @@ MUTANTS: list[Mutant] = [
         "backend = told.backend if told else None",
         ("tests/surface/test_api_async.py::test_the_server_of_a_failed_task_is_told",),
     ),
+    Mutant(
+        "how far a task was when it was cut off is not told",
+        "ygg/core/calls.py",
+        "            attempt.reached = reached.get(task_id)\n",
+        "",
+        (
+            "tests/core/test_retrying.py::test_what_a_shutdown_cut_off_says_how_far_it_was_and_what_to_type",
+        ),
+    ),
+    Mutant(
+        "a start forgets what is blocked",
+        "ygg/daemon.py",
+        "                await _tell_blocked(scope)\n",
+        "",
+        ("tests/cases/test_blocked.py",),
+    ),
 ]

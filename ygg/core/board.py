@@ -119,6 +119,7 @@ class Try:
     head: Head
     task: Task | None = None  #: the claimed row
     cancelled: OutcomeKind | None = None  #: what it is to end as, once somebody wants it stopped
+    reached: int | None = None  #: percent done when it was cut off
 
 
 @dataclass(slots=True)

@@ -6,7 +6,7 @@ place (`permits.settle`), whatever became of it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from ygg.core import retrying
@@ -148,7 +148,9 @@ def _as_wanted(attempt: Try, outcome: Outcome) -> Outcome:
     """An attempt we stopped ends as we meant it, unless it had completed just before."""
     if attempt.cancelled is None or outcome.kind is OutcomeKind.COMPLETED:
         return outcome
-    return Outcome(attempt.cancelled, outcome.message, delivered=outcome.delivered)
+    done = attempt.cancelled is OutcomeKind.INTERRUPTED and attempt.reached
+    message = f"{attempt.reached} % done" if done else outcome.message
+    return Outcome(attempt.cancelled, message, delivered=outcome.delivered)
 
 
 def _judged(board: Board, call: CallState, task: Task, outcome: Outcome, now: Now) -> End:
@@ -332,13 +334,14 @@ def left(board: Board, task_id: str, over: Task | None) -> list[Effect]:
     return told if call.tries else [*permits.settle(board, call), *told]
 
 
-def cut(board: Board) -> list[Effect]:
-    """The drain is over: stop what still runs."""
+def cut(board: Board, reached: Mapping[str, int]) -> list[Effect]:
+    """The drain is over: stop what still runs. `reached`: how far it is, in percent, by task id."""
     board.stopping = True
     held = [canaries.given_back(board, suspect) for suspect in list(board.suspects.values())]
     effects: list[Effect] = [_finish(board, held)] if held else []
     for call in board.running:
-        for attempt in call.tries.values():
+        for task_id, attempt in call.tries.items():
             attempt.cancelled = attempt.cancelled or OutcomeKind.INTERRUPTED
+            attempt.reached = reached.get(task_id)
         effects.append(Cancel(call.id))
     return effects

@@ -243,7 +243,9 @@ class ShutdownAsked:
 
 @dataclass(frozen=True, slots=True)
 class CutAsked:
-    """The drain is over: stop the calls that still run."""
+    """The drain is over: stop the calls that still run. `reached`: how far they are, in percent, by task id."""
+
+    reached: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

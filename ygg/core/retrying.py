@@ -90,7 +90,9 @@ _LAST = {OutcomeKind.COMPLETED, OutcomeKind.CANCELLED, OutcomeKind.EXPIRED}
 def judge(case: Case) -> End:
     """What follows this outcome."""
     if case.outcome.delivered and case.outcome.kind not in _LAST:
-        return case.end(S.FAILED, ReasonCode.CUT_SHORT)
+        end = case.end(S.FAILED, ReasonCode.CUT_SHORT)
+        interrupted = case.outcome.kind is OutcomeKind.INTERRUPTED
+        return replace(end, detail=_cut_off(case)) if interrupted else end
     match case.outcome.kind:
         case OutcomeKind.COMPLETED:
             return case.end(S.COMPLETED, ReasonCode.COMPLETED, result=case.outcome.result)
@@ -103,10 +105,24 @@ def judge(case: Case) -> End:
         case OutcomeKind.BUSY | OutcomeKind.OUT_OF_MEMORY:
             return _deferred(case)
         case OutcomeKind.INTERRUPTED:
-            requeue = case.board.policy.interrupted == "requeue"
-            return case.end(S.QUEUED if requeue else S.BLOCKED, ReasonCode.INTERRUPTED)
+            return _interrupted(case)
         case kind:
             return case.end(*_PLAIN[kind])
+
+
+def _interrupted(case: Case) -> End:
+    """A shutdown has cut it off: back in the queue, or for a person to decide."""
+    if case.board.policy.interrupted == "requeue":
+        return replace(case.end(S.QUEUED, ReasonCode.INTERRUPTED), detail=_cut_off(case))
+    text = f"{_cut_off(case)}; ygg retry {case.task.id}"
+    return replace(case.end(S.BLOCKED, ReasonCode.INTERRUPTED), detail=text)
+
+
+def _cut_off(case: Case) -> str:
+    """What the shutdown has cost."""
+    ran_s = max(0, case.now.wall_ms - (case.task.started_ms or case.now.wall_ms)) / 1000
+    done = f", {case.outcome.message}" if case.outcome.message else ""
+    return f"cut off by a shutdown after {ran_s:.0f} s{done}"
 
 
 def _refused(case: Case) -> End:

@@ -114,7 +114,7 @@ def _handle(board: Board, event: Event, now: Now) -> list[Effect]:  # noqa: C901
         case ShutdownAsked():
             return _shutdown(board)
         case CutAsked():
-            return calls.cut(board)
+            return calls.cut(board, event.reached)
         case ClockSet(by_ms):
             timing.clock_set(board, by_ms)
         case PastLearned(mean_ms, ends):

@@ -34,6 +34,7 @@ from ygg.model.cases import (
 )
 from ygg.model.words import FINAL, TRANSITIONS, ReasonCode, State
 
+POISON = "the daemon died while it ran, as often as policies.max_crashes allows; ygg retry tries it again"
 SET_ROWS = 500  #: a verb over a set of rows is cut into operations of this many
 
 _STATE, _NOW = Old("state"), In("now")
@@ -219,7 +220,13 @@ RECOVER = Verb(
         Case(
             "poison",
             (AtMost(In("max_crashes"), _CRASHED),),
-            _to(state=State.BLOCKED, reason=ReasonCode.POISON, crashes=_CRASHED, epoch=None),
+            _to(
+                state=State.BLOCKED,
+                reason=ReasonCode.POISON,
+                crashes=_CRASHED,
+                epoch=None,
+                error=POISON,
+            ),
         ),
         Case("again", (), _queued(ReasonCode.RECOVERED) | _to(crashes=_CRASHED)),
     ),

@@ -154,7 +154,10 @@ class Dispatcher:
 
     async def drain(self, grace_s: float, hurry: asyncio.Event) -> None:
         """As `RunLoop.drain`."""
-        await self._loop.drain(grace_s, hurry)
+        await self._loop.drain(grace_s, hurry, self._reached)
+
+    def _reached(self) -> Mapping[str, int]:
+        return {r.task_id: r.progress for r in self._copy().running if r.progress is not None}
 
     # --- verbs (ports.Control) -----------------------------------------------------------------
 

@@ -80,16 +80,21 @@ class RunLoop:
 
     # --- the end -------------------------------------------------------------------------------
 
-    async def drain(self, grace_s: float, hurry: asyncio.Event) -> None:
+    async def drain(
+        self,
+        grace_s: float,
+        hurry: asyncio.Event,
+        reached: Callable[[], Mapping[str, int]] = dict,
+    ) -> None:
         """Stop claiming, wait for running calls until `grace_s` or `hurry`, cut the rest, write all
-        ends. Never raises for a failing store: what it could not write is recovered at the next start.
+        ends. `reached` tells how far those are that are cut, in percent, by task id. Never raises for a failing store: what it could not write is recovered at the next start.
         Once it is over, draining again does nothing."""
         if self._drained:
             return
         self._drained = True
         self.feed(ev.ShutdownAsked())
         await self._until_quiet(grace_s, hurry)
-        self.feed(ev.CutAsked())
+        self.feed(ev.CutAsked(reached()))
         await self._until_quiet(CANCEL_WAIT_S, asyncio.Event())
         self._stop_timer()
         self.watches.stop()

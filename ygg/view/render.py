@@ -47,24 +47,28 @@ def render(
 
 
 def _header(canvas: Canvas) -> Row:
-    """Uptime, hosts, queue, running, done, failed, rate, time to drain; the first go when room is short."""
+    """Uptime, hosts, queue, running, done, failed, rate, time to drain; the first go when room is short. What waits
+    for its time or for a person is there as long as there is any."""
     s, count = canvas.snapshot, canvas.snapshot.counts.state
     up = sum(h.health is HostHealth.UP for h in s.hosts)
     rate = "--" if s.per_minute is None else f"{s.per_minute:.1f}"
     parts = {
         "up": f"up {duration((s.at_ms - s.started_ms) / 1000)}",
         "hosts": f"{up}/{len(s.hosts)} hosts",
-        "queue": f"queue {count(State.QUEUED) + count(State.SCHEDULED)}",
+        "queue": f"queue {count(State.QUEUED)}",
+        "later": f"later {count(State.SCHEDULED)}" if count(State.SCHEDULED) else "",
         "running": f"{'running' if canvas.wide else 'run'} {len(s.running)}",
         "done": f"done {count(State.COMPLETED)}",
         "failed": f"failed {count(State.FAILED)}",
+        "blocked": f"blocked {count(State.BLOCKED)}" if count(State.BLOCKED) else "",
         "rate": f"{rate}/min",
         "drain": f"drain {_about(s)}",
     }
     at = clock(s.at_ms) + " "
-    for name in ("up", "hosts", "rate", "drain", "failed"):
+    parts = {name: text for name, text in parts.items() if text}
+    for name in ("up", "hosts", "rate", "drain", "failed", "later"):
         if len("  ".join([" ygg", *parts.values()])) + 2 + len(at) > canvas.width:
-            del parts[name]
+            parts.pop(name, None)
     text = "  ".join([" ygg", *parts.values()])
     space = canvas.width - len(text) - len(at)
     return canvas.row(text + " " * max(1, space) + at, style="bold")
