@@ -154,8 +154,8 @@ MUTANTS: list[Mutant] = [
     Mutant(
         "a shutdown forgets that a client has got some of the answer",
         "ygg/core/calls.py",
-        "outcome.message, delivered=outcome.delivered)",
-        "outcome.message)",
+        "message, delivered=outcome.delivered)",
+        "message)",
         ("tests/core/test_retrying.py",),
     ),
 ]

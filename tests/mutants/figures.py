@@ -140,4 +140,36 @@ MUTANTS: list[Mutant] = [
         "",
         ("tests/cases/test_blocked.py",),
     ),
+    Mutant(
+        "memory is freed at the next reading, not when the last call ends",
+        "ygg/core/step.py",
+        "    return [*effects, *remedies.relieve(board, host, now)] if host else effects",
+        "    return effects",
+        (
+            "tests/core/hosts/test_readings.py::test_a_model_is_unloaded_when_the_last_call_with_it_ends_though_others_were_just_before",
+        ),
+    ),
+    Mutant(
+        "one attempt to free memory keeps all others back",
+        "ygg/core/placement/remedies.py",
+        "    tried.update(dict.fromkeys(idle, now.mono + UNLOAD_S))",
+        "    tried.update(dict.fromkeys([*idle, *used], now.mono + UNLOAD_S))",
+        (
+            "tests/core/hosts/test_readings.py::test_a_model_is_unloaded_when_the_last_call_with_it_ends_though_others_were_just_before",
+        ),
+    ),
+    Mutant(
+        "vllm gets new work at any level",
+        "ygg/core/placement/order.py",
+        "level >= Level.HIGH and vllm(board, candidate)",
+        "level > Level.CRITICAL and vllm(board, candidate)",
+        (f"{ORDER}::test_from_high_on_vllm_gets_nothing_that_another_server_can_do",),
+    ),
+    Mutant(
+        "from high on vllm waits for a server that is down",
+        "ygg/core/placement/links.py",
+        "(c for c in others if gates.up(turn.board, c, turn.now) and could(turn, state, c))",
+        "(c for c in others if could(turn, state, c))",
+        (f"{ORDER}::test_what_only_vllm_can_do_it_does_at_any_level",),
+    ),
 ]

@@ -72,7 +72,9 @@ class Gauge:
     foreign_seen: int = 0  #: readings in a row that showed more than the loaded models took before
     lean_seen: int = 0  #: readings in a row that showed less
     footprints: dict[frozenset[str], float] = field(default_factory=dict)
-    unload_at: float = 0.0  #: no further attempt to free memory before this
+    unloads: dict[tuple[str, str], float] = field(
+        default_factory=dict
+    )  #: by (endpoint, model): not asked to be unloaded again before this
 
 
 # --- hosts ------------------------------------------------------------------------------------------

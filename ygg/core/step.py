@@ -96,7 +96,7 @@ def _handle(board: Board, event: Event, now: Now) -> list[Effect]:  # noqa: C901
         case CallStarted():
             calls.started(board, event.call, now)
         case CallEnded():
-            return calls.ended(board, event, now)
+            return _ended(board, event, now)
         case Finished():
             return calls.finished(board, event, now)
         case StoreFailed():
@@ -187,6 +187,14 @@ def _read(board: Board, event: ReadingTaken, now: Now) -> list[Effect]:
     news = [*dropped, *readings.taken(board, event, now)]
     measures = host.gauge.watching and event.reading.devices
     return [*news, *remedies.relieve(board, host, now)] if measures else news
+
+
+def _ended(board: Board, event: CallEnded, now: Now) -> list[Effect]:
+    """What a call leaves behind where memory is too full is unloaded at once."""
+    call = board.calls.get(event.call)
+    effects = calls.ended(board, event, now)
+    host = board.hosts.get(call.candidate.host) if call else None
+    return [*effects, *remedies.relieve(board, host, now)] if host else effects
 
 
 def _unloaded(board: Board, event: ModelUnloaded, now: Now) -> list[Effect]:

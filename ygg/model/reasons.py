@@ -177,6 +177,9 @@ SENTENCES: dict[ReasonCode, str | Callable[[_Facts], str]] = {
     ReasonCode.MODEL_HELD_BACK: _filled(
         "{host}: memory pressure CRITICAL, only {smallest} may be loaded"
     ),
+    ReasonCode.SERVER_HELD_BACK: _filled(
+        "{host}: memory pressure {level}, vLLM gets nothing new that {other} can do"
+    ),
     ReasonCode.SWAP_PENDING: _swap,
     ReasonCode.GPU_PREFERRED: _filled(
         "waits for a GPU host: {gpu} tasks wait for one, {cpu} for a CPU; {host} helps out when the"

@@ -114,6 +114,7 @@ class ReasonCode(StrEnum):
     MEASURING = "measuring"  #: a reading is being taken before the first start after a rest
     LIMIT = "limit"  #: how many slots a host has now, and why
     MODEL_TOO_LARGE = "model_too_large"  #: does not fit in the memory that can be had
+    SERVER_HELD_BACK = "server_held_back"  #: from HIGH on another server of the route does it
     MODEL_HELD_BACK = "model_held_back"  #: not allowed at this level of memory pressure
     SWAP_PENDING = "swap_pending"  #: a slot is idle on purpose while models are exchanged
     GPU_PREFERRED = "gpu_preferred"  #: a CPU host is kept for tasks that need no GPU

@@ -186,6 +186,20 @@ def test_an_unload_that_failed_is_told_and_tried_again() -> None:
     assert len(world.unloads) == 2
 
 
+def test_a_model_is_unloaded_when_the_last_call_with_it_ends_though_others_were_just_before() -> (
+    None
+):
+    world = measured()
+    world.read("a", card())
+    task = world.submit("general")
+    world.read("a", card(96), loaded=(("main", ("idle", "m")),))
+    assert [u.model for u in world.unloads] == ["idle"]
+    steady(world, 4, card(96), loaded=(("main", ("m",)),))
+    assert len(world.unloads) == 1, "a call uses it"
+    world.end(task)
+    assert [u.model for u in world.unloads] == ["idle", "m"]
+
+
 # --- what is loaded -------------------------------------------------------------------------------------
 
 

@@ -7,9 +7,11 @@ from dataclasses import replace
 import pytest
 
 from tests.core.world import COMPLETED, World, card, host, kind
+from ygg.core import events as ev
 from ygg.core.house import Track
-from ygg.model import Candidate, Endpoint, GpuNeed, Host, Lane, TaskType
+from ygg.model import Candidate, Endpoint, GpuNeed, Health, Host, HostHealth, Lane, TaskType
 from ygg.model import OutcomeKind as K
+from ygg.telling.explain import explain
 
 SIZES = {"big": 6000.0, "small": 1000.0}
 VLLM = Endpoint("vllm", "openai", "http://a:8000", ("m",), dialect="vllm")
@@ -43,13 +45,61 @@ def test_vllm_at_low_pressure_and_llama_cpp_above(used: float, server: str) -> N
 
 
 def test_the_other_server_is_used_when_the_preferred_one_is_down() -> None:
-    from ygg.core import events as ev
-    from ygg.model import Health, HostHealth
-
     world = one(VLLM, CPP)
     world.read("a", card(75))
     world.feed(ev.HostChecked("a", "cpp", Health(HostHealth.DOWN)))
     assert chosen(world) == "vllm m"
+
+
+ONE_CPP = replace(CPP, slots=1)
+
+
+@pytest.mark.parametrize(("used", "starts"), [(69, True), (71, False), (90, False)])
+def test_from_high_on_vllm_gets_nothing_that_another_server_can_do(
+    used: float, starts: bool
+) -> None:
+    world = one(VLLM, ONE_CPP)
+    world.read("a", card(used))
+    first, second = world.submit("general"), world.submit("general")
+    assert world.calls[first].candidate.endpoint == "cpp"
+    assert (second in world.calls) is starts
+    if not starts:
+        reasons = [r.text for r in explain(world.board, world.rows[second], world.now)]
+        level = "HIGH" if used < 85 else "CRITICAL"
+        assert f"a: memory pressure {level}, vLLM gets nothing new that a/cpp can do" in reasons
+        world.end(first)
+        assert world.calls[second].candidate.endpoint == "cpp"
+
+
+def test_what_only_vllm_can_do_it_does_at_any_level() -> None:
+    world = one(VLLM, ONE_CPP)
+    world.read("a", card(75))
+    world.feed(ev.HostChecked("a", "cpp", Health(HostHealth.DOWN)))
+    assert chosen(world) == "vllm m"
+    alone = one(VLLM)
+    alone.read("a", card(75))
+    assert chosen(alone) == "vllm m"
+
+
+def test_another_server_is_waited_for_though_it_has_to_change_models() -> None:
+    ollama = Endpoint(
+        "main", "ollama", "http://a:1", ("m", "x"), sizes={"m": 500.0, "x": 500.0}, slots=1
+    )
+    a = Host("a", 4, (VLLM, ollama))
+    route = (Candidate("a", "vllm", "m"), Candidate("a", "main", "m"))
+    types = {
+        "general": TaskType("general", route),
+        "x": TaskType("x", (Candidate("a", "main", "x"),)),
+    }
+    world = World((a,), types, measured=("a",))
+    world.read("a", card(75), loaded=(("main", ("x",)), ("vllm", ("m",))))
+    first = world.submit("x")
+    task = world.submit("general")
+    assert task not in world.calls
+    world.pass_time(30)
+    world.read("a", card(75), loaded=(("main", ("x",)), ("vllm", ("m",))))
+    world.end(first)
+    assert world.calls[task].candidate.endpoint == "main"
 
 
 def test_at_high_pressure_the_largest_model_comes_last() -> None:

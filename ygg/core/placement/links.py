@@ -3,7 +3,7 @@
 A link is `(round, lane, candidate) -> Reason | None`: a reason that the candidate takes no task of the lane now,
 or None. The first candidate that all links pass is chosen; why a task is not on a candidate is the first "no"
 of that candidate. No link writes to the board. They stand in the order of what they read: the lane and the
-pair, its first task, what is sick, the kinds of host, the host's gate, its models and memory, what limiters said.
+pair, its first task, what is sick, the kinds of host and of server, the host's gate, its models and memory, what limiters said.
 """
 
 from __future__ import annotations
@@ -86,6 +86,22 @@ def kind(turn: Round, state: LaneState, candidate: Candidate) -> Reason | None:
     return kinds.spared_reason(turn, state, candidate.host)
 
 
+def level(turn: Round, state: LaneState, candidate: Candidate) -> Reason | None:
+    """From HIGH on vLLM, which never lets go of its memory, gets nothing that another server of the route can do at
+    all, even if that has to wait or to change models for it."""
+    found = order.held_back(turn.board, candidate)
+    if found is None:
+        return None
+    others = (c for c in state.route if not order.vllm(turn.board, c))
+    other = next(
+        (c for c in others if gates.up(turn.board, c, turn.now) and could(turn, state, c)), None
+    )
+    if other is None:
+        return None
+    facts: JsonDict = {"level": found.name, "other": _name(turn, other)}
+    return because(ReasonCode.SERVER_HELD_BACK, candidate.host, **facts)
+
+
 def gate(turn: Round, state: LaneState, candidate: Candidate) -> Reason | None:
     """Gone, drained, down, pausing, or without a free slot."""
     host = turn.board.hosts.get(candidate.host)
@@ -117,7 +133,19 @@ def rate(turn: Round, state: LaneState, candidate: Candidate) -> Reason | None:
     return None
 
 
-LINKS: tuple[Link, ...] = (held, refused, avoided, apart, sick, kind, gate, swap, memory, rate)
+LINKS: tuple[Link, ...] = (
+    held,
+    refused,
+    avoided,
+    apart,
+    sick,
+    kind,
+    level,
+    gate,
+    swap,
+    memory,
+    rate,
+)
 
 
 def could(turn: Round, state: LaneState, candidate: Candidate) -> bool:

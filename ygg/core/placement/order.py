@@ -116,6 +116,20 @@ def suits(endpoint: Endpoint, level: Level) -> bool:
     return (endpoint.dialect == "vllm") == (level is Level.LOW)
 
 
+def held_back(board: Board, candidate: Candidate) -> Level | None:
+    """The level that keeps new work from its server; None where none does."""
+    host = board.hosts.get(candidate.host)
+    level = host.condition.level if host else None
+    return level if level is not None and level >= Level.HIGH and vllm(board, candidate) else None
+
+
+def vllm(board: Board, candidate: Candidate) -> bool:
+    """Whether its server is vLLM."""
+    host = board.hosts.get(candidate.host)
+    endpoint = models.endpoint_of(host, candidate.endpoint) if host else None
+    return endpoint is not None and endpoint.dialect == "vllm"
+
+
 def loaded(board: Board, candidate: Candidate) -> bool:
     """Whether the model is in memory there."""
     host = board.hosts.get(candidate.host)

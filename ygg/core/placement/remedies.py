@@ -16,7 +16,7 @@ from ygg.core.placement import fitting, links, residency
 from ygg.core.placement.rounds import Round
 from ygg.model import Candidate, Now, Reason, ReasonCode
 
-UNLOAD_S = 30.0  #: between two attempts to free memory
+UNLOAD_S = 30.0  #: between two attempts to unload one model
 
 
 def change_models(
@@ -61,14 +61,15 @@ def decided(turn: Round) -> None:
 
 
 def relieve(board: Board, host: HostState, now: Now) -> list[Effect]:
-    """Memory is too full for any start: free what no call uses."""
-    if not host.condition.full or host.gauge.unload_at > now.mono:
+    """Memory is too full for any start: free what no call uses, as soon as none does."""
+    if not host.condition.full or host.removed:
         return []
-    host.gauge.unload_at = now.mono + UNLOAD_S
-    name, used = host.host.name, fitting.in_use(board, host)
-    return [
-        Unload(name, endpoint, model)
+    used, tried = fitting.in_use(board, host), host.gauge.unloads
+    idle = [
+        (endpoint, model)
         for endpoint, server in host.servers.items()
         for model in sorted(server.loaded or ())
-        if (endpoint, model) not in used
+        if (endpoint, model) not in used and tried.get((endpoint, model), 0.0) <= now.mono
     ]
+    tried.update(dict.fromkeys(idle, now.mono + UNLOAD_S))
+    return [Unload(host.host.name, endpoint, model) for endpoint, model in idle]
