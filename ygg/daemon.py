@@ -40,8 +40,12 @@ DISK_S = (1.0, 2.0, 5.0, 10.0)  #: pauses while it waits for a disk; the last on
 START_S = 600.0  #: what opening may take at most: a large database is copied before a migration
 
 
-def run(config_path: str | None, *, view: bool = True, **looks: bool) -> int:
-    """Run until a signal; the exit code. `looks` go to the live view (ascii_, readonly).
+ASYNC = "the asynchronous dispatcher, as with --async; --no-async is the legacy loop"
+
+
+def run(config_path: str | None, *, view: bool = True, unasked: bool = False, **looks: bool) -> int:
+    """Run until a signal; the exit code. `unasked`: nobody said which loop it is to be; `looks` go to the live view
+    (ascii_, readonly).
 
     Raises ConfigError, StoreError, Conflict before anything started.
     """
@@ -60,6 +64,10 @@ def run(config_path: str | None, *, view: bool = True, **looks: bool) -> int:
     config, broken = to_start_on(config_path, state, os.environ, service=bool(notifier))
     show = view and _view_wanted()
     log_path = set_up_logging(state, console=not show)
+    if unasked:
+        log.info(ASYNC)
+        if show:
+            sys.stderr.write(f"{ASYNC}\n")
     tell_left_out(config)
     if broken is not None:
         log.error("hosts.yaml is broken: %s", broken)

@@ -9,9 +9,11 @@ view, forecasts, and stopping a call that runs.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +25,7 @@ from ygg.core.board import Board
 from ygg.core.owning import loading
 from ygg.core.placement.requests import build_call
 from ygg.daemon import tell_left_out
+from ygg.logs import set_up_logging
 from ygg.model import (
     Claim,
     End,
@@ -46,6 +49,8 @@ from ygg.running.scope import close_backends
 if TYPE_CHECKING:
     from ygg.config import Config
 
+log = logging.getLogger("ygg.legacy")
+
 T = TypeVar("T")
 POLL_S = 2.0
 ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP)
@@ -59,6 +64,11 @@ def run(config_path: str | None) -> int:
 
     meant.refuse_beside_service(os.environ)
     config = load_found(config_path, os.environ)
+    set_up_logging(paths.state_dir(os.environ), console=True)
+    log.info(
+        "the legacy loop: one thread for each of %d task types, the oldest task first, one at a time; the dispatcher"
+        " with priorities and slots is ygg loop --async", len(config.types),
+    )  # fmt: skip
     tell_left_out(config)
     asyncio.run(_until_signalled(config, paths.state_dir(os.environ) / paths.DATABASE))
     return 0
@@ -95,12 +105,14 @@ async def serve(config: Config, database: Path, stop: threading.Event) -> None:
         door.take()  # who is the second one takes no running task away
         await store.recover(_now_ms(), config.policy.max_crashes)
         async with served(build_app(Handlers(control, lambda: config, about=about)), door):
+            log.info("ready: %d hosts, socket %s", len(config.hosts), door.path)
             for worker in workers:
                 worker.start()
             await asyncio.gather(*(asyncio.to_thread(w.join) for w in workers))
     finally:
         await close_backends(backends)
         await store.close()
+        log.info("stopped; socket %s closed", door.path)
 
 
 class LegacyControl(OfflineControl):
@@ -191,6 +203,9 @@ class _Worker(threading.Thread):
         candidate = self.board.types[self.kind].route[0]
         call = build_call(self.board, f"legacy-{task.id}.{task.attempt}", candidate, [task])
         backend = self.backends[candidate.host, candidate.endpoint]
+        where = f"{candidate.host} {candidate.model}".rstrip()
+        log.info("%s.%d %s -> %s", task.id, task.attempt, task.lane.type, where)
+        began = time.monotonic()
         (outcome,) = (await run_call(call, backend, lambda _, __: None)).values()
         done = outcome.kind is OutcomeKind.COMPLETED
         end = End(
@@ -202,3 +217,8 @@ class _Worker(threading.Thread):
             outcome.result,
         )
         await self.queue.finish([end], _now_ms())
+        why = "" if done else f": {outcome.message or outcome.kind}"
+        log.log(
+            logging.INFO if done else logging.WARNING, "%s.%d %s on %s after %.2f s%s",
+            task.id, task.attempt, end.state, where, time.monotonic() - began, why,
+        )  # fmt: skip

@@ -260,3 +260,24 @@ def test_the_legacy_loop_serves_the_same_queue(tmp_path: Path, config: Path) -> 
     assert target.wait() == 0
     assert len(started) == 3
     assert started == sorted(started), "first in, first out, whatever the priority"
+    said = target.text()
+    assert "the legacy loop: one thread for each" in said
+    assert all(
+        re.search(
+            rf"{task}\.1 general -> a m\n.*{task}\.1 completed on a m after ", said, re.DOTALL
+        )
+        for task in tasks
+    )
+    assert said.count("stopped; socket") == 1
+
+
+def test_a_plain_loop_says_once_that_it_is_the_asynchronous_one(
+    tmp_path: Path, config: Path
+) -> None:
+    told = "the asynchronous dispatcher, as with --async"
+    for args, times in (((), 1), (("--async",), 0)):
+        target = Daemon(tmp_path / str(times), config, *args)
+        target.folder.mkdir()
+        target.start()
+        target.stop()
+        assert target.text().count(told) == times

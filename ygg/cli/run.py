@@ -17,11 +17,13 @@ Readonly = Annotated[bool, typer.Option("--readonly", help="Keys of the live vie
 @app.command()
 def loop(
     async_: Annotated[
-        bool,
+        bool | None,
         typer.Option(
-            "--async/--no-async", help="The dispatcher; --no-async is the legacy threaded loop."
+            "--async/--no-async",
+            help="The dispatcher, which is the default; --no-async is the legacy threaded loop.",
+            show_default=False,
         ),
-    ] = True,
+    ] = None,
     view: Annotated[
         bool, typer.Option("--view/--no-view", help="The live view, when stdout is a terminal.")
     ] = True,
@@ -29,10 +31,13 @@ def loop(
     readonly: Readonly = False,
 ) -> None:
     """Run the dispatcher until Ctrl-C or SIGTERM."""
-    if async_:
+    if async_ is not False:
         from ygg import daemon
 
-        raise typer.Exit(daemon.run(Globals.config, view=view, ascii_=ascii_, readonly=readonly))
+        code = daemon.run(
+            Globals.config, view=view, unasked=async_ is None, ascii_=ascii_, readonly=readonly
+        )
+        raise typer.Exit(code)
     from ygg import legacy
 
     raise typer.Exit(legacy.run(Globals.config))
