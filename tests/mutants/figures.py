@@ -172,4 +172,13 @@ MUTANTS: list[Mutant] = [
         "(c for c in others if could(turn, state, c))",
         (f"{ORDER}::test_what_only_vllm_can_do_it_does_at_any_level",),
     ),
+    Mutant(
+        "status shows old readings as if they were of now",
+        "ygg/cli/read.py",
+        """ago" if gpu["stale"] else \"\"""",
+        """ago" if not gpu else \"\"""",
+        (
+            "tests/surface/test_cli.py::test_status_tells_what_is_loaded_and_how_full_and_hot_the_cards_are",
+        ),
+    ),
 ]

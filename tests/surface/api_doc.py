@@ -195,7 +195,7 @@ async def _mission(page: _Page) -> str:
     about = (
         "Stores one task; when the answer comes it is on disk. 503 `queue_full` when `policies.capacity` tasks wait. "
         "`position_in_queue` is exact to 1,000, then a bound (`position_is_bound`). `estimated_wait_ms` comes from "
-        "measured times."
+        "measured times; it is null while dispatch stands still, no host would take the task or nothing was measured."
     )
     made = await page.show("POST /v1/async/submit", about, doc=doc)
     task_id: str = made.json()["task_id"]
@@ -204,7 +204,10 @@ async def _mission(page: _Page) -> str:
     await page.api.running(task_id)
     dispatcher = page.api.house.dispatcher
     await until(lambda: any(r.tokens for r in dispatcher.snapshot().running))
-    about = "`progress_percent` counts streamed pieces of `max_tokens`; null without that limit, 100 when completed."
+    about = (
+        "`progress_percent` counts streamed pieces of the smaller of `max_tokens` and what nine of ten answers of the type "
+        "had; null while neither is known. It never falls, is 99 at most before the end and 100 when completed."
+    )
     await page.show("GET /v1/async/status/{id}", about, f"/v1/async/status/{task_id}")
     await page.api.ended(task_id)
     about = (
@@ -212,7 +215,11 @@ async def _mission(page: _Page) -> str:
         "The first read starts the shorter retention (300 s)."
     )
     await page.show("GET /v1/async/result/{id}", about, f"/v1/async/result/{task_id}")
-    about = "Means over what has ended lately; the four numbers at the end are for dashboards."
+    about = (
+        "The states add up to `total_tasks`; `by_priority` are the queued ones. Means are over what has ended lately, "
+        "earlier runs included; `throughput_tasks_per_minute` leaves out the time in which nothing ran. `cache` is null: "
+        "there is none. The four numbers at the end are for dashboards."
+    )
     await page.show("GET /v1/async/stats", about)
     victim = (await page.api.submit(priority="LOW"))["task_id"]
     about = (

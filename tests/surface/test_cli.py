@@ -310,10 +310,15 @@ def test_status_tells_what_is_loaded_and_how_full_and_hot_the_cards_are(
         "level": None,
         "temperature_c": None,
         "limit_c": None,
+        "age_s": 1.0,
+        "stale": False,
     }
     warm = {"used_mb": 6470, "total_mb": 8192, "level": "HIGH", "temperature_c": 71, "limit_c": 90}
+    warm |= {"age_s": 1.0, "stale": False}
     assert _gpu([cold]) == ("--", "--")
     assert _gpu([cold, warm]) == ("79% HIGH", "71/90°C")
+    old = {**warm, "age_s": 252.0, "stale": True}
+    assert _gpu([cold, old]) == ("79% HIGH 4m12s ago", "71/90°C 4m12s ago")
 
 
 # --- terminals and pipes --------------------------------------------------------------------------

@@ -277,15 +277,24 @@ def _models(host: dict[str, Any]) -> str:
 
 
 def _gpu(gpus: list[dict[str, Any]]) -> tuple[str, str]:
-    """Memory and heat of a host's cards, the fullest and the hottest; -- where none tells."""
+    """Memory and heat of a host's cards, the fullest and the hottest, with their age once they are old; -- where none
+    tells."""
     memory = [
-        (g["used_mb"] / g["total_mb"], g["level"])
+        (g["used_mb"] / g["total_mb"], g)
         for g in gpus
         if g["used_mb"] is not None and g["total_mb"]
     ]
-    heat = [(g["temperature_c"], g["limit_c"]) for g in gpus if g["temperature_c"] is not None]
-    share, level = max(memory, key=itemgetter(0), default=(None, None))
-    degrees, limit = max(heat, key=itemgetter(0), default=(None, None))
-    vram = "--" if share is None else f"{share:.0%} {level or ''}".rstrip()
-    most = "" if limit is None else f"/{limit:.0f}"
-    return vram, "--" if degrees is None else f"{degrees:.0f}{most}°C"
+    heat = [(g["temperature_c"], g) for g in gpus if g["temperature_c"] is not None]
+    share, full = max(memory, key=itemgetter(0), default=(None, None))
+    degrees, hot = max(heat, key=itemgetter(0), default=(None, None))
+    vram = "--" if full is None else f"{share:.0%} {full['level'] or ''}".rstrip() + _age(full)
+    if hot is None:
+        return vram, "--"
+    most = "" if hot["limit_c"] is None else f"/{hot['limit_c']:.0f}"
+    return vram, f"{degrees:.0f}{most}°C{_age(hot)}"
+
+
+def _age(gpu: dict[str, Any]) -> str:
+    from ygg.view.text import duration
+
+    return f" {duration(gpu['age_s'])} ago" if gpu["stale"] else ""
