@@ -311,7 +311,7 @@ async def _tell_blocked(scope: Scope) -> None:
 
 
 async def _summary(scope: Scope) -> str:
-    """One line of what stands in the queue, for the person who watched."""
+    """One line of what this run has done and what stands in the queue, for the person who watched."""
     from ygg.view.text import duration
 
     view = scope.dispatcher.snapshot()
@@ -320,8 +320,9 @@ async def _summary(scope: Scope) -> str:
     except YggError as error:
         return f"ygg stopped; the queue cannot be read: {error}"
     waiting = count(State.QUEUED) + count(State.SCHEDULED)
+    ended = scope.dispatcher.board.ended
     return (
         f"ygg stopped after {duration((view.at_ms - view.started_ms) / 1000)}:"
-        f" {count(State.COMPLETED)} done, {count(State.FAILED)} failed,"
-        f" {count(State.BLOCKED)} blocked, {waiting} waiting"
+        f" {ended[State.COMPLETED]} done and {ended[State.FAILED]} failed in this run;"
+        f" {waiting} waiting, {count(State.BLOCKED)} blocked"
     )

@@ -80,6 +80,19 @@ class Desk:
         """By id, or every task in these states."""
         return {"ids": ids} if states is None else {"states": states}
 
+    @verb("POST /v1/tasks/cancel", "tasks.cancel_many", "doc")
+    def cancel_many(
+        self,
+        *,
+        states: list[str] | None = None,
+        type: str | None = None,  # noqa: A002 - the key of the document
+        label: str | None = None,
+        running: bool = True,
+    ) -> Sent:
+        """Every task that has not ended and is all of this. `tasks`: those that were cancelled, or are being stopped."""
+        said = {"states": states, "type": type, "label": label}
+        return {k: v for k, v in said.items() if v is not None} | {"running": running}
+
     @verb("GET /v1/tasks/{task_id}", "tasks.show")
     def show(self, task_id: str) -> Sent:
         """The task with its request, log and reasons."""

@@ -181,4 +181,27 @@ MUTANTS: list[Mutant] = [
             "tests/surface/test_cli.py::test_status_tells_what_is_loaded_and_how_full_and_hot_the_cards_are",
         ),
     ),
+    Mutant(
+        "a bulk cancel forgets its label",
+        "ygg/api/tasks.py",
+        "which = Filter(type=wanted.type, label=wanted.label)",
+        "which = Filter(type=wanted.type)",
+        ("tests/surface/test_client_desks.py::test_all_tasks_that_fit_are_cancelled_at_once",),
+    ),
+    Mutant(
+        "a bulk cancel stops what runs though it must not",
+        "ygg/api/tasks.py",
+        "        if not wanted.running:",
+        "        if wanted.running:",
+        ("tests/surface/test_cli.py::test_all_but_what_runs_is_cancelled_when_asked",),
+    ),
+    Mutant(
+        "why of an ended task does not tell its wait",
+        "ygg/telling/explain.py",
+        'return f"{where}{took}{again}, waited {_span(waited)} for its slot"',
+        'return f"{where}{took}{again}, waited for its slot"',
+        (
+            "tests/telling/test_explain.py::test_an_ended_task_tells_its_error_and_what_its_last_attempt_took",
+        ),
+    ),
 ]

@@ -253,6 +253,11 @@ async def _tasks(page: _Page, cancelled: str) -> None:
     await page.show("GET /v1/tasks/{id}", "The task with its request, log and reasons.", url)
     about = "As `/v1/async/result`, but reading it here does not shorten how long it is kept."
     await page.show("GET /v1/tasks/{id}/result", about, f"{url}/result")
+    about = (
+        "Cancels every task that has not ended and fits `states` (of `scheduled`, `queued`, `processing`, `blocked`), `type` and "
+        "`label`; with nothing said, all. `running: false` leaves alone what runs. The tasks as they are then."
+    )
+    await page.show("POST /v1/tasks/cancel", about, doc={"label": "no-such-label"})
     about = "Put failed, blocked, cancelled or expired tasks back: by `ids`, or all in `states`."
     doc: dict[str, Any] = {"ids": [cancelled, task_id]}
     await page.show("POST /v1/tasks/retry", about, doc=doc)

@@ -232,6 +232,15 @@ def test_an_error_while_following_is_the_last_event(monkeypatch: pytest.MonkeyPa
     play(scene)
 
 
+def test_who_asks_for_a_path_that_is_none_is_told_those_that_are() -> None:
+    async def scene(api: Api) -> None:
+        hint = (await api.get("/v1/taks", 404))["error"]["hint"]
+        assert hint.startswith("there is: POST /v1/async/submit, ")
+        assert "GET /v1/tasks/{task_id}/why" in hint
+
+    play(scene)
+
+
 def test_following_a_task_that_is_not_there_is_a_plain_404() -> None:
     async def scene(api: Api) -> None:
         error = (await api.get("/v1/tasks/nothing-here/follow", 404))["error"]

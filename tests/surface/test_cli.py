@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -145,10 +146,32 @@ def test_lists_filter_and_order(either: Cli) -> None:
     text = either.ok("list").out
     assert text.splitlines()[0].split() == ["ID", "P", "STATE", "TYPE", "HOST", "AGE", "TITLE"]
     assert "urgent" in text
-    assert (
-        either.ok("list", "--state", "failed").err
-        == 'no tasks; ygg submit "Explain WAL" queues one\n'
+    assert either.ok("list", "--state", "failed").err == (
+        "no task fits; without a filter, ygg list shows all\n"
     )
+
+
+def test_a_list_of_nothing_says_how_to_begin(either: Cli) -> None:
+    assert either.ok("list").err == 'no tasks; ygg submit "Explain WAL" queues one\n'
+
+
+def test_a_config_that_does_not_exist_is_an_error_with_a_daemon_too(
+    either: Cli, tmp_path: Path
+) -> None:
+    ran = either("--config", str(tmp_path / "none.yaml"), "list")
+    assert ran.code == 78
+    assert "none.yaml: no such file" in ran.err
+
+
+def test_why_of_an_ended_task_says_where_it_ran_and_how_long_it_waited(cli: Cli) -> None:
+    task = cli.submit()
+    cli.ok("wait", task)
+    (reason,) = cli.ok("why", task, "--json").json["reasons"]
+    assert reason["code"] == "completed"
+    assert re.fullmatch(r"ran on surtr m for 0\.\d s, waited 0\.\d s for its slot", reason["text"])
+    gone = cli.submit("x", "--not-before", "1h")
+    cli.ok("cancel", gone)
+    assert cli.ok("why", gone, "--json").json["reasons"][0]["text"] == "cancelled: cancelled"
 
 
 def test_show_tells_the_state_and_the_whole_log(cli: Cli) -> None:
@@ -238,6 +261,49 @@ def test_cancel_tells_each_task_and_goes_on_after_an_error(either: Cli) -> None:
     assert ran.code == 3
     assert ran.lines == [f"{one} cancelled", f"{two} cancelled"]
     assert "0000-nope" in ran.err
+
+
+def test_tasks_are_cancelled_by_state_type_and_label(either: Cli) -> None:
+    red, blue = (either.submit("x", "--label", c, "--not-before", "1h") for c in ("red", "blue"))
+    chat = either.submit("x", "-t", "chat", "--label", "red", "--not-before", "1h")
+    assert either.ok("cancel", "--label", "red", "--type", "chat").lines == [f"{chat} cancelled"]
+    assert either.ok("cancel", "--label", "red", "--state", "queued").lines == []
+    assert either.ok("cancel", "--state", "scheduled", "--label", "red").lines == [
+        f"{red} cancelled"
+    ]
+    assert either.ok("cancel", "--all").lines == [f"{blue} cancelled"]
+    ran = either.ok("cancel", "--all")
+    assert (ran.out, ran.err) == ("", "no such task waits or runs: ygg list\n")
+    assert either.ok("cancel", "--all", "--json").json["tasks"] == []
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        ((), "name the tasks, or say which: --state, --type, --label, or --all"),
+        (("0000", "--all"), "name the tasks, or say which"),
+        (("--all", "--label", "x"), "name the tasks, or say which"),
+        (("--state", "completed"), "--state completed: only tasks that have not ended"),
+        (("--state", "odd"), "--state odd: only tasks that have not ended"),
+    ],
+)
+def test_a_cancel_that_says_too_little_or_too_much_is_refused(
+    either: Cli, args: tuple[str, ...], said: str
+) -> None:
+    task = either.submit("x", "--not-before", "1h")
+    ran = either("cancel", *args)
+    assert (ran.code, said in ran.err) == (2, True), ran.err
+    assert either.ok("show", task, "--json").json["state"] == "scheduled"
+
+
+def test_all_but_what_runs_is_cancelled_when_asked(cli: Cli, home: Api) -> None:
+    home.surtr.latency_s = 60
+    runs = cli.submit()
+    while pick(cli, runs) != "processing":
+        pass
+    waits = cli.submit()
+    assert cli.ok("cancel", "--all", "--queued-only").lines == [f"{waits} cancelled"]
+    assert cli.ok("cancel", "--all").lines == [f"{runs} cancelled"]
 
 
 def test_a_running_task_is_left_alone_when_asked(cli: Cli, home: Api) -> None:

@@ -99,6 +99,20 @@ def test_priority_cancel_and_retry(desk: Desk) -> None:
     assert desk.retry(states=["failed", "cancelled"]) == {"retried": [], "errors": []}
 
 
+def test_all_tasks_that_fit_are_cancelled_at_once(desk: Desk) -> None:
+    docs = [{**LATER, "labels": ["a"]}, {**LATER, "labels": ["b"]}, {**LATER, "labels": ["a", "b"]}]
+    ids = [task["id"] for task in desk.submit(docs)]
+    body = desk.cancel_many(label="a")
+    assert {t["id"]: t["state"] for t in body["tasks"]} == {
+        ids[0]: "cancelled",
+        ids[2]: "cancelled",
+    }
+    assert desk.cancel_many(states=["queued"])["tasks"] == []
+    assert [t["id"] for t in desk.cancel_many(states=["scheduled"])["tasks"]] == [ids[1]]
+    with pytest.raises(InvalidInput, match="states"):
+        desk.cancel_many(states=["completed"])
+
+
 def test_a_result_before_the_end_is_a_conflict(desk: Desk) -> None:
     task_id = desk.submit([LATER])[0]["id"]
     with pytest.raises(Conflict, match="has not ended"):

@@ -155,7 +155,7 @@ def test_the_loop_in_the_foreground_drains_and_leaves_one_line(
         assert tty.given_back()
         last = tty.raw.rpartition(b"\x1b[?1049l")[2].decode()
         assert "ygg stopped after " in last
-        assert "1 done, 0 failed" in last
+        assert "1 done and 0 failed in this run; 0 waiting, 0 blocked" in last
         assert last.strip().count("\n") == 0
 
 

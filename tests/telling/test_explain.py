@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from tests.core.world import World, host, kind
@@ -73,6 +75,18 @@ def test_backing_off_running_and_ended_tasks_have_reasons_too() -> None:
     other = world.submit("x")
     world.fail(other, K.BAD_REQUEST, "what?")
     assert codes(world, other) == [ReasonCode.BAD_REQUEST]
+
+
+def test_an_ended_task_tells_its_error_and_what_its_last_attempt_took() -> None:
+    world = World((host("a"),), {"general": kind("general", "a")})
+    first, task = world.submit("general"), world.submit("general")
+    world.pass_time(61)
+    world.end(first)
+    world.pass_time(5)
+    world.fail(task, K.BAD_REQUEST, "what?")
+    row = replace(world.rows[task], finished_ms=world.now.wall_ms)
+    (reason,) = explain(world.board, row, world.now)
+    assert reason.text == "what?; ran on a m for 5.0 s, waited 1 min 1 s for its slot"
 
 
 def test_rivals_are_the_lanes_that_share_a_host() -> None:

@@ -143,6 +143,10 @@ def build_app(handlers: Handlers) -> FastAPI:
     return app
 
 
+#: What is said to who asks for a path that is none.
+ROUTES = "there is: " + ", ".join(dict.fromkeys(f"{verb.method} {verb.path}" for verb in VERBS))
+
+
 def _errors(app: FastAPI) -> None:
     @app.exception_handler(YggError)
     async def known(request: Request, error: YggError) -> Response:
@@ -152,7 +156,8 @@ def _errors(app: FastAPI) -> None:
     async def http(request: Request, error: HTTPException) -> Response:
         code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "http_error")
         message = f"{request.method} {request.url.path}: {error.detail}"
-        body = {"error": {"code": code, "message": message, "hint": ""}}
+        hint = ROUTES if error.status_code == 404 else ""
+        body = {"error": {"code": code, "message": message, "hint": hint}}
         return JSONResponse(body, error.status_code, error.headers)
 
 

@@ -11,6 +11,7 @@ from ygg.intake.checking import Document
 from ygg.intake.schemas import PriorityField
 
 Ended = Literal["failed", "blocked", "cancelled", "expired"]
+Open = Literal["scheduled", "queued", "processing", "blocked"]
 
 
 class BulkSubmit(Document):
@@ -25,6 +26,16 @@ class Retry(Document):
 
     ids: Annotated[list[str], Field(max_length=PART, fail_fast=True)] | None = None
     states: Annotated[list[Ended], Field(max_length=100, fail_fast=True)] | None = None
+
+
+class CancelMany(Document):
+    """POST /v1/tasks/cancel: every task that has not ended and is all of this; `running` false leaves alone what
+    runs."""
+
+    states: Annotated[list[Open], Field(min_length=1, max_length=100, fail_fast=True)] | None = None
+    type: str | None = None
+    label: str | None = None
+    running: bool = True
 
 
 class NewPriority(Document):

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from typing import Any
 
 from ygg.api import bodies
-from ygg.api.documents import NewPriority, Retry
+from ygg.api.documents import CancelMany, NewPriority, Retry
 from ygg.api.place import place_of
 from ygg.api.queries import filter_of, flag, wait_s
 from ygg.config import Config
-from ygg.errors import Conflict, InvalidInput, YggError
+from ygg.errors import Conflict, InvalidInput, NotFound, YggError
 from ygg.intake.checking import parse
 from ygg.model import FINAL, JsonDict, Priority, RunningView, State, Task
 from ygg.ports import AttemptStarted, Control, Filter, Piece
 
-PAGE = 10_000  #: tasks read at once for a retry by state
+PAGE = 10_000  #: tasks read at once for a verb over all of a state
+AT_ONCE = 100  #: cancels on their way at once
+OPEN = (State.SCHEDULED, State.QUEUED, State.PROCESSING, State.BLOCKED)  #: what can be cancelled
+ANY = Filter()
 
 
 class Tasks:
@@ -147,6 +151,30 @@ class Tasks:
         ]
         return {"retried": retried, "errors": errors}
 
+    async def cancel_many(self, doc: object) -> JsonDict:
+        """POST /v1/tasks/cancel. What ends by itself meanwhile is left out."""
+        wanted = parse(CancelMany, doc)
+        states = [State(s) for s in wanted.states or OPEN]
+        if not wanted.running:
+            states = [s for s in states if s is not State.PROCESSING]
+        which = Filter(type=wanted.type, label=wanted.label)
+        ids = await self._ids_in(states, which) if states else []
+        done: list[JsonDict] = []
+        for start in range(0, len(ids), AT_ONCE):
+            some = ids[start : start + AT_ONCE]
+            done += filter(
+                None, await asyncio.gather(*(self._stopped(i, wanted.running) for i in some))
+            )
+        return {"schema": "ygg.tasks/1", "tasks": done}
+
+    async def _stopped(self, task_id: str, running: bool) -> JsonDict | None:
+        """The task as it is after the cancel; None where it has ended, is gone or is spared."""
+        try:
+            task = await self._control.cancel(task_id, running=running)
+        except (Conflict, NotFound):
+            return None
+        return bodies.task_body(task)
+
     async def _retry_ids(self, wanted: Retry, errors: list[JsonDict]) -> list[str]:
         if wanted.states is not None:
             return await self._ids_in(tuple(State(s) for s in wanted.states))
@@ -158,10 +186,10 @@ class Tasks:
                 errors.append({"id": given, **bodies.error_body(error)})
         return ids
 
-    async def _ids_in(self, states: Sequence[State]) -> list[str]:
-        """Every task in these states, the oldest first. A page at a time: there is no upper bound."""
+    async def _ids_in(self, states: Sequence[State], which: Filter = ANY) -> list[str]:
+        """Every such task in these states, the oldest first. A page at a time: there is no upper bound."""
         ids: list[str] = []
-        which = Filter(states=tuple(states), limit=PAGE)
+        which = replace(which, states=tuple(states), limit=PAGE)
         while found := await self._control.archive.find(which):
             ids += [t.id for t in found]
             which = replace(which, before_seq=found[-1].seq)

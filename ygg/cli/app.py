@@ -85,6 +85,7 @@ def desk(*, write: bool) -> Iterator[Desk]:
     from ygg.cli.output import say
     from ygg.client import connect
 
+    _named_config_is_there()
     found: Any = connect(Globals.socket, os.environ, slow=say)
     if found is None:
         from ygg.wire import offline_desk
@@ -94,6 +95,17 @@ def desk(*, write: bool) -> Iterator[Desk]:
         yield found
     finally:
         found.close()
+
+
+def _named_config_is_there() -> None:
+    """A daemon has read its own hosts.yaml; whoever names one that does not exist means another. Raises ConfigError."""
+    if Globals.config is not None:
+        from pathlib import Path
+
+        from ygg.errors import ConfigError
+
+        if not Path(Globals.config).exists():
+            raise ConfigError(f"{Globals.config}: no such file", hint="ygg config path")
 
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]

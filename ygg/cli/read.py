@@ -52,6 +52,8 @@ def list_(
         output.as_json(body)
     elif body["tasks"]:
         output.table(("ID", "P", "STATE", "TYPE", "HOST", "AGE", "TITLE"), map(_row, body["tasks"]))
+    elif state or queue or any(v is not None for v in (type_, priority, host, label)):
+        output.say("no task fits; without a filter, ygg list shows all")
     else:
         output.say('no tasks; ygg submit "Explain WAL" queues one')
 

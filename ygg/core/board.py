@@ -10,7 +10,7 @@ exactly the calls on it. `checking.check` recomputes every index here.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
@@ -30,6 +30,7 @@ from ygg.model import (
     Policy,
     Priority,
     Reason,
+    State,
     Task,
     TaskType,
 )
@@ -220,6 +221,7 @@ class Board:
         default_factory=dict
     )  #: mean run time of a call in earlier runs, by host
     recent: deque[EndView] = field(default_factory=lambda: deque(maxlen=RECENT))
+    ended: Counter[State] = field(default_factory=Counter)  #: how attempts of this run ended
 
     @property
     def running(self) -> list[CallState]:

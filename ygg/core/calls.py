@@ -213,6 +213,7 @@ def _end_note(board: Board, end: End, task: Task, now: Now) -> Note:
         task.lane.type,
     )
     board.recent.append(view)
+    board.ended[view.state] += 1
     calm = task.state in (S.COMPLETED, S.CANCELLED)
     facts: JsonDict = {"state": view.state, "took_ms": took, "tokens": tokens}
     facts |= {"reason": end.reason, "detail": end.detail}

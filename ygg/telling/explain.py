@@ -105,7 +105,26 @@ def _ended(task: Task) -> Reason:
         code = ReasonCode(task.reason or "")
     except ValueError:
         code = ReasonCode.COMPLETED if task.state is S.COMPLETED else ReasonCode.WITHDRAWN
-    return because(code, task.host, said=task.error or f"{task.state}: {task.reason}")
+    told = [task.error or ("" if task.state is S.COMPLETED else f"{task.state}: {task.reason}")]
+    return because(code, task.host, said="; ".join(t for t in (*told, _ran(task)) if t))
+
+
+def _ran(task: Task) -> str:
+    """Where its last attempt ran, and how long it waited for that; "" when it never ran."""
+    waited, ended = task.waited_ms, task.finished_ms
+    if task.host is None or task.started_ms is None or waited is None:
+        return ""
+    where = f"ran on {task.host} {task.model or ''}".rstrip()
+    took = "" if ended is None else f" for {_span(max(0, ended - task.started_ms))}"
+    again = f", attempt {task.attempt}" if task.attempt > 1 else ""
+    return f"{where}{took}{again}, waited {_span(waited)} for its slot"
+
+
+def _span(ms: int) -> str:
+    if ms < 10_000:
+        return f"{ms / 1000:.1f} s"
+    minutes, seconds = divmod(round(ms / 1000), 60)
+    return f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
 
 
 def rivals(board: Board, lane: Lane) -> tuple[Lane, ...]:
