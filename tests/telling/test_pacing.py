@@ -178,3 +178,15 @@ def test_the_drain_is_the_longest_wait_of_all_that_is_shown() -> None:
     waits = [w.expected_ms for w in view.waiting if w.expected_ms is not None]
     assert len(waits) == len(view.waiting) == 15
     assert view.drain_ms == max(waits)
+
+
+def test_a_plan_that_is_older_than_its_hosts_says_what_it_knows() -> None:
+    found = world(a=1)
+    found.feed(ev.PastLearned({"a": 1000, "b": 1000}))
+    plan = Plan(found.board, found.now)
+    found.hosts = (*found.hosts, host("b", 1))
+    found.types["b"] = kind("b", "b")  # type: ignore[index]
+    found.own()
+    assert plan.wait_ms(Lane("b"), Priority.NORMAL, 0) is None
+    assert plan.wait_ms(Lane("a"), Priority.NORMAL, 0) == 0
+    assert wait_s(found, "b", 2, 0) == 0

@@ -111,10 +111,10 @@ class Plan:
         return self._paces[state.lane]
 
     def wait_ms(self, lane: Lane, priority: Priority, ahead: int) -> int | None:
-        """Milliseconds until a task starts that has so many ahead of it among those that compete for its hosts. None while dispatch
-        stands still, no host would take it, or nothing is known of those that would."""
+        """Milliseconds until a task starts that has so many ahead of it among those that compete for its hosts. None
+        while dispatch stands still, no host would take it, or nothing is known of those that would."""
         state = lanes.unlisted(self._board, lane)
-        hosts = self._pace(state)
+        hosts = self._pace(state).keys() & self._levels[0].keys()  # one may have come since
         if self._stands or not hosts:
             return None
         before, after = (min(self._levels[n][h] for h in hosts) for n in (priority, priority + 1))
@@ -128,7 +128,8 @@ class Plan:
 
     @cached_property
     def drain_ms(self) -> int | None:
-        """Milliseconds until the last of them starts: the longest of these waits. None when nothing waits, or one of them has none."""
+        """Milliseconds until the last of them starts: the longest of these waits. None when nothing waits, or one of
+        them has none."""
         waits = [self._last_ms(state) for state in self._board.lanes.values() if state.queued]
         known = [ms for ms in waits if ms is not None]
         return max(known, default=None) if len(known) == len(waits) else None
