@@ -26,6 +26,7 @@ from ygg.errors import StoreError, StoreFull, StoreReadOnly, YggError
 from ygg.logs import journal_stream, set_up_logging
 from ygg.model import JsonDict, State
 from ygg.ops.service.notify import Notifier
+from ygg.reloading import Reloading
 from ygg.running import chores, descriptors, evented, memory, stalls
 
 if TYPE_CHECKING:
@@ -111,15 +112,14 @@ class _Daemon:
         notifier: Notifier,
     ) -> None:
         """`broken`: what is wrong with the hosts.yaml that is not in force."""
-        self.config, self.config_path, self.broken, self.state = config, config_path, broken, state
+        self.config, self.state = config, state
+        self.reloading = Reloading(config_path, state, broken)
         self.door, self.looks, self.notifier = door, looks, notifier
         self.summary = "ygg stopped"
         self.stop = asyncio.Event()
         self.fatal: BaseException | None = None
         self.scope: Scope | None = None
         self.heart: Heartbeat | None = None
-        self._stale = False  #: a reload was asked for and not begun
-        self._reloading: asyncio.Task[None] | None = None
 
     async def main(self) -> int:
         database = self.state / paths.DATABASE
@@ -171,8 +171,9 @@ class _Daemon:
         }
         clock = scope.dispatcher.loop.clock
         handlers = Handlers(
-            scope.dispatcher, lambda: scope.config, about=about, run_ms=clock.now_ms
-        )
+            scope.dispatcher, lambda: scope.config, about=about, run_ms=clock.now_ms,
+            reload=self.reloading.now,
+        )  # fmt: skip
         async with AsyncExitStack() as stack:
             about["stalls"] = stack.enter_context(stalls.watched())
             half = descriptors.allowed() // 2  # the others are for hosts
@@ -188,14 +189,13 @@ class _Daemon:
                 chores.verify(loop, scope.dispatcher.archive),
                 chores.follow_clock(loop, scope.dispatcher.archive),
             ):  # fmt: skip
-                self._tell_broken(scope)
+                self.reloading.tell_broken(scope)
                 log.info("ready: %d hosts, socket %s", len(scope.config.hosts), self.door.path)
                 await _tell_blocked(scope)
                 heart.ready()
-                if self._stale:
-                    self._reload()
-                await asyncio.to_thread(self._keep, scope.config)
+                await self.reloading.begin(scope, heart)
                 await self.stop.wait()
+                self.reloading.end()
             await self._drain(scope, heart)
 
     async def _drain(self, scope: Scope, heart: Heartbeat) -> None:
@@ -242,62 +242,12 @@ class _Daemon:
 
     def _handlers(self) -> signalled.Handlers:
         ends = dict.fromkeys((signal.SIGTERM, signal.SIGINT, signal.SIGQUIT), self._end)
-        return {**ends, signal.SIGHUP: self._reload}
+        return {**ends, signal.SIGHUP: self.reloading.ask}
 
     def _end(self) -> None:
         if self.stop.is_set() and self.scope is not None:
             self.scope.hurry.set()
         self.stop.set()
-
-    def _reload(self) -> None:
-        self._stale = True
-        if self.scope is None or self.heart is None or self.stop.is_set():
-            return  # too early: done once it can be; or too late
-        if self._reloading is None or self._reloading.done():
-            self._reloading = asyncio.create_task(self._reload_all(self.scope, self.heart))
-
-    async def _reload_all(self, scope: Scope, heart: Heartbeat) -> None:
-        """One after another; signals that come while one is under way are one more together."""
-        while self._stale:
-            self._stale = False
-            await self._reload_config(scope, heart)
-
-    async def _reload_config(self, scope: Scope, heart: Heartbeat) -> None:
-        heart.reloading()
-        try:
-            fresh, changes = await asyncio.to_thread(self._load, scope.config)
-            await scope.reload(fresh)
-            self.broken = None
-            log.info("hosts.yaml reloaded: %s", "; ".join(changes) or "no change")
-            await asyncio.to_thread(self._keep, fresh)
-        except YggError as error:
-            self.broken = error
-            log.error("hosts.yaml not reloaded, the old configuration stays: %s", error)  # noqa: TRY400
-        finally:
-            self._tell_broken(scope)
-            heart.ready()
-
-    def _tell_broken(self, scope: Scope) -> None:
-        """In status, view and doctor, as long as it lasts."""
-        error = self.broken
-        first = None if error is None else error.message.splitlines()[0]
-        scope.dispatcher.config_error = first and f"broken, the one of before is in force: {first}"
-
-    def _keep(self, config: Config) -> None:
-        """Remember it as good. It is used only by a service that starts anew."""
-        from ygg.config.kept import keep
-
-        try:
-            keep(config, self.state, os.environ)
-        except (OSError, UnicodeDecodeError, YggError) as error:
-            log.warning("the good configuration was not kept for the next start: %s", error)
-
-    def _load(self, old: Config) -> tuple[Config, list[str]]:
-        """The configuration as it is now, and what is different. In a thread: reading takes seconds at worst."""
-        from ygg.config import differences, load_found
-
-        fresh = load_found(self.config_path, os.environ, strict=True)
-        return fresh, differences(old, fresh)
 
 
 async def _tell_blocked(scope: Scope) -> None:

@@ -135,6 +135,11 @@ class Desk:
         """Daemon, hosts and queue; `probe` asks every host first."""
         return {"probe": probe}
 
+    @verb("POST /v1/reload", "overseeing.reload")
+    def reload(self) -> Sent:
+        """Read hosts.yaml again. `changes`: what is different. ConfigError when it is wrong, Unavailable without a
+        daemon."""
+
     @verb("GET /v1/queue", "overseeing.queue")
     def queue(self) -> Sent:
         """Tasks by priority and state, and whether dispatch is paused."""

@@ -37,6 +37,7 @@ class ConfigError(YggError):
 
     code = "bad_config"
     exit_code = 78
+    http_status = 422
 
 
 class NotFound(YggError):

@@ -142,9 +142,9 @@ MUTANTS: list[Mutant] = [
     ),
     Mutant(
         "hostile: a hangup at the start is forgotten",
-        "ygg/daemon.py",
-        "                if self._stale:",
-        "                if False:",
+        "ygg/reloading.py",
+        "        if self._stale:\n            self.ask()",
+        "        if False:\n            self.ask()",
         (f"{HOSTILE}::test_a_hangup_at_any_moment_of_the_start_ends_nothing",),
     ),
     Mutant(

@@ -78,7 +78,7 @@ MUTANTS: list[Mutant] = [
     ),
     Mutant(
         "hosts.yaml is read in the loop at a reload",
-        "ygg/daemon.py",
+        "ygg/reloading.py",
         "await asyncio.to_thread(self._load, scope.config)",
         "self._load(scope.config)",
         (f"{MEANWHILE}[large_yaml]",),

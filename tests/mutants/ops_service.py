@@ -52,9 +52,9 @@ MUTANTS: list[Mutant] = [
     ),
     Mutant(
         "a reload is never over",
-        "ygg/daemon.py",
-        "            self._tell_broken(scope)\n            heart.ready()",
-        "            self._tell_broken(scope)",
+        "ygg/reloading.py",
+        "            self.tell_broken(scope)\n            heart.ready()",
+        "            self.tell_broken(scope)",
         (f"{SYSTEM}::test_sighup_is_framed_by_reloading_and_ready",),
     ),
     Mutant(

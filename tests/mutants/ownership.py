@@ -33,7 +33,7 @@ MUTANTS: list[Mutant] = [
     ),
     Mutant(
         "nobody is told of the configuration that is not in force",
-        "ygg/daemon.py",
+        "ygg/reloading.py",
         "        scope.dispatcher.config_error = first and",
         "        _ = first and",
         (

@@ -42,7 +42,7 @@ Rules that hold everywhere:
 - An id may be shortened to its last 4 or more characters as long as they fit one task alone.
 - `status` is one of `queued`, `processing`, `completed`, `failed`, `cancelled` (`batching` is reserved); `state` is ygg's
   own word: `scheduled`, `queued`, `processing`, `blocked`, `completed`, `failed`, `cancelled`, `expired`.
-- An error is `{"error": {"code", "message", "hint"}}`. Codes and statuses: `invalid_input` 422, `not_found` 404,
+- An error is `{"error": {"code", "message", "hint"}}`. Codes and statuses: `invalid_input`, `bad_config` 422, `not_found` 404,
   `method_not_allowed` 405, `conflict`, `left_out` 409, `too_slow` 408, `too_large` 413, `queue_full`, `draining`, `unavailable`, `store_error`,
   `store_locked` 503, `store_full` and `store_read_only` 507, `internal` 500. `Retry-After` is set where the time is known.
 - Unknown keys are errors. Null is the same as leaving the key out, and a whole number may be written as `60.0`. Text with
@@ -290,6 +290,8 @@ async def _daemon(page: _Page) -> None:
     about = "No task starts until `resume`; running ones go on."
     await page.show("POST /v1/queue/pause", about)
     await page.show("POST /v1/queue/resume", "Ends the pause.")
+    about = "The daemon reads hosts.yaml again, as on SIGHUP. One that is wrong is told with 422 `bad_config` and changes nothing."
+    await page.show("POST /v1/reload", about)
     about = "Every host as it is known, asking none."
     await page.show("GET /v1/hosts", about)
     about = (

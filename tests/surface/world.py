@@ -86,10 +86,17 @@ async def api(capacity: int = 1000, policy: Policy | None = None) -> AsyncIterat
     async with house({"surtr": 1, "fenrir": 1}, routes, policy) as home:
         clock = home.dispatcher.loop.clock.now_ms
         about = {"pid": 4321, "store": "/var/lib/ygg/ygg.db", "socket": "/run/ygg/ygg.sock"}
-        handlers = Handlers(home.dispatcher, lambda: settings, about=about, wall_ms=clock)
+        handlers = Handlers(
+            home.dispatcher, lambda: settings, about=about, wall_ms=clock, reload=_more_slots
+        )
         transport = httpx.ASGITransport(build_app(handlers))
         async with httpx.AsyncClient(transport=transport, base_url="http://ygg") as http:
             yield Api(http, home, handlers)
+
+
+async def _more_slots() -> list[str]:
+    """What a reload tells here."""
+    return ["host surtr slots: 1 -> 2"]
 
 
 def play(scene: Callable[[Api], Coroutine[Any, Any, None]], capacity: int = 1000) -> None:

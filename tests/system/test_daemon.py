@@ -85,6 +85,26 @@ def test_submits_are_refused_while_draining(tmp_path: Path, config: Path) -> Non
         assert "too late" not in target.ygg("list", "--json").stdout
 
 
+def test_a_reload_that_is_asked_for_tells_what_is_different_and_what_is_wrong(
+    tmp_path: Path, config: Path, urls: dict[str, str]
+) -> None:
+    nobody = Daemon(tmp_path, config)
+    ran = nobody.ygg("reload")
+    assert (ran.returncode, "no daemon is running" in ran.stderr) == (69, True)
+    with daemon(tmp_path, config) as target:
+        assert target.ygg("reload").stdout == "no change\n"
+        hosts_yaml(config, urls, {"a": 4, "b": 1})
+        told = json.loads(target.ygg("reload", "--json").stdout)["changes"]
+        assert told, "the slots of a are others"
+        with closing(target.remote()) as desk:
+            slots = {h["name"]: h["slots"] for h in desk.hosts()["hosts"]}
+        assert slots == {"a": 4, "b": 1}
+        config.write_text("hosts: [broken\n")
+        ran = target.ygg("reload")
+        assert (ran.returncode, "hosts.yaml" in ran.stderr) == (78, True), ran.stderr
+        assert target.ygg("status").stdout.count("broken, the one of before is in force") == 1
+
+
 def test_sighup_takes_a_good_edit_and_refuses_a_broken_one(
     tmp_path: Path, config: Path, urls: dict[str, str]
 ) -> None:

@@ -35,13 +35,15 @@ class Handlers:
         about: JsonDict | None = None,
         wall_ms: Callable[[], int] = times.wall_ms,
         run_ms: Callable[[], int] | None = None,
+        reload: Callable[[], Awaitable[list[str]]] | None = None,
     ) -> None:
         """`config` is asked anew each time: it may be reloaded. `about`: what the daemon tells of itself in
-        the status (`store`, `socket`, `stalls`). `run_ms`: the clock that stored times are of, by default the machine's."""
+        the status (`store`, `socket`, `stalls`). `run_ms`: the clock that stored times are of, by default the machine's.
+        `reload`: reads hosts.yaml again and says what is different."""
         self.tasks = Tasks(control, config)
         self.submits = Submits(control, config, wall_ms)
         self.async_ = AsyncFace(control, config, wall_ms, self.tasks)
-        self.overseeing = Overseeing(control, config, about or {})
+        self.overseeing = Overseeing(control, config, about or {}, reload)
         self.measured = Measured(control, config, run_ms or wall_ms)
 
     def of(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -17,6 +17,7 @@ from ygg.model import JsonDict, Snapshot
 from ygg.model.transfer import to_plain
 from ygg.ports import Control
 
+NOBODY = "no daemon is running"
 ENDS_SHOWN = 60  #: recent ends that a live view gets
 
 
@@ -27,10 +28,17 @@ async def view_of(control: Control) -> Snapshot | None:
 
 class Overseeing:
     """Over one Control. `about`: what the daemon tells of itself in the status (`store`,
-    `socket`, `stalls`)."""
+    `socket`, `stalls`). `reload`: None where nothing can be read again."""
 
-    def __init__(self, control: Control, config: Callable[[], Config], about: JsonDict) -> None:
+    def __init__(
+        self,
+        control: Control,
+        config: Callable[[], Config],
+        about: JsonDict,
+        reload: Callable[[], Awaitable[list[str]]] | None,
+    ) -> None:
         self._control, self._config, self._about = control, config, about
+        self._reload = reload
 
     # --- hosts ---------------------------------------------------------------------------------
 
@@ -118,6 +126,13 @@ class Overseeing:
             **self._about,
         }
 
+    async def reload(self) -> JsonDict:
+        """POST /v1/reload: hosts.yaml is read again. ConfigError when it is wrong: the one of before stays in force."""
+        if self._reload is None:
+            what = "the legacy loop reads hosts.yaml when it starts" if self._about else NOBODY
+            raise Unavailable(what, hint="ygg loop --async")
+        return {"schema": "ygg.reload/1", "changes": await self._reload()}
+
     async def snapshot(self) -> JsonDict:
         """GET /v1/snapshot: what `ygg top` draws."""
         view = self._dispatching()
@@ -127,6 +142,6 @@ class Overseeing:
     def _dispatching(self) -> Snapshot:
         view = self._control.snapshot()
         if view is None:
-            what = "the legacy loop has no live view" if self._about else "no daemon is running"
+            what = "the legacy loop has no live view" if self._about else NOBODY
             raise Unavailable(what, hint="ygg loop --async")
         return view

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 #: Commands as `--help` lists them: the daily ones first.
 ORDER = (
     "submit", "list", "show", "result", "wait", "why", "cancel", "retry", "prioritize", "status", "top",
-    "queue", "hosts", "tune", "models", "loop", "demo", "init", "doctor", "config", "backup",
+    "queue", "hosts", "tune", "models", "loop", "reload", "demo", "init", "doctor", "config", "backup",
     "service", "completion",
 )  # fmt: skip
 

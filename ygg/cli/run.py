@@ -1,4 +1,4 @@
-"""Commands that run something: loop and demo."""
+"""Commands that run something, loop and demo, and what they are told while they run."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from ygg.cli.app import Globals, Json, app
+from ygg.cli import output
+from ygg.cli.app import Globals, Json, app, desk
 from ygg.errors import Interrupted
 
 Ascii = Annotated[bool, typer.Option("--ascii", help="Draw the live view in ASCII.")]
@@ -41,6 +42,18 @@ def loop(
     from ygg import legacy
 
     raise typer.Exit(legacy.run(Globals.config))
+
+
+@app.command()
+def reload(json_: Json = False) -> None:
+    """Let the running daemon read hosts.yaml again; exit 78 when it is wrong, which changes nothing."""
+    with desk(write=False) as found:
+        body = found.reload()
+    if json_:
+        output.as_json(body)
+    else:
+        for change in body["changes"] or ["no change"]:
+            output.data(change)
 
 
 @app.command()

@@ -1,0 +1,107 @@
+"""hosts.yaml read again while the daemon runs: on SIGHUP, or when somebody asks over the API.
+
+A broken edit keeps the old configuration, and says so as long as it lasts. What is asked while one is under way is one
+more together, and what is asked before the run is ready is done once it is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ygg.errors import Draining, YggError
+
+if TYPE_CHECKING:
+    from ygg.config import Config
+    from ygg.ops.service.heartbeat import Heartbeat
+    from ygg.running.scope import Scope
+
+log = logging.getLogger("ygg.daemon")
+
+
+class Reloading:
+    """Of one run. `broken`: what is wrong with the hosts.yaml that is not in force."""
+
+    def __init__(self, config_path: str | None, state: Path, broken: YggError | None) -> None:
+        self._path, self._state, self.broken = config_path, state, broken
+        self._scope: Scope | None = None
+        self._heart: Heartbeat | None = None
+        self._over = False
+        self._stale = False  #: it was asked for and not begun
+        self._changes: list[str] = []
+        self._job: asyncio.Task[None] | None = None
+
+    async def begin(self, scope: Scope, heart: Heartbeat) -> None:
+        """From now on it can be done: the run is ready."""
+        self._scope, self._heart = scope, heart
+        if self._stale:
+            self.ask()
+        await asyncio.to_thread(self._keep, scope.config)
+
+    def end(self) -> None:
+        """The run ends: nothing is read any more."""
+        self._over = True
+
+    def ask(self) -> None:
+        """Read it again; what comes of it is logged."""
+        self._stale = True
+        if self._scope is None or self._heart is None or self._over:
+            return  # too early: done once it can be; or too late
+        if self._job is None or self._job.done():
+            self._job = asyncio.create_task(self._read_all(self._scope, self._heart))
+
+    async def now(self) -> list[str]:
+        """Read it again; what is different. Raises Draining, and what is wrong with it."""
+        self.ask()
+        if self._over or self._job is None:
+            raise Draining("ygg is shutting down", hint="the next start reads hosts.yaml")
+        await asyncio.shield(self._job)
+        if self.broken is not None:
+            raise self.broken
+        return self._changes
+
+    async def _read_all(self, scope: Scope, heart: Heartbeat) -> None:
+        """One after another."""
+        while self._stale:
+            self._stale = False
+            await self._read(scope, heart)
+
+    async def _read(self, scope: Scope, heart: Heartbeat) -> None:
+        heart.reloading()
+        try:
+            fresh, self._changes = await asyncio.to_thread(self._load, scope.config)
+            await scope.reload(fresh)
+            self.broken = None
+            log.info("hosts.yaml reloaded: %s", "; ".join(self._changes) or "no change")
+            await asyncio.to_thread(self._keep, fresh)
+        except YggError as error:
+            self.broken = error
+            log.error("hosts.yaml not reloaded, the old configuration stays: %s", error)  # noqa: TRY400
+        finally:
+            self.tell_broken(scope)
+            heart.ready()
+
+    def tell_broken(self, scope: Scope) -> None:
+        """In status, view and doctor, as long as it lasts."""
+        error = self.broken
+        first = None if error is None else error.message.splitlines()[0]
+        scope.dispatcher.config_error = first and f"broken, the one of before is in force: {first}"
+
+    def _keep(self, config: Config) -> None:
+        """Remember it as good. It is used only by a service that starts anew."""
+        from ygg.config.kept import keep
+
+        try:
+            keep(config, self._state, os.environ)
+        except (OSError, UnicodeDecodeError, YggError) as error:
+            log.warning("the good configuration was not kept for the next start: %s", error)
+
+    def _load(self, old: Config) -> tuple[Config, list[str]]:
+        """The configuration as it is now, and what is different. In a thread: reading takes seconds at worst."""
+        from ygg.config import differences, load_found
+
+        fresh = load_found(self._path, os.environ, strict=True)
+        return fresh, differences(old, fresh)
