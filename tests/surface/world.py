@@ -96,7 +96,7 @@ async def api(capacity: int = 1000, policy: Policy | None = None) -> AsyncIterat
 
 async def _more_slots() -> list[str]:
     """What a reload tells here."""
-    return ["host surtr slots: 1 -> 2"]
+    return ["host surtr: slots 1 -> 2"]
 
 
 def play(scene: Callable[[Api], Coroutine[Any, Any, None]], capacity: int = 1000) -> None:
