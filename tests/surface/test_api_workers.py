@@ -140,7 +140,7 @@ def test_every_routing_decision_is_logged_and_in_the_event_log(
         assert row.detail == (
             "cpu1 m (CPU, waiting: 0 GPU, 1 CPU, no GPU host usable); gpu1 is down: down"
         )
-        assert f"{task.id} {row.detail}" in caplog.messages
+        assert f"{task.id} general -> {row.detail}" in caplog.messages
 
     caplog.set_level(logging.INFO, "ygg.dispatch")
     play(scene, {"gpu1": 1, "cpu1": 1})
