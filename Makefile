@@ -6,7 +6,7 @@ STAMP  := $(VENV)/.installed
 SMOKE  := .smoke
 SHELL  := /bin/bash
 
-.PHONY: all setup demo test smoke lint types contracts mutants soak bench gpu-check picture tools format lock clean
+.PHONY: all setup demo test again smoke lint types contracts mutants soak bench gpu-check picture tools format lock clean
 all: test lint types contracts mutants
 
 $(STAMP): requirements.lock pyproject.toml
@@ -23,6 +23,9 @@ demo: $(STAMP)           ## three simulated hosts, mixed tasks, the real loop
 
 test: $(STAMP)           ## everything but the soak sizes, under five minutes
 	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder -m "not soak"
+
+again: $(STAMP)          ## the tests that failed last, one after the other
+	$(BIN)/python -m pytest -m "not soak" --last-failed --last-failed-no-failures none
 
 smoke:                   ## the essentials with another Python, in a fresh environment: make smoke PYTHON=python3.13
 	rm -rf $(SMOKE)

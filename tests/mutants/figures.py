@@ -108,7 +108,7 @@ MUTANTS: list[Mutant] = [
         "ygg/telling/working.py",
         "max(found, self._reached.get((run.task_id, run.attempt), 0))",
         "found",
-        ("tests/telling/test_rates.py::test_progress_never_falls_though_answers_get_longer",),
+        ("tests/telling/test_working.py::test_progress_never_falls_though_answers_get_longer",),
     ),
     Mutant(
         "progress is against the larger limit",

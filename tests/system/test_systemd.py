@@ -303,7 +303,7 @@ def test_lines_for_the_journal_have_a_priority_and_no_time(
         until(lambda: "not reloaded" in target.text())
         target.stop()
         lines = target.text().splitlines()
-        assert lines[0].startswith("<6>ready: 1 hosts")
+        assert any(line.startswith("<6>ready: 1 hosts") for line in lines)
         assert all(re.match("<[2-7]>", line) for line in lines)
         assert any(line.startswith("<3>hosts.yaml not reloaded") for line in lines)
 
@@ -313,7 +313,7 @@ def test_another_process_s_journal_changes_nothing(
 ) -> None:
     with service(Service(tmp_path, config, systemd, JOURNAL_STREAM="8:1")) as target:
         systemd.wait("READY")
-        assert re.match(r"\d{4}-\d\d-\d\d .* ready", target.text())
+        assert re.search(r"(?m)^\d{4}-\d\d-\d\d .* ready", target.text())
 
 
 @pytest.mark.skipif(

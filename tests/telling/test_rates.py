@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from ygg.model import EndView, Lane, Operation, Priority, RunningView, State, Task
 from ygg.telling.rates import ends_of, history, lengths, per_minute, progress, tokens_per_s
-from ygg.telling.working import Worked
 
 AT = 1_800_000_000_000
 
@@ -104,16 +101,3 @@ def test_progress_is_of_the_smaller_limit_and_99_at_most(
     most: int | None, usual: int | None, percent: int | None
 ) -> None:
     assert progress(30, most, usual) == percent
-
-
-def test_progress_never_falls_though_answers_get_longer() -> None:
-    worked = Worked(lengths={"x": 20})
-    run = running(10, 5)
-    assert worked.progress(run) == 50
-    worked.told([replace(run, progress=50)])
-    worked.lengths = {"x": 100}
-    assert worked.progress(run) == 50
-    assert worked.progress(replace(run, tokens=70)) == 70
-    assert worked.progress(replace(run, attempt=2)) == 10, "another attempt begins anew"
-    worked.told([])
-    assert worked.progress(run) == 10
