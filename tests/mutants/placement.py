@@ -35,7 +35,9 @@ MUTANTS: list[Mutant] = [
         CORE + "hosts/limits.py",
         "    late = now.mono >= gauge.asked",
         "    late = now.mono > gauge.asked",
-        (CHECKING,),
+        (
+            "tests/core/hosts/test_limits.py::test_a_first_reading_that_does_not_come_is_waited_for_no_longer_than_one_is_fresh",
+        ),
     ),
     Mutant(
         "a model that nobody waits for is kept",

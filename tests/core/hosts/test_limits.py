@@ -278,3 +278,13 @@ def test_a_hotter_or_fuller_reading_never_leaves_a_higher_limit(
         ends.append((limit(world), allowed(world.board.hosts["a"], world.now).slots))
     assert ends[0][0] >= ends[1][0]
     assert ends[0][1] >= ends[1][1]
+
+
+def test_a_first_reading_that_does_not_come_is_waited_for_no_longer_than_one_is_fresh() -> None:
+    world = measured()
+    task = world.submit("general")
+    fresh_s = world.board.hosts["a"].host.telemetry.fresh_s
+    world.pass_time(fresh_s - 0.1)
+    assert task not in world.calls, "it is awaited"
+    world.pass_time(0.1)
+    assert task in world.calls, "what is allowed with none"
