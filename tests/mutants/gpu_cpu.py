@@ -284,8 +284,8 @@ MUTANTS: list[Mutant] = [
     Mutant(
         "a drained GPU host is available",
         WORKERS,
-        "if not h.drained and h.busy_until_ms is None)",
-        "if h.busy_until_ms is None)",
+        'h.kind == "gpu" and h.free > 0 for h in up',
+        'h.kind == "gpu" and h.slots > len(h.running) for h in up',
         ANSWER,
     ),
 ]

@@ -39,5 +39,4 @@ def _worker(host: HostView) -> JsonDict:
 
 def _gpu_available(up: Iterable[HostView]) -> bool:
     """Whether a GPU host has a free slot and neither a person nor its server holds it back."""
-    open_ = (h for h in up if not h.drained and h.busy_until_ms is None)
-    return any(h.kind == "gpu" and h.free > 0 for h in open_)
+    return any(h.kind == "gpu" and h.free > 0 for h in up)
