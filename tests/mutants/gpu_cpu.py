@@ -40,7 +40,7 @@ MUTANTS: list[Mutant] = [
         "a GPU host counts as usable only with a free slot",
         KINDS,
         "or board.hosts[candidate.host].removed:",
-        "or not gates.free(board.hosts[candidate.host]):",
+        "or not gates.free(board.hosts[candidate.host], turn.now):",
         CORE,
     ),
     Mutant(
