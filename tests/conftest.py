@@ -11,8 +11,11 @@ from hypothesis import HealthCheck, Phase, settings
 #: How long an example takes says something of the machine, not of ygg.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
-#: For planted bugs: that an example fails is all that is asked, not which one is the simplest.
-settings.register_profile("planted", phases=(Phase.explicit, Phase.generate))
+#: For planted bugs: that an example fails is all that is asked, not which one is the simplest; and what is caught
+#: once is caught again.
+settings.register_profile(
+    "planted", phases=(Phase.explicit, Phase.generate), derandomize=True, database=None
+)
 
 #: Files whose tests take long, started first: processes share a run by its files, and the short ones fill its end.
 LONG = ("cases", "real", "system", "soak", "surface", "probes")
