@@ -34,6 +34,7 @@ from ygg.model import (
     Recovery,
     Result,
     RunningRow,
+    Scheduled,
     Snapshot,
     State,
     Submitted,
@@ -230,6 +231,10 @@ class Archive(Protocol):
         `limit`."""
         ...
 
+    def scheduled(self, limit: int) -> Awaitable[list[Scheduled]]:
+        """The scheduled tasks that are due first."""
+        ...
+
     def verify(self) -> Awaitable[None]:
         """Read everything once. `StoreCorrupt` when what is stored is damaged; it may take seconds."""
         ...
@@ -394,6 +399,10 @@ class Control(Protocol):
 
     def snapshot(self) -> Snapshot | None:
         """A frozen copy of the scheduling state, at most 250 ms old; None without a dispatcher."""
+        ...
+
+    async def view(self) -> Snapshot | None:
+        """The same with what is stored now: its counts fit its lists."""
         ...
 
     def explain(self, task: Task) -> tuple[Reason, ...]:

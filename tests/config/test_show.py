@@ -118,7 +118,7 @@ def _undescribed(schema: Any, path: str = "") -> list[str]:
 
 def test_every_key_of_the_schema_has_a_description() -> None:
     schema = config.schema()
-    assert set(schema["properties"]) == {"hosts", "task_types", "policies", "api"}
+    assert set(schema["properties"]) == {"hosts", "task_types", "policies", "privacy", "api"}
     assert _undescribed(schema) == []
 
 
@@ -141,3 +141,8 @@ def test_the_documentation_names_every_key() -> None:
     text = page()
     for form in FORMS.values():
         assert all(f"| `{key}` |" in text for key in form.model_fields)
+
+
+def test_a_change_of_privacy_is_told_by_a_reload() -> None:
+    (line,) = config.differences(home(), home(privacy__titles=False))
+    assert line == "privacy: titles True -> False"

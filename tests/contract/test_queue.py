@@ -618,6 +618,32 @@ async def test_ahead_counts_better_ranked_tasks_of_the_given_lanes(store: Store)
     assert await store.ahead(last, [GENERAL, Lane("other")], 2) == 2
 
 
+async def test_scheduled_tasks_are_told_in_the_order_they_are_due(store: Store) -> None:
+    await put(store)
+    late = await put(store, not_before_ms=NOW + 900, title="late")
+    failed = await run(store, title="again", priority=Priority.HIGH)
+    end = replace(
+        end_of(failed), state=State.SCHEDULED, reason=ReasonCode.BACKING_OFF, detail="reset", result=None,
+        due_ms=NOW + 500, add_errors=1,
+    )  # fmt: skip
+    await store.finish([end], NOW + 2)
+    first, second = await store.scheduled(9)
+    assert (first.id, first.title, first.due_ms, first.type) == (
+        failed.id,
+        "again",
+        NOW + 500,
+        "general",
+    )
+    assert (first.attempt, first.errors, first.error, first.priority) == (
+        1,
+        1,
+        "reset",
+        Priority.HIGH,
+    )
+    assert (second.id, second.attempt, second.error) == (late.id, 0, None)
+    assert await store.scheduled(1) == [first]
+
+
 async def test_find_filters_and_orders(store: Store) -> None:
     low = await put(store, priority=Priority.LOW, labels=("red", "blue"))
     high = await put(store, priority=Priority.HIGH, lane=Lane("code"))

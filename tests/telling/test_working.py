@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tests.core.world import World, host, kind
+import pytest
+
+from tests.core.world import World, card, host, kind
 from tests.telling.test_rates import running
 from ygg.core import events as ev
+from ygg.model import Trend
 from ygg.telling.working import EVERY_S, SOON_S, Worked
 
 
@@ -37,3 +40,18 @@ def test_a_plan_is_made_anew_when_it_is_old_and_sooner_where_tasks_came() -> Non
     assert worked.plan(world.board, world.now) is second, "not with each submit"
     world.mono += EVERY_S
     assert worked.plan(world.board, world.now) is not second
+
+
+def test_a_trend_is_how_far_readings_moved_within_the_last_minute() -> None:
+    world = World((host("a"),), {"general": kind("general", "a")}, measured=("a",))
+    worked = Worked()
+    for degrees in (60.0, 62.0, 66.0, 66.0):
+        world.mono += 25
+        world.read("a", card(degrees, degrees))
+        worked.renew(world.board, [], world.now)
+    trend = worked.trend("a")
+    assert trend.temperature_c == 4.0, "the first is older than a minute"
+    assert trend.used_mb == pytest.approx(0.04 * 8192)
+    world.mono += 1000
+    worked.renew(world.board, [], world.now)
+    assert worked.trend("a") == worked.trend("unheard") == Trend()

@@ -90,6 +90,9 @@ class OfflineControl:
     def snapshot(self) -> Snapshot | None:
         return None
 
+    async def view(self) -> Snapshot | None:
+        return None
+
     def explain(self, task: Task) -> tuple[Reason, ...]:
         nobody = because(ReasonCode.NO_DISPATCHER)
         match task.state:

@@ -27,6 +27,7 @@ from ygg.model import (
     Host,
     Policy,
     PressureRule,
+    Privacy,
     Residency,
     TaskType,
     Telemetry,
@@ -46,16 +47,16 @@ def build(data: Any, problems: Problems, source: Path, *, strict: bool = False) 
     parts = builder.parts(form) if form is not None else None
     problems.check()
     assert parts is not None  # without a form there are problems
-    hosts, types, policy = parts
-    print_ = hashlib.sha256(json.dumps(settings(hosts, types, policy)).encode()).hexdigest()
+    hosts, types, policy, privacy = parts
+    print_ = hashlib.sha256(json.dumps(settings(*parts)).encode()).hexdigest()
     left_out = tuple(problems.text(p) for p in idle)
     return Config(
         MappingProxyType(hosts), MappingProxyType(types), policy, source, print_[:16], left_out,
-        tuple(problems.notes),
+        tuple(problems.notes), privacy,
     )  # fmt: skip
 
 
-Parts = tuple[dict[str, Host], dict[str, TaskType], Policy]
+Parts = tuple[dict[str, Host], dict[str, TaskType], Policy, Privacy]
 
 
 @dataclass(slots=True)
@@ -82,7 +83,7 @@ class _Builder:
             got = listed(named) if named else "none"
             hint = "tasks of unknown types run on its route"
             self.problems.add(("task_types",), f"a type named `{GENERAL}`", got, hint)
-        return self.hosts, types, policy
+        return self.hosts, types, policy, Privacy(form.privacy.titles)
 
     def _host(self, name: str, form: forms.HostForm) -> Host:
         path: KeyPath = ("hosts", name)

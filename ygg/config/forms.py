@@ -187,6 +187,15 @@ class ApiForm(Form):
     """The HTTP API. It answers on the unix socket, which needs no setting; there is none yet."""
 
 
+class PrivacyForm(Form):
+    """What is told of a task beside its answer."""
+
+    titles: bool = Field(
+        default=True,
+        description="Whether a task without a title is called by the first words of its prompt. With `false` it has none; those that are stored keep theirs.",
+    )
+
+
 class FileForm(Form):
     """hosts.yaml: the machines of the house, the kinds of work, and where each may run."""
 
@@ -196,6 +205,9 @@ class FileForm(Form):
     )
     policies: PolicyForm = Field(
         default=PolicyForm(), description="The numbers of the scheduler; every one has a default."
+    )
+    privacy: PrivacyForm = Field(
+        default=PrivacyForm(), description="What of a task is shown in lists, log and live view."
     )
     api: ApiForm = Field(default=ApiForm(), description="The HTTP API; no setting of it works yet.")
 
@@ -216,6 +228,7 @@ FORMS: dict[tuple[str, ...], type[Form]] = {
     ("task_types", ANY, "match"): MatchForm,
     ("policies",): PolicyForm,
     ("policies", "residency"): ResidencyForm,
+    ("privacy",): PrivacyForm,
     ("api",): ApiForm,
 }
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ygg.config.patterns import compiled
-from ygg.model import Host, Policy, TaskType
+from ygg.model import Host, Policy, Privacy, TaskType
 
 GENERAL = "general"  #: the type every configuration has: unknown types run on its route
 
@@ -25,6 +25,7 @@ class Config:
     fingerprint: str
     left_out: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    privacy: Privacy = field(default_factory=Privacy)
 
     def type_of(self, name: str) -> TaskType:
         """The type of that name; for an unknown one `general`'s rules under the given name."""

@@ -211,6 +211,9 @@ def _end_note(board: Board, end: End, task: Task, now: Now) -> Note:
         task.waited_ms,
         tokens,
         task.lane.type,
+        task.title,
+        task.priority,
+        end.detail or "",
     )
     board.recent.append(view)
     board.ended[view.state] += 1

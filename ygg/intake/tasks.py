@@ -11,6 +11,7 @@ from ygg.intake.checking import parse
 from ygg.intake.ids import Ids
 from ygg.intake.matching import lane_of
 from ygg.intake.schemas import MAX_TIMEOUT_S, AsyncSubmit, Submission, TaskDocument
+from ygg.intake.titles import first_words
 from ygg.model import JsonDict, NewTask, Operation, Priority
 
 _REQUEST_KEYS = ("system", "max_tokens", "temperature", "options")
@@ -33,13 +34,14 @@ def _task(
     now = times.wall_ms() if now_ms is None else now_ms
     lane = lane_of(asked, config, caller)
     starts = times.moment("not_before", asked.not_before, now)
+    request = _request(asked)
     return NewTask(
         id=_ids.new(now),
         lane=lane,
-        request=_request(asked),
+        request=request,
         priority=Priority(asked.priority),
         operation=asked.does,
-        title=asked.title,
+        title=asked.title or (first_words(request) if config.privacy.titles else ""),
         labels=tuple(asked.labels),
         timeout_s=_timeout(asked, config),
         not_before_ms=starts,

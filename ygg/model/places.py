@@ -97,6 +97,13 @@ class Residency:
 
 
 @dataclass(frozen=True, slots=True)
+class Privacy:
+    """What of a task is shown beside its answer. `titles`: a task without one is called by the first words it says."""
+
+    titles: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Holds:
     """What a person has stopped: dispatch as a whole, single hosts."""
 

@@ -111,7 +111,9 @@ def _limit(f: _Facts) -> str:
 
 def _backing_off(f: _Facts) -> str:
     last = f" after {f['error']}" if f["error"] else ""
-    return f"backing off ({f['errors']} errors, {f['deferrals']} deferrals){last}"
+    counted = [(f["errors"], "error"), (f["deferrals"], "refusal")]
+    after = ", ".join(f"{n} {what}{'s' * (n != 1)}" for n, what in counted if n)
+    return f"backing off ({after}){last}" if after else f"backing off{last}"
 
 
 def _chosen(f: _Facts) -> str:

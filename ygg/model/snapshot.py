@@ -40,6 +40,14 @@ def memory_of(gpus: Sequence[GpuView]) -> tuple[float, float] | None:
 
 
 @dataclass(frozen=True, slots=True)
+class Trend:
+    """How far the readings of a host have moved within the last minute; None where nothing is known of it."""
+
+    temperature_c: float | None = None
+    used_mb: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class SickView:
     """A model that fails on a host whoever asks, and when ygg asks it again."""
 
@@ -93,6 +101,11 @@ class HostView:
     endpoints: tuple[EndpointView, ...] = ()
     ghosts: int = 0  #: slots of calls that were cut off and have not left their server yet
     free: int = 0  #: slots that are open for a call now: none while it is down, drained or pauses
+    heat_c: tuple[float, float, float] | None = (
+        None  #: where it is warm, slows down and stops; None: by the card
+    )
+    trend: Trend = Trend()
+    ask_at_ms: int | None = None  #: when a host that is down is asked again
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,11 +145,13 @@ class WaitingView:
     created_ms: int
     reason: Reason
     expected_ms: int | None = None  #: until it starts, from measured rates
+    title: str = ""
+    due_ms: int | None = None  #: of a scheduled task: it waits for this time of the wall clock
 
 
 @dataclass(frozen=True, slots=True)
 class EndView:
-    """One recent end."""
+    """How one attempt ended lately. A `state` that is not final: its task waits again, or for a person."""
 
     task_id: str
     at_ms: int
@@ -147,6 +162,21 @@ class EndView:
     wait_ms: int | None
     output_tokens: int | None = None
     type: str = ""
+    title: str = ""
+    priority: Priority = Priority.NORMAL
+    detail: str = ""  #: what was in the way, in words
+
+
+@dataclass(frozen=True, slots=True)
+class LogView:
+    """A line of the log, and the task that it is about."""
+
+    at_ms: int
+    text: str
+    level: str = "INFO"
+    task_id: str = ""
+    type: str = ""
+    title: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,8 +196,9 @@ class Snapshot:
     stale_ends: int = 0
     store_error: str | None = None
     config_error: str | None = None  #: what is wrong with hosts.yaml; an older one is in force
-    log: tuple[str, ...] = ()
+    log: tuple[LogView, ...] = ()
     per_minute: float | None = None  #: tasks completed per minute of work, idle time aside
     drain_ms: int | None = None  #: until the last waiting task starts: the longest `expected_ms`
     gpu_waiting: int = 0  #: queued tasks that wait for a GPU host
     cpu_waiting: int = 0
+    scheduled: tuple[WaitingView, ...] = ()  #: those that are due first

@@ -101,6 +101,7 @@ class Head:
     created_ms: int
     deadline_ms: int | None = None
     rank: int = 0  #: before `seq` in the order of its lane and priority
+    title: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +171,7 @@ class Task:
             self.created_ms,
             self.deadline_ms,
             self.rank,
+            self.title,
         )
 
 
@@ -224,6 +226,22 @@ class End:
     due_ms: int | None = None
     add_errors: int = 0
     add_deferrals: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Scheduled:
+    """What lists tell of a task that waits for its time: its first start, or another try."""
+
+    id: str
+    type: str
+    priority: Priority
+    title: str
+    created_ms: int
+    due_ms: int
+    attempt: int = 0
+    errors: int = 0
+    deferrals: int = 0
+    error: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,12 +6,13 @@ Every verb is a write first, answered when it is durable; the board hears of it 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 
 from ygg.core import events as ev
 from ygg.core.board import Board
-from ygg.errors import Draining, YggError, known_host
+from ygg.errors import Draining, StoreError, YggError, known_host
 from ygg.model import (
     FINAL,
     Counts,
@@ -22,6 +23,7 @@ from ygg.model import (
     Policy,
     Priority,
     Reason,
+    Scheduled,
     Snapshot,
     Submitted,
     Task,
@@ -35,7 +37,7 @@ from ygg.running.clock import Clock
 from ygg.running.loop import CANCEL_WAIT_S, RunLoop
 from ygg.telling import explain as explaining
 from ygg.telling import pacing, rates
-from ygg.telling.snapshotting import snapshot
+from ygg.telling.snapshotting import NEXT_UP, snapshot
 from ygg.telling.working import Worked
 
 COUNTS_S = 0.5
@@ -64,6 +66,7 @@ class Dispatcher:
         self._mono = asyncio.get_running_loop().time
         self._started = self._mono()
         self._counts, self._counted = Counts({}), float("-inf")
+        self._scheduled: Sequence[Scheduled] = ()
         self.config_error: str | None = None  #: what the snapshot tells of hosts.yaml
         self._drained_hosts: set[str] = set()
         self._worked = Worked()
@@ -233,7 +236,6 @@ class Dispatcher:
         asked = [key for key in self.backends if names is None or key[0] in names]
         await asyncio.gather(*(one(h, e) for h, e in asked))
         await self._count()
-        self._snapshot = None
         return self._copy()
 
     def explain(self, task: Task) -> tuple[Reason, ...]:
@@ -259,17 +261,22 @@ class Dispatcher:
         at = self._mono()
         if self._snapshot is None or at - self._snapshot[0] >= max_age_s:
             if at - self._counted >= COUNTS_S:
-                self._counted = at
                 self._loop.asks.run(self._count(), log.debug)
             self._snapshot = (at, self._copy())
         return self._snapshot[1]
 
     async def view(self) -> Snapshot:
-        """The same, for readers that may have to wait elsewhere."""
+        """The same with what is stored now. What the store cannot tell just now stays as it was."""
+        if self._mono() - self._counted >= SNAPSHOT_S:
+            with contextlib.suppress(StoreError):
+                await self._count()
         return self.snapshot()
 
     async def _count(self) -> None:
+        self._counted = self._mono()
         self._counts = await self._archive.counts()
+        self._scheduled = await self._archive.scheduled(NEXT_UP)
+        self._snapshot = None
 
     def _copy(self) -> Snapshot:
         now = self._loop.now()
@@ -279,6 +286,7 @@ class Dispatcher:
             epoch=self._queue.epoch,
             started_ms=now.wall_ms - round((now.mono - self._started) * 1000),
             counts=self._counts,
+            scheduled=self._scheduled,
             streamed=self._loop.streams.progress(),
             worked=self._worked,
             log=self._loop.log_tail,

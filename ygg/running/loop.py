@@ -20,7 +20,7 @@ from ygg.core.board import Board
 from ygg.core.checking import check
 from ygg.core.step import step
 from ygg.errors import IllegalTransition, OutcomeUnknown, StoreError
-from ygg.model import End, Now, Reason, Task
+from ygg.model import End, LogView, Now, Reason, Task
 from ygg.ports import Archive, Limiter, Queue
 from ygg.running.asking import Asks, log, told
 from ygg.running.clock import Clock
@@ -29,6 +29,7 @@ from ygg.running.limiters import Limiters
 from ygg.running.streams import Streams
 from ygg.running.waiting import Waiting
 from ygg.running.watching import Watches
+from ygg.telling.naming import named
 
 CANCEL_WAIT_S = 10.0  #: how long `cancel` waits for a running call to stop
 LOG_KEPT = 100  #: lines for the live view
@@ -61,7 +62,7 @@ class RunLoop:
         self.limiters = Limiters(self.feed, limiters or {})
         self.watches = Watches(self.feed)
         self.waiting = Waiting(archive, self.streams)
-        self.log_tail: deque[str] = deque(maxlen=LOG_KEPT)
+        self.log_tail: deque[LogView] = deque(maxlen=LOG_KEPT)
         self._inbox: deque[ev.Event] = deque()
         self._stepping = False
         self._timer: asyncio.TimerHandle | None = None
@@ -244,7 +245,10 @@ class RunLoop:
             return
         who = f"{task_id}.{attempt}" if attempt else task_id
         line = f"{who} {reason.text}" if who else reason.text
-        self.log_tail.append(line)
+        kind, title = named(self.board, task_id) if task_id else ("", "")
+        self.log_tail.append(
+            LogView(self.clock.now_ms(), reason.text, level, task_id or "", kind, title)
+        )
         log.handle(logging.LogRecord(log.name, number, "", 0, line, None, None))
 
 

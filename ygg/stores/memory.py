@@ -37,6 +37,7 @@ from ygg.model import (
     Recovery,
     Result,
     RunningRow,
+    Scheduled,
     State,
     Submitted,
     Task,
@@ -393,12 +394,24 @@ class MemoryStore:
         better = [t for t in self._queued() if t.lane in wanted and _place(t) < mine]
         return min(limit, len(better))
 
+    async def scheduled(self, limit: int) -> list[Scheduled]:
+        found = [t for t in self._rows.values() if t.state is State.SCHEDULED]
+        found.sort(key=lambda t: (t.due_ms or 0, t.seq))
+        return [_scheduled(task) for task in found[:limit]]
+
     async def verify(self) -> None:
         """There is nothing that could be damaged."""
 
     async def minutes(self, host: str | None, since_ms: int) -> list[MinuteRow]:
         found = [row for _, row in sorted(self._minutes.items()) if row.minute_ms >= since_ms]
         return [row for row in found if host in (None, row.host)]
+
+
+def _scheduled(task: Task) -> Scheduled:
+    return Scheduled(
+        task.id, task.lane.type, task.priority, task.title, task.created_ms, task.due_ms or 0,
+        task.attempt, task.errors, task.deferrals, task.error,
+    )  # fmt: skip
 
 
 def _place(task: Task) -> tuple[int, int, int]:

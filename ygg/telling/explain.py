@@ -9,7 +9,7 @@ from ygg.core.hosts import sickness
 from ygg.core.placement import lanes, links, order
 from ygg.core.placement.ranking import rank
 from ygg.core.placement.rounds import Round
-from ygg.model import Lane, Now, Reason, ReasonCode, Task, because
+from ygg.model import Lane, Now, Reason, ReasonCode, Scheduled, Task, because
 from ygg.model import State as S
 
 KEPT = (ReasonCode.GPU_PREFERRED, ReasonCode.CPU_PREFERRED)  #: for tasks that want the other kind
@@ -24,7 +24,7 @@ def explain(board: Board, task: Task, now: Now) -> tuple[Reason, ...]:
             state = lanes.unlisted(board, task.lane)
             return (_waiting(turn, state, task), *_per_candidate(turn, state))
         case S.SCHEDULED:
-            return (_scheduled(task),)
+            return (why_scheduled(task),)
         case S.PROCESSING:
             return (_processing(board, task, now),)
         case _:
@@ -80,7 +80,8 @@ def _per_candidate(turn: Round, state: LaneState) -> tuple[Reason, ...]:
     return (*told, *((because(ReasonCode.FURTHER, count=further),) if further > 0 else ()))
 
 
-def _scheduled(task: Task) -> Reason:
+def why_scheduled(task: Task | Scheduled) -> Reason:
+    """Until when a task waits for its time."""
     if not task.attempt:
         return because(ReasonCode.NOT_BEFORE, None, task.due_ms)
     counted = {"errors": task.errors, "deferrals": task.deferrals}

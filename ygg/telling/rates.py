@@ -26,8 +26,10 @@ def _end_of(task: Task, at_ms: int) -> EndView:
     took = None if task.started_ms is None else max(0, at_ms - task.started_ms)
     reason = task.reason or str(task.state)
     return EndView(
-        task.id, at_ms, task.state, reason, task.host, took, task.waited_ms, type=task.lane.type
-    )
+        task.id, at_ms, task.state, reason, task.host, took, task.waited_ms,
+        type=task.lane.type, title=task.title, priority=task.priority,
+        detail=task.error or "",
+    )  # fmt: skip
 
 
 def history(

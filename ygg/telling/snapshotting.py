@@ -8,7 +8,7 @@ from heapq import nsmallest
 
 from ygg.core.board import Board, CallState, Rank, Try
 from ygg.core.hosts import gates, ghosts, limits, lowered, models, sickness
-from ygg.core.house import HostState
+from ygg.core.house import HostState, Server
 from ygg.core.placement import kinds
 from ygg.core.placement.ranking import rank
 from ygg.core.placement.rounds import Round
@@ -19,22 +19,25 @@ from ygg.model import (
     EndpointView,
     GpuView,
     Head,
+    HeatRule,
     HostHealth,
     HostView,
     Lane,
+    LogView,
     Now,
     RunningView,
+    Scheduled,
     SickView,
     Snapshot,
     Trust,
     WaitingView,
 )
 from ygg.telling import rates
-from ygg.telling.explain import why_waiting
+from ygg.telling.explain import why_scheduled, why_waiting
 from ygg.telling.pacing import Plan
 from ygg.telling.working import Worked
 
-NEXT_UP = 20  #: waiting tasks shown with their reasons
+NEXT_UP = 40  #: waiting tasks shown with their reasons
 
 
 def snapshot(
@@ -45,8 +48,9 @@ def snapshot(
     started_ms: int,
     counts: Counts,
     streamed: Mapping[str, int],
+    scheduled: Iterable[Scheduled] = (),
     worked: Worked | None = None,
-    log: Iterable[str] = (),
+    log: Iterable[LogView] = (),
     config_error: str | None = None,
 ) -> Snapshot:
     """Copy what readers may see. `streamed`: pieces that the running calls have streamed, by task id; `worked`: what is
@@ -64,9 +68,7 @@ def snapshot(
         epoch=epoch,
         paused=board.paused,
         draining=board.stopping,
-        hosts=tuple(
-            _with_rates(h, running, worked.history, now.wall_ms) for h in host_views(board, now)
-        ),
+        hosts=tuple(_with_rates(h, running, worked, now.wall_ms) for h in host_views(board, now)),
         running=running,
         waiting=_waiting(board, now, plan),
         recent=tuple(board.recent),
@@ -79,19 +81,18 @@ def snapshot(
         drain_ms=plan.drain_ms,
         gpu_waiting=queues.gpu,
         cpu_waiting=queues.cpu,
+        scheduled=tuple(_scheduled(task) for task in scheduled),
     )
 
 
 def _with_rates(
-    host: HostView,
-    running: Iterable[RunningView],
-    past: Mapping[str, tuple[float, ...]],
-    at_ms: int,
+    host: HostView, running: Iterable[RunningView], worked: Worked, at_ms: int
 ) -> HostView:
     return replace(
         host,
         tokens_per_s=rates.tokens_per_s(host.name, running, at_ms),
-        history=past.get(host.name, ()),
+        history=worked.history.get(host.name, ()),
+        trend=worked.trend(host.name),
     )
 
 
@@ -132,6 +133,8 @@ def host_view(host: HostState, running: Iterable[str], now: Now) -> HostView:
         level=host.condition.level.name if host.condition.level is not None else None,
         sick=_sick(host, now),
         endpoints=tuple(_endpoint(host, e, now) for e in host.host.endpoints if e.name in servers),
+        heat_c=_heat(host.host.heat),
+        ask_at_ms=_asked_again(worst, now) if worst.open else None,
     )
 
 
@@ -193,6 +196,14 @@ def _gpus(host: HostState, now: Now) -> tuple[GpuView, ...]:
         )
         for d in gauge.reading.devices
     )
+
+
+def _asked_again(server: Server, now: Now) -> int:
+    return now.wall_ms + round(max(0.0, server.check_at - now.mono) * 1000)
+
+
+def _heat(rule: HeatRule) -> tuple[float, float, float] | None:
+    return None if rule.mode == "card" else (rule.normal, rule.throttle, rule.stop)
 
 
 def _limit_c(device: Device) -> float | None:
@@ -258,9 +269,17 @@ def _waiting(board: Board, now: Now, plan: Plan) -> tuple[WaitingView, ...]:
                 head.created_ms,
                 lane.reason,
                 plan.wait_ms(head.lane, head.priority, ahead),
+                head.title,
             )
         )
     return tuple(views)
+
+
+def _scheduled(task: Scheduled) -> WaitingView:
+    return WaitingView(
+        task.id, task.type, task.priority, task.created_ms, why_scheduled(task),
+        title=task.title, due_ms=task.due_ms,
+    )  # fmt: skip
 
 
 class _Lane:

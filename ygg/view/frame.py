@@ -7,7 +7,6 @@ State is a glyph and a word, never colour alone: without colour the styles keep 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import NamedTuple
 
 from ygg.model import EndView, RunningView, Snapshot, WaitingView
@@ -31,6 +30,9 @@ class Row(NamedTuple):
         return "".join(span.text for span in self.spans)
 
 
+Part = str | tuple[str, str]  #: of a row: text, or text with a style word
+
+
 class Glyphs(NamedTuple):
     up: str
     warn: str
@@ -41,6 +43,10 @@ class Glyphs(NamedTuple):
     gone: str
     done: str
     failed: str
+    back: str
+    below: str
+    rises: str
+    falls: str
     line: str
     full: str
     empty: str
@@ -50,20 +56,23 @@ class Glyphs(NamedTuple):
 
 
 UNICODE = Glyphs(
-    "●", "▲", "✗", "◌", "■", "□", "·", "✓", "✗", "─", "█", "░", "°", "▶", "▁▂▃▄▅▆▇█"
+    "●", "▲", "✗", "◌", "■", "□", "·", "✓", "✗", "↺", "└", "↑", "↓", "─", "█", "░", "°", "▶", "▁▂▃▄▅▆▇█"
 )  # fmt: skip
-ASCII = Glyphs("o", "!", "x", "?", "#", ".", "-", "+", "x", "-", "#", ".", "", ">", " .:-=+*#")
+ASCII = Glyphs(
+    "o", "!", "x", "?", "#", ".", "-", "+", "x", "<", "`", "^", "v", "-", "#", ".", "", ">", " .:-=+*#"
+)  # fmt: skip
 
 #: What a style word looks like with and without colour.
 COLOURS = {
     "": "", "bold": "bold", "dim": "dim", "good": "green", "warn": "yellow", "bad": "red",
     "alert": "bold red", "high": "bold yellow", "critical": "bold white on red",
-    "cursor": "reverse", "title": "bold cyan",
+    "cursor": "reverse", "title": "bold cyan", "CRITICAL": "bold red", "HIGH": "yellow", "NORMAL": "",
+    "LOW": "dim", "BACKLOG": "dim",
 }  # fmt: skip
 PLAIN = {
     "": "", "bold": "bold", "dim": "dim", "good": "", "warn": "bold", "bad": "bold",
     "alert": "bold reverse", "high": "bold", "critical": "bold reverse", "cursor": "reverse",
-    "title": "bold",
+    "title": "bold", "CRITICAL": "bold", "HIGH": "bold", "NORMAL": "", "LOW": "dim", "BACKLOG": "dim",
 }  # fmt: skip
 
 
@@ -76,35 +85,21 @@ class Canvas:
     glyphs: Glyphs
     styles: dict[str, str]
     wanted: str = ""  #: only tasks that hold this text are shown
+    roomy: bool = False  #: there are rows to spare, for a rule above each head
 
     @property
     def wide(self) -> bool:
         return self.width >= 100
 
-    @cached_property
-    def host_width(self) -> int:
-        return min(16, max([4, *(len(h.name) for h in self.snapshot.hosts)]))
-
-    @cached_property
-    def model_width(self) -> int:
-        return min(18, max([5, *(len(r.model) for r in self.snapshot.running)]))
-
-    @cached_property
-    def type_width(self) -> int:
-        s = self.snapshot
-        types = [r.type for r in s.running] + [w.type for w in s.waiting]
-        types += [e.type for e in s.recent[-20:]]
-        return min(16, max([4, *(len(t) for t in types)]))
-
-    def row(self, *parts: str | tuple[str, str], style: str = "") -> Row:
+    def row(self, *parts: Part, style: str = "") -> Row:
         """Parts (text, or text with a style word) cut or padded to the width."""
         spans, left = list[Span](), self.width
         for part in parts:
             text, word = (part, style) if isinstance(part, str) else part
-            text = clean(text)
+            text = self._ascii(clean(text))
             used = width(text)
             if used > left:
-                text = cut(text, left - 1) + "…" if left > 1 else " " * left
+                text = self._ascii(cut(text, left - 1) + "…" if left > 1 else " " * left)
                 used = width(text)
             left -= used
             self._add(spans, text, self.styles[word])
@@ -114,16 +109,16 @@ class Canvas:
 
     def _add(self, spans: list[Span], text: str, style: str) -> None:
         """Neighbours of one style are one span: the terminal driver pays for each."""
-        text = self._ascii(text)
         if spans and spans[-1].style == style:
             spans[-1] = Span(spans[-1].text + text, style)
         elif text:
             spans.append(Span(text, style))
 
     def _ascii(self, text: str) -> str:
-        """ASCII frames keep their columns: a wide character becomes two question marks."""
+        """ASCII frames keep their columns: a wide character becomes two dots."""
         if self.glyphs is UNICODE or text.isascii():
             return text
+        text = text.replace("°", "")
         return "".join(c if c.isascii() else "..."[: width(c)] for c in text)
 
     def rule(self, title: str, note: str = "") -> Row:
@@ -144,12 +139,22 @@ class Canvas:
         return sorted(runs, key=lambda r: (r.started_ms, r.task_id))
 
     def waiting(self) -> list[WaitingView]:
-        return [w for w in self.snapshot.waiting if self._shown(w, w.reason.text)]
+        """The queue in its order, and what waits for its time where it will have come."""
+        later = list(self.snapshot.scheduled)
+        found = list[WaitingView]()
+        for task in self.snapshot.waiting:
+            starts = None if task.expected_ms is None else self.snapshot.at_ms + task.expected_ms
+            while later and starts is not None and (later[0].due_ms or 0) < starts:
+                found.append(later.pop(0))
+            found.append(task)
+        return [w for w in [*found, *later] if self._shown(w, w.title, w.reason.text)]
 
     def recent(self) -> list[EndView]:
         """The newest first."""
         ends = reversed(self.snapshot.recent)
-        return [e for e in ends if self._shown(e, e.host or "", e.state, e.reason)]
+        return [
+            e for e in ends if self._shown(e, e.title, e.host or "", e.state, e.reason, e.detail)
+        ]
 
     def _shown(self, task: RunningView | WaitingView | EndView, *texts: str) -> bool:
         if not self.wanted:

@@ -1,192 +1,253 @@
-"""The host panel: slots, memory, heat, power, model, tokens per second.
+"""The host panel: slots, memory with its level, heat, power, models, tokens per second.
 
-What has no reading shows `--`; a stale one is dim, with its age. A host that cannot work gives its row to
-the reason. Columns of GPU readings are left out while no host has any.
+A host in trouble keeps its readings; what is the matter stands below it. What has no reading shows `--`; a stale one
+is dim, with its age. Columns of GPU readings are left out while no host has any. Where not all hosts fit, those in
+trouble come first, then those that work; the others share one row.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ygg.model import GpuView, HostHealth, HostView
-from ygg.model.snapshot import memory_of
-from ygg.view.frame import Canvas, Row
-from ygg.view.text import duration, fit
+from ygg.model.snapshot import BUCKET_S, BUCKETS, memory_of
+from ygg.view.frame import Canvas, Part, Row
+from ygg.view.table import MARK, Column, Line, Table, below, table
+from ygg.view.text import age, fit
 
-Part = str | tuple[str, str]
-LEVEL_STYLES = {"LOW": "good", "NORMAL": "", "HIGH": "warn", "CRITICAL": "critical"}
-WARM_C, HOT_C = 15.0, 5.0  #: degrees below the card's limit
-GAUGE = 10
-
-
-def rows(canvas: Canvas, *, header: bool) -> list[Row]:
-    """One row per host, below a header of columns on a wide frame."""
-    hosts = canvas.snapshot.hosts
-    read = any(h.gpus for h in hosts)
-    names = min(20, max((len(h.name) for h in hosts), default=4))
-    most = 12 if canvas.wide else 6  # beyond that numbers take the place of marks
-    slots = max((h.slots if h.slots <= most else 5 for h in hosts), default=1)
-    slots = max(slots, 5) if canvas.wide else slots
-    out = [_header(canvas, names, slots, read)] if header else []
-    return out + [_host(canvas, h, names, slots, read) for h in hosts]
+LEVEL_STYLES = {"LOW": "", "NORMAL": "", "HIGH": "warn", "CRITICAL": "critical"}
+HEAT_STYLES = ("", "warn", "bad", "critical")
+MARGINS_C = (15.0, 5.0, 0.0)  #: to the card's own limit, where that is what counts
+MOVED_C, MOVED_SHARE = 2.0, 0.02  #: within a minute: what counts as rising or falling
+SCALES: tuple[int, ...] = tuple(
+    n * 10**e for e in range(1, 6) for n in (1, 2, 5)
+)  #: of the sparkline, tokens per second
+NARROW = 60  #: columns below which memory has no gauge
+MARKS = 12  #: slots beyond which numbers take the place of marks
 
 
-def _header(canvas: Canvas, names: int, slots: int, read: bool) -> Row:
-    cells = [" " * 3, fit("HOST", names), fit("SLOTS", slots)]
-    if read:
-        cells += [fit("VRAM", GAUGE), fit("%", 4, right=True), fit("FREE", 5, right=True)]
-        cells += [fit("TEMP/MAX", 8, right=True), fit("PWR", 5, right=True)]
-    spark = len(canvas.snapshot.hosts[0].history) if canvas.snapshot.hosts else 0
-    tail = [fit("TOK/S", 9, right=True)] + ([fit("2 MIN", 12)] if spark or canvas.wide else [])
-    return canvas.row(
-        " ".join([*cells, _model_cell(canvas, "MODEL", cells, tail), *tail]), style="dim"
-    )
+def rows(canvas: Canvas, room: int) -> list[Row]:
+    """The panel in at most `room` rows."""
+    panel = listing(canvas)
+    heads, hosts = panel.heads("HOSTS"), canvas.snapshot.hosts
+    blocks = {h.name: host_rows(canvas, panel, h) for h in hosts}
+    if len(heads) + sum(map(len, blocks.values())) <= room:
+        return [*heads, *(row for block in blocks.values() for row in block)]
+    return [*heads, *_folded(canvas, blocks, room - len(heads))]
 
 
-def _host(canvas: Canvas, host: HostView, names: int, slots: int, read: bool) -> Row:
-    glyph, word, style = state_of(canvas, host)
-    head: list[Part] = [" ", (glyph, style or "good"), " ", (fit(host.name, names), style), " "]
-    head += [marks(canvas, host, slots), " "]
-    if word not in ("up", ""):
-        return canvas.row(*head, (f"{word}{_trouble(canvas, host)}", style))
-    cells = _readings(canvas, host) if read else []
-    tail = [fit(_rate(host), 9, right=True)] + ([sparkline(canvas, host)] if canvas.wide else [])
-    plain = [*(p if isinstance(p, str) else p[0] for p in head), *(t for t, _ in cells)]
-    model = _model_cell(canvas, _models(host), ["".join(plain), *([""] * len(cells))], tail)
-    spaced: list[Part] = [p for cell in cells for p in (cell, " ")]
-    return canvas.row(*head, *spaced, model, " ", " ".join(tail))
+def _folded(canvas: Canvas, blocks: dict[str, list[Row]], room: int) -> list[Row]:
+    """The hosts that matter most, and how many more there are."""
+    order = sorted(canvas.snapshot.hosts, key=_calmness)
+    shown, out = 0, list[Row]()
+    for host in order:
+        if len(out) + len(blocks[host.name]) > room - 1:
+            break
+        out += blocks[host.name]
+        shown += 1
+    rest = order[shown:]
+    resting = all(_calmness(h) == AT_REST for h in rest)
+    more = f"{len(rest)} more {'at rest' if resting else 'hosts: ygg hosts'}"
+    return [*out, canvas.row(" " * MARK, more, style="dim")]
 
 
-def _model_cell(canvas: Canvas, text: str, before: list[str], after: list[str]) -> str:
-    """The column that takes what the others leave."""
-    used = sum(len(c) for c in before) + sum(len(c) for c in after) + len(before) + len(after)
-    return fit(text, max(8, canvas.width - used))
+DOWN, TROUBLE, STOPPED, AT_WORK, AT_REST = range(5)
 
 
-def state_of(canvas: Canvas, host: HostView) -> tuple[str, str, str]:
-    """Glyph, word and style of a host."""
-    g = canvas.glyphs
-    if host.health is HostHealth.DOWN:
-        return g.down, "down", "bad"
-    if host.health is HostHealth.UNAUTHORIZED:
-        return g.down, "no access", "bad"
+def _calmness(host: HostView) -> int:
+    if host.health in (HostHealth.DOWN, HostHealth.UNAUTHORIZED):
+        return DOWN
     if host.drained:
-        return g.unsure, "drained", "warn"
+        return STOPPED
+    if troubles(host, 0):
+        return TROUBLE
+    return AT_WORK if host.running else AT_REST
+
+
+def listing(canvas: Canvas) -> Table:
+    """The columns of the panel; `host_rows` makes their lines."""
+    hosts = canvas.snapshot.hosts
+    lines = [_line(canvas, h) for h in hosts]
+    read = any(h.gpus for h in hosts)
+    bar, temperature = _bar(canvas) + 16, 12 if canvas.wide else 10
+    columns = (
+        Column("HOST", 20, 8),
+        Column("SLOTS", _slots_width(canvas)),
+        Column("MEMORY", bar if read else 0),
+        Column("TEMP", temperature if read else 0),
+        Column("POWER", 7 if read else 0, right=True, rank=3),
+        Column("TOK/S", 7, right=True, rank=1),
+        Column("IN MEMORY", 48, 10, rank=2, grows=True),
+        Column(f"2 MIN 0-{_scale(canvas)}", BUCKETS, rank=4),
+    )
+    return table(canvas, columns, lines)
+
+
+def _slots_width(canvas: Canvas) -> int:
+    most = MARKS if canvas.wide else 6
+    return max([5, *(h.slots for h in canvas.snapshot.hosts if h.slots <= most)])
+
+
+def _bar(canvas: Canvas) -> int:
+    return 10 if canvas.wide else 6 if canvas.width >= NARROW else 0
+
+
+def host_rows(canvas: Canvas, panel: Table, host: HostView) -> list[Row]:
+    """One host, and what is the matter with it."""
+    _, style = state_of(canvas, host)
+    hung = [r for t in troubles(host, canvas.snapshot.at_ms) for r in below(canvas, t, style)]
+    return [*panel.rows(_line(canvas, host)), *hung]
+
+
+def _name(host: HostView) -> str:
+    return f"{host.name} (CPU)" if host.kind == "cpu" else host.name
+
+
+def _line(canvas: Canvas, host: HostView) -> Line:
+    glyph, style = state_of(canvas, host)
+    cells: tuple[Part, ...] = (
+        (_name(host), style),
+        marks(canvas, host, _slots_width(canvas)),
+        _memory(canvas, host),
+        _temperature(canvas, host),
+        _power(host.gpus),
+        "--" if host.tokens_per_s is None else f"{host.tokens_per_s:.1f}",
+        ", ".join(host.loaded or ()) or "--",
+        sparkline(canvas, host),
+    )
+    return Line((" ", (glyph, style or "good"), "   "), cells)
+
+
+def state_of(canvas: Canvas, host: HostView) -> tuple[str, str]:
+    """Glyph and style of a host."""
+    g = canvas.glyphs
+    if host.health in (HostHealth.DOWN, HostHealth.UNAUTHORIZED):
+        return (g.warn, "warn") if host.free else (g.down, "bad")
+    if host.drained:
+        return g.unsure, "warn"
     if host.health is HostHealth.UNKNOWN:
-        return g.unsure, "not checked yet", "dim"
-    if host.sick:
-        return g.warn, "sick", "bad"
+        return g.unsure, "dim"
+    if host.sick or not host.limit:
+        return g.warn, "bad"
+    return (g.warn, "warn") if troubles(host, 0) else (g.up, "")
+
+
+def troubles(host: HostView, at_ms: int) -> list[str]:
+    """What is the matter, since when, until when, and what to type: a sentence each."""
+    found = [_ill(host, at_ms)]
+    if host.drained:
+        found.append(
+            f"drained: running calls go on, no new ones start; ygg hosts resume {host.name}"
+        )
+    found += [_sick(host, at_ms)] if host.sick else []
     if host.busy_until_ms is not None:
-        return g.warn, "busy", "warn"
-    if not host.limit and host.limit_reason:
-        return g.warn, "no new starts", "critical"
-    less = host.limit < host.slots or any(gpu.error for gpu in host.gpus)
-    return (g.warn, "", "warn") if less else (g.up, "up", "")
+        left = (host.busy_until_ms - at_ms) / 1000
+        found.append(f"busy, asked again in {age(left)}")
+    found.append(host.limit_reason)
+    return [text for text in found if text]
 
 
-def _trouble(canvas: Canvas, host: HostView) -> str:
-    """Why, and until when, as far as it is known."""
-    if host.sick and host.health is HostHealth.UP and not host.drained:
-        return _sick(canvas, host)
-    why = host.health_text or ("" if host.limit else host.limit_reason)
-    text = f": {why}" if why else ""
-    if host.busy_until_ms is not None and host.busy_until_ms > canvas.snapshot.at_ms:
-        text += f", {duration((host.busy_until_ms - canvas.snapshot.at_ms) / 1000)} more"
-    return text
+def _ill(host: HostView, at_ms: int) -> str:
+    """A server that is down, and when it is asked again."""
+    word = {HostHealth.DOWN: "down", HostHealth.UNAUTHORIZED: "no access", HostHealth.UNKNOWN: "not checked yet",
+            HostHealth.UP: ""}[host.health]  # fmt: skip
+    bad = [e.name for e in host.endpoints if e.health is host.health]
+    if word and len(host.endpoints) > len(bad):
+        word = f"{' and '.join(bad)} {word}"
+    why = f"{word}: {host.health_text}" if word and host.health_text else word
+    if host.ask_at_ms is None or not why:
+        return why
+    return f"{why}; asked again in {age((host.ask_at_ms - at_ms) / 1000)}"
 
 
-def _sick(canvas: Canvas, host: HostView) -> str:
+def _sick(host: HostView, at_ms: int) -> str:
     first, more = host.sick[0], len(host.sick) - 1
-    again = duration(max(0.0, (first.ask_at_ms - canvas.snapshot.at_ms) / 1000))
+    again = age((first.ask_at_ms - at_ms) / 1000)
     others = f" and {more} more" if more else ""
-    return f": {first.model or 'its model'}{others}, asked again in {again}: {first.message}"
+    return f"sick: {first.model or 'its model'}{others}, asked again in {again}: {first.message}"
 
 
 def marks(canvas: Canvas, host: HostView, columns: int) -> str:
     """A mark per slot: busy, free, withdrawn. Numbers where they do not fit."""
     busy = min(len(host.running), host.slots)
     if host.slots > columns:
-        return fit(f"{busy}/{host.limit}", columns)
+        return f"{busy}/{busy + host.free}"
     g = canvas.glyphs
-    return fit(
-        g.busy * busy + g.free * host.free + g.gone * (host.slots - busy - host.free), columns
-    )
+    return g.busy * busy + g.free * host.free + g.gone * (host.slots - busy - host.free)
 
 
-def _models(host: HostView) -> str:
-    """What is loaded, else what there is; before it the cards that are lost."""
-    lost = [f"GPU {gpu.index} is lost" for gpu in host.gpus if gpu.error]
-    return ", ".join([*lost, *(host.loaded or host.models)])
+def _scale(canvas: Canvas) -> int:
+    """Tokens per second of a full bar, the same for every host."""
+    most = max((v for h in canvas.snapshot.hosts for v in h.history), default=0.0)
+    return next((s for s in SCALES if s >= most), SCALES[-1])
 
 
-def _rate(host: HostView) -> str:
-    return "--" if host.tokens_per_s is None else f"{host.tokens_per_s:.1f} t/s"
-
-
-def sparkline(canvas: Canvas, host: HostView) -> str:
-    """Tokens per second of the last two minutes, against their own peak."""
-    steps, peak = canvas.glyphs.spark, max(host.history, default=0.0)
-    if not peak:
-        return fit("--", 12)
+def sparkline(canvas: Canvas, host: HostView) -> Part:
+    """Tokens per second of the last two minutes."""
+    steps, scale = canvas.glyphs.spark, _scale(canvas)
+    if not any(host.history):
+        return "--", "dim"
     top = len(steps) - 1
-    return fit("".join(steps[round(v / peak * top)] for v in host.history[-12:]), 12)
+    return "".join(steps[min(top, round(v / scale * top))] for v in host.history[-BUCKETS:])
 
 
 # --- readings of the cards ------------------------------------------------------------------------
 
 
-def _readings(canvas: Canvas, host: HostView) -> list[tuple[str, str]]:
-    """Cells of gauge, percent, free memory, temperature against its limit, power."""
-    memory, age = memory_of(host.gpus), max((g.age_s for g in host.gpus), default=0.0)
-    style = "dim" if any(g.stale for g in host.gpus) else _level_style(host.gpus)
-    share = memory[0] / memory[1] if memory else None
-    percent = "--" if share is None else f"{share:.0%}"
-    free = f"{(memory[1] - memory[0]) / 1024:.1f}G" if memory else "--"
-    return [
-        (gauge(canvas, share), style),
-        (fit(percent, 4, right=True), style),
-        (fit(free, 5, right=True), style),
-        _temperature(canvas, host.gpus, age),
-        (fit(_power(host.gpus), 5, right=True), ""),
-    ]
-
-
-def _level_style(gpus: tuple[GpuView, ...]) -> str:
-    order = [*LEVEL_STYLES]
-    levels = [g.level for g in gpus if g.level in LEVEL_STYLES]
-    return LEVEL_STYLES[max(levels, key=order.index)] if levels else ""
-
-
-def gauge(canvas: Canvas, share: float | None) -> str:
-    """A bar of ten cells."""
-    if share is None:
-        return fit("--", GAUGE)
-    full = min(GAUGE, max(0, round(share * GAUGE)))
-    return canvas.glyphs.full * full + canvas.glyphs.empty * (GAUGE - full)
-
-
-def _temperature(canvas: Canvas, gpus: tuple[GpuView, ...], age: float) -> tuple[str, str]:
-    """The hottest card against its own limit."""
-    known = [g for g in gpus if g.temperature_c is not None]
-    if not known:
-        return fit("--", 8, right=True), "dim"
-    hottest = max(known, key=lambda g: (g.temperature_c or 0) - (g.limit_c or 0))
-    degrees, limit = hottest.temperature_c or 0.0, hottest.limit_c
-    sign = f"{canvas.glyphs.degree}C"
-    if hottest.stale:
-        return fit(f"{degrees:.0f}{sign} {duration(round(age) or 1)}", 8, right=True), "dim"
-    most = "" if limit is None else f"/{limit:.0f}"
-    margin = 99.0 if limit is None else limit - degrees
-    style = (
-        "critical"
-        if margin <= 0
-        else "high"
-        if margin <= HOT_C
-        else "warn"
-        if margin <= WARM_C
-        else ""
+def _memory(canvas: Canvas, host: HostView) -> Part:
+    """Gauge, percent, level and where it goes."""
+    found = memory_of(host.gpus)
+    if found is None:
+        return "--", "dim"
+    share = found[0] / found[1]
+    moved = None if host.trend.used_mb is None else host.trend.used_mb / found[1]
+    said = (
+        f"{gauge(canvas, share)} {fit(f'{share:.0%}', 4, right=True)} {host.level or ''}".lstrip()
     )
-    return fit(f"{degrees:.0f}{most}{sign}", 8, right=True), style
+    if any(g.stale for g in host.gpus):
+        return said, "dim"
+    return f"{said} {_arrow(canvas, moved, MOVED_SHARE)}".rstrip(), LEVEL_STYLES.get(
+        host.level or "", ""
+    )
 
 
-def _power(gpus: tuple[GpuView, ...]) -> str:
+def gauge(canvas: Canvas, share: float) -> str:
+    """A bar; what is left of its last cell is empty."""
+    cells = _bar(canvas)
+    full = min(cells, max(0, round(share * cells)))
+    return canvas.glyphs.full * full + canvas.glyphs.empty * (cells - full)
+
+
+def _arrow(canvas: Canvas, moved: float | None, least: float) -> str:
+    if moved is None or abs(moved) < least:
+        return ""
+    return canvas.glyphs.rises if moved > 0 else canvas.glyphs.falls
+
+
+def _temperature(canvas: Canvas, host: HostView) -> Part:
+    """Of the hottest card."""
+    known = [g for g in host.gpus if g.temperature_c is not None]
+    if not known:
+        return "--", "dim"
+    hottest = max(known, key=lambda g: (_heat(host, g), g.temperature_c))
+    said = f"{hottest.temperature_c:.0f} {canvas.glyphs.degree}C"
+    if hottest.stale:
+        return f"{said} {age(hottest.age_s)}", "dim"
+    arrow = _arrow(canvas, host.trend.temperature_c, MOVED_C)
+    return f"{said} {arrow}".rstrip(), HEAT_STYLES[_heat(host, hottest)]
+
+
+def _heat(host: HostView, gpu: GpuView) -> int:
+    """How many of the three marks it has reached: warm, slowed down, stopped."""
+    degrees = gpu.temperature_c or 0.0
+    if host.heat_c is not None:
+        return sum(degrees >= mark for mark in host.heat_c)
+    return sum(gpu.limit_c is not None and gpu.limit_c - degrees <= m for m in MARGINS_C)
+
+
+def _power(gpus: Sequence[GpuView]) -> Part:
     known = [g.power_w for g in gpus if g.power_w is not None]
-    return f"{sum(known):.0f}W" if known else "--"
+    return f"{sum(known):.0f} W" if known else ("--", "dim")
+
+
+assert BUCKETS * BUCKET_S == 120  # the head says two minutes

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ygg.model import EndView, GpuView, HostView, RunningView, WaitingView
-from ygg.view import hosts, tasks
+from ygg.model import EndView, GpuView, HostView, RunningView, State, WaitingView
+from ygg.view import hosts, logs, tasks
 from ygg.view.frame import Canvas, Row
-from ygg.view.text import clock, duration
+from ygg.view.text import clock, duration, fit, wrapped
 from ygg.view.ui import Ui
 
+NAMES, PAIR_ROWS = 16, 6  #: columns of the names of details, rows of one of them at most
 HELP = (
     ("q", "leave; in `ygg loop` the first time drains, the second stops now"),
     ("p", "pause or resume dispatch"),
@@ -22,6 +23,12 @@ HELP = (
     ("Ctrl-Z", "suspend; fg comes back"),
 )
 
+LETTERS = "C critical, H high, N normal, L low, B backlog"
+LEVELS = (
+    "used of all cards of a host, and its level; an arrow where it moved within the last minute"
+)
+STARTS = "about, from measured rates; -- where nothing is known yet or nothing can flow"
+
 
 def rows(canvas: Canvas, ui: Ui, room: int) -> list[Row]:
     """The chosen pane, at most `room` rows."""
@@ -31,14 +38,19 @@ def rows(canvas: Canvas, ui: Ui, room: int) -> list[Row]:
 
 def _help(canvas: Canvas, ui: Ui, room: int) -> list[Row]:
     g = canvas.glyphs
-    marks = f"{g.busy} busy  {g.free} free  {g.gone} withdrawn or drained"
-    keys = [canvas.row("   ", (f"{key:<16}", "bold"), text) for key, text in HELP]
-    return [canvas.rule("KEYS"), *keys, canvas.rule("SLOTS"), canvas.row(f"   {marks}")]
+    marks = f"{g.busy} busy, {g.free} free, {g.gone} withdrawn: too hot or full, drained, down"
+    return [
+        *_pairs(canvas, "KEYS", HELP),
+        *_pairs(
+            canvas,
+            "SIGNS",
+            [("SLOTS", marks), ("P", LETTERS), ("MEMORY", LEVELS), ("STARTS", STARTS)],
+        ),
+    ]
 
 
 def _log(canvas: Canvas, ui: Ui, room: int) -> list[Row]:
-    lines = [line for line in canvas.snapshot.log if canvas.wanted.lower() in line.lower()]
-    return [canvas.rule("LOG"), *(canvas.row(f" {line}") for line in lines[-(room - 1) :])]
+    return logs.pane(canvas, room)
 
 
 def _chosen(canvas: Canvas, items: Sequence[Row], cursor: int, room: int) -> list[Row]:
@@ -55,8 +67,17 @@ def _chosen(canvas: Canvas, items: Sequence[Row], cursor: int, room: int) -> lis
 
 
 def _pairs(canvas: Canvas, title: str, pairs: Sequence[tuple[str, str | None]]) -> list[Row]:
-    body = [canvas.row("   ", (f"{name:<14}", "dim"), text or "--") for name, text in pairs]
+    body = [row for name, text in pairs for row in _pair(canvas, name, text or "--")]
     return [canvas.rule(title), *body]
+
+
+def _pair(canvas: Canvas, name: str, text: str) -> list[Row]:
+    """A name and what is said of it, on as many rows as it takes."""
+    hung = wrapped(text, canvas.width - 3 - NAMES, PAIR_ROWS)
+    return [
+        canvas.row("   ", (fit(name if not n else "", NAMES), "dim"), part)
+        for n, part in enumerate(hung)
+    ]
 
 
 # --- one host -------------------------------------------------------------------------------------
@@ -67,16 +88,19 @@ def _host(canvas: Canvas, ui: Ui, room: int) -> list[Row]:
     if not found:
         return [canvas.row("   no host is configured", style="dim")]
     host = found[min(ui.cursor, len(found) - 1)]
-    listed = _chosen(canvas, hosts.rows(canvas, header=False), ui.cursor, max(3, room // 3))
-    return [canvas.rule("HOSTS"), *listed, *_host_details(canvas, host)]
+    panel = hosts.listing(canvas)
+    drawn = [hosts.host_rows(canvas, panel, h)[0] for h in found]
+    listed = _chosen(canvas, drawn, ui.cursor, max(3, room // 3))
+    return [*panel.heads("HOSTS"), *listed, *_host_details(canvas, host)]
 
 
 def _host_details(canvas: Canvas, host: HostView) -> list[Row]:
     at = canvas.snapshot.at_ms
     checked = None if host.checked_ms is None else f"{duration((at - host.checked_ms) / 1000)} ago"
-    _, word, _ = hosts.state_of(canvas, host)
+    wrong = hosts.troubles(host, at)
     pairs = [
-        ("state", " ".join(filter(None, (word or "up", host.health_text)))),
+        ("state", wrong[0] if wrong else "up"),
+        *(("", text) for text in wrong[1:]),
         ("slots", _slots(host)),
         ("server", f"{host.backend} {host.version or ''}".rstrip()),
         *(
@@ -99,8 +123,7 @@ def _host_details(canvas: Canvas, host: HostView) -> list[Row]:
 
 
 def _slots(host: HostView) -> str:
-    why = f": {host.limit_reason}" if host.limit_reason else ""
-    return f"{len(host.running)} busy, {host.limit} of {host.slots} in use{why}"
+    return f"{len(host.running)} busy, {host.free} free, {host.slots} in all"
 
 
 def _gpu(canvas: Canvas, gpu: GpuView) -> str:
@@ -125,9 +148,10 @@ def _task(canvas: Canvas, ui: Ui, room: int) -> list[Row]:
     items: list[RunningView | WaitingView | EndView] = [*running, *waiting, *recent]
     if not items:
         return [canvas.rule("TASKS"), canvas.row("   no task", style="dim")]
-    drawn = [tasks.running(canvas, r) for r in running]
-    drawn += [tasks.waiting(canvas, w) for w in waiting] + [tasks.ended(canvas, e) for e in recent]
-    listed = _chosen(canvas, drawn, ui.cursor, max(3, room // 2))
+    blocks = tasks.lines(tasks.running_table(canvas, running), tasks.running, running)
+    blocks += tasks.lines(tasks.waiting_table(canvas, waiting), tasks.waiting, waiting)
+    blocks += tasks.lines(tasks.recent_table(canvas, recent), tasks.ended, recent)
+    listed = _chosen(canvas, [block[0] for block in blocks], ui.cursor, max(3, room // 2))
     return [
         canvas.rule("TASKS"),
         *listed,
@@ -164,19 +188,20 @@ def _running_pairs(canvas: Canvas, run: RunningView) -> list[tuple[str, str | No
 
 
 def _waiting_pairs(canvas: Canvas, task: WaitingView) -> list[tuple[str, str | None]]:
-    expected = None if task.expected_ms is None else f"in {duration(task.expected_ms / 1000)}"
     return [
         ("priority", f"P{int(task.priority)} {task.priority.name}"),
+        ("title", task.title),
         ("waits", duration((canvas.snapshot.at_ms - task.created_ms) / 1000)),
         ("because", task.reason.text),
-        ("expected", expected),
+        ("starts", tasks.starts(canvas, task)),
     ]
 
 
 def _ended_pairs(end: EndView) -> list[tuple[str, str | None]]:
     return [
+        ("title", end.title),
         ("state", f"{end.state} at {clock(end.at_ms)}"),
-        ("reason", end.reason),
+        ("outcome", None if end.state is State.COMPLETED else tasks.outcome(end)),
         ("host", end.host),
         ("took", None if end.took_ms is None else duration(end.took_ms / 1000)),
         ("waited", None if end.wait_ms is None else duration(end.wait_ms / 1000)),

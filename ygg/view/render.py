@@ -1,23 +1,20 @@
 """One frame from one Snapshot: `render(snapshot, width, height)`, a pure function to padded rows.
 
-Rows are given out by a budget: header, alerts and hosts first; running gets up to a third of what is
-left, the log two rows, recent ends at least three, the waiting tasks the rest. From 120 columns on, recent
-ends stand beside the waiting tasks. Below 60x16 there is only the header and the hosts.
+Rows are given out by need: header, alerts and hosts first, hosts half of the frame at most; of what is left each panel
+of tasks gets a few, then what runs all it needs, then what comes next, then what has ended, and the log what remains.
+Nothing is blank while something is cut. Below 60x16 there is only the header and the hosts.
 """
 
 from __future__ import annotations
 
-from itertools import zip_longest
-
-from ygg.model import HostHealth, Snapshot, State
-from ygg.view import hosts, panes, tasks
-from ygg.view.frame import ASCII, COLOURS, PLAIN, UNICODE, Canvas, Row, Span
+from ygg.model import HostHealth, Priority, Snapshot, State
+from ygg.view import hosts, panels, panes
+from ygg.view.frame import ASCII, COLOURS, PLAIN, UNICODE, Canvas, Row
 from ygg.view.text import clock, duration
 from ygg.view.ui import Ui
 
 MIN_WIDTH, MIN_HEIGHT = 60, 16
-BESIDE_FROM = 120  #: columns from which two panels stand side by side
-HEADERS_FROM = 28  #: rows from which panels have headers
+ROOMY_FROM = 36  #: rows from which a panel has a rule above its heads
 KEYS = " q quit  p pause  d drain  h hosts  t tasks  / filter  l log  ? help"
 
 
@@ -33,8 +30,9 @@ def render(
     """Exactly `height` rows of `width` columns."""
     ui = ui or Ui()
     canvas = Canvas(
-        snapshot, width, ASCII if ascii else UNICODE, COLOURS if colour else PLAIN, ui.wanted
-    )
+        snapshot, width, ASCII if ascii else UNICODE, COLOURS if colour else PLAIN, ui.wanted,
+        height >= ROOMY_FROM,
+    )  # fmt: skip
     rows = [_header(canvas), *_alerts(canvas)]
     room = height - 1 - len(rows)
     if ui.pane:
@@ -47,39 +45,42 @@ def render(
 
 
 def _header(canvas: Canvas) -> Row:
-    """Uptime, hosts, queue, running, done, failed, rate, time to drain; the first go when room is short. What waits
-    for its time or for a person is there as long as there is any."""
+    """Hosts, what runs and waits, what ended badly, rate, time to empty; the first of `_SPARED` go when room is short.
+    What waits for its time or for a person is there as long as there is any."""
     s, count = canvas.snapshot, canvas.snapshot.counts.state
     up = sum(h.health is HostHealth.UP for h in s.hosts)
-    rate = "--" if s.per_minute is None else f"{s.per_minute:.1f}"
+    urgent = s.counts.priority(Priority.CRITICAL, State.QUEUED)
     parts = {
         "up": f"up {duration((s.at_ms - s.started_ms) / 1000)}",
-        "hosts": f"{up}/{len(s.hosts)} hosts",
-        "queue": f"queue {count(State.QUEUED)}",
+        "hosts": f"{up}/{len(s.hosts)} hosts up",
+        "running": f"running {len(s.running)}",
+        "queued": f"queued {count(State.QUEUED)}" + (f" (C {urgent})" if urgent else ""),
         "later": f"later {count(State.SCHEDULED)}" if count(State.SCHEDULED) else "",
-        "running": f"{'running' if canvas.wide else 'run'} {len(s.running)}",
-        "done": f"done {count(State.COMPLETED)}",
-        "failed": f"failed {count(State.FAILED)}",
         "blocked": f"blocked {count(State.BLOCKED)}" if count(State.BLOCKED) else "",
-        "rate": f"{rate}/min",
-        "drain": f"drain {_about(s)}",
+        "done": f"done {count(State.COMPLETED)}",
+        "failed": f"failed {count(State.FAILED)}" if count(State.FAILED) else "",
+        "rate": "--/min" if s.per_minute is None else f"{s.per_minute:.1f}/min",
+        "empty": _about(s),
     }
     at = clock(s.at_ms) + " "
     parts = {name: text for name, text in parts.items() if text}
-    for name in ("up", "hosts", "rate", "drain", "failed", "later"):
-        if len("  ".join([" ygg", *parts.values()])) + 2 + len(at) > canvas.width:
-            parts.pop(name, None)
-    text = "  ".join([" ygg", *parts.values()])
-    space = canvas.width - len(text) - len(at)
-    return canvas.row(text + " " * max(1, space) + at, style="bold")
+    for name in ("", *_SPARED):
+        parts.pop(name, None)
+        text = "  ".join([" ygg", *parts.values()])
+        if len(text) + 2 + len(at) <= canvas.width:
+            break
+    return canvas.row(text + " " * max(1, canvas.width - len(text) - len(at)) + at, style="bold")
+
+
+_SPARED = ("up", "done", "rate", "failed", "empty", "later", "hosts")
 
 
 def _about(s: Snapshot) -> str:
-    """`unknown` where tasks wait and nothing is known of how long they take."""
+    """When the last waiting task starts; `unknown` where nothing is known of how long they take."""
     if s.drain_ms is not None:
-        return f"~{duration(s.drain_ms / 1000)}"
+        return f"empty in ~{duration(s.drain_ms / 1000)}"
     waits = s.counts.state(State.QUEUED) and not s.paused and not s.draining
-    return "unknown" if waits else "--"
+    return "empty in: unknown" if waits else ""
 
 
 def _alerts(canvas: Canvas) -> list[Row]:
@@ -97,50 +98,10 @@ def _alerts(canvas: Canvas) -> list[Row]:
 
 
 def _body(canvas: Canvas, room: int, height: int) -> list[Row]:
-    roomy = height >= HEADERS_FROM
-    rows = [canvas.rule("HOSTS")] if roomy else []
-    rows += hosts.rows(canvas, header=roomy and canvas.wide)
     if canvas.width < MIN_WIDTH or height < MIN_HEIGHT:
-        return rows
-    return rows + _tasks(canvas, room - len(rows))
-
-
-def _tasks(canvas: Canvas, room: int) -> list[Row]:
-    log = min(2, len(canvas.snapshot.log)) if room > 12 else 0
-    heads = 2 if canvas.wide else 1
-    wanted = heads + max(1, len(canvas.running()))
-    running = tasks.running_rows(canvas, min(wanted, max(2, room // 3 + heads)))
-    left = room - len(running) - (log + 1 if log else 0)
-    out = running + (_beside if canvas.width >= BESIDE_FROM else _below)(canvas, left)
-    out += [canvas.blank()] * (room - len(out) - (log + 1 if log else 0))
-    if log:
-        out.append(canvas.rule("LOG"))
-        out += [canvas.row(f" {line}", style="dim") for line in canvas.snapshot.log[-log:]]
-    return out
-
-
-def _below(canvas: Canvas, room: int) -> list[Row]:
-    """Waiting tasks above recent ends, which get three rows, or what the waiting ones leave."""
-    ends, waits = len(canvas.recent()), len(canvas.waiting())
-    least = 4 if room >= 8 else room // 2
-    recent = min(ends + 1, max(least, room - waits - 2))
-    return tasks.waiting_rows(canvas, room - recent) + tasks.recent_rows(canvas, recent)
-
-
-def _beside(canvas: Canvas, room: int) -> list[Row]:
-    """Waiting tasks on the left, recent ends on the right."""
-    right = min(60, max(54, canvas.width * 2 // 5))
-    left_half, right_half = (
-        Canvas(canvas.snapshot, columns, canvas.glyphs, canvas.styles, canvas.wanted)
-        for columns in (canvas.width - right - 1, right)
-    )
-    waiting = tasks.waiting_rows(left_half, room)
-    recent = tasks.recent_rows(right_half, room)
-    pairs = zip_longest(waiting, recent)
-    return [
-        Row((*(a or left_half.blank()).spans, Span(" "), *(b or right_half.blank()).spans))
-        for a, b in pairs
-    ]
+        return hosts.rows(canvas, room)
+    rows = hosts.rows(canvas, room // 2 + 1)
+    return rows + panels.rows(canvas, room - len(rows))
 
 
 def _footer(canvas: Canvas, ui: Ui) -> Row:

@@ -1,93 +1,141 @@
-"""The task panels: running, next up with the reason each waits, recent ends."""
+"""The task panels: what runs, what comes next and why not now, what has ended and how."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
 from ygg.model import EndView, Priority, RunningView, State, WaitingView
-from ygg.view.frame import Canvas, Row, short_id
-from ygg.view.text import duration, fit
+from ygg.view.frame import Canvas, Part, Row, short_id
+from ygg.view.table import Column, Line, Table, table
+from ygg.view.text import clock, duration, fit
 
-NARROW = 70  #: columns below which ends leave out their type
-
-
-def running_rows(canvas: Canvas, room: int) -> list[Row]:
-    """A title and up to `room - 1` calls, below a header of columns on a wide frame."""
-    calls = canvas.running()
-    nothing = f"nothing with {canvas.wanted!r} runs" if canvas.wanted else "nothing runs"
-    out = [canvas.rule(f"RUNNING {len(canvas.snapshot.running)}")]
-    if canvas.wide and room > 3:
-        out.append(_running_header(canvas))
-    out += [running(canvas, r) for r in calls[: room - len(out)]]
-    return out if calls else [*out, canvas.row(f"   {nothing}", style="dim")][:room]
+T = TypeVar("T")
+BAR = 10
+TYPE = Column("TYPE", 16, 6)
 
 
-def _running_header(canvas: Canvas) -> Row:
-    kind, where = fit("TYPE", canvas.type_width), fit("HOST", canvas.host_width)
-    cells = ("ID    ", "P ", kind, where, fit("MODEL", canvas.model_width), "ELAPSED", " TOKENS",
-             fit("TOK/S", 8, right=True), "TRY", "TITLE")  # fmt: skip
-    return canvas.row("   " + " ".join(cells), style="dim")
+def _title(canvas: Canvas) -> Column:
+    return Column("TITLE", 60, 24 if canvas.wide else 14, grows=True)
 
 
-def running(canvas: Canvas, run: RunningView) -> Row:
+def _mark(canvas: Canvas, priority: Priority, glyph: Part = " ") -> tuple[Part, ...]:
+    return " ", glyph, " ", (priority.name[0], priority.name), " "
+
+
+def place(host: str | None, endpoint: str = "") -> str:
+    """A host, and which of its servers."""
+    return f"{host or '--'}/{endpoint}" if endpoint else host or "--"
+
+
+# --- running --------------------------------------------------------------------------------------
+
+
+def running_table(canvas: Canvas, runs: Sequence[RunningView]) -> Table:
+    progress = 16 if canvas.wide else 12
+    columns = (
+        _title(canvas), TYPE, Column("HOST · MODEL", 44, 12), Column("ELAPSED", 7, right=True),
+        Column("PROGRESS", progress), Column("TOK/S", 7, right=True, rank=2), Column("TRY", 3, right=True, rank=1),
+        Column("ID", 6, rank=3),
+    )  # fmt: skip
+    return table(canvas, columns, [running(canvas, r) for r in runs])
+
+
+def running(canvas: Canvas, run: RunningView) -> Line:
     """One call in flight."""
     at = canvas.snapshot.at_ms
-    elapsed = fit(duration((at - run.started_ms) / 1000), 7 if canvas.wide else 6, right=True)
     rate = run.rate(at)
-    speed = fit(
-        "--" if rate is None else f"{rate:.1f}" + ("" if canvas.wide else " t/s"), 8, right=True
-    )
-    kind, where = fit(run.type, canvas.type_width), fit(run.host, canvas.host_width)
-    who = f"   {short_id(run.task_id)} P{int(run.priority)} {kind} {where}"
-    if not canvas.wide:
-        return canvas.row(f"{who} {elapsed} {speed}  {run.title or run.model}")
-    tokens = fit(str(run.tokens) if run.tokens else "--", 7, right=True)
-    return canvas.row(
-        f"{who} {fit(run.model, canvas.model_width)} {elapsed} {tokens} {speed} {run.attempt:>3} {run.title}"
-    )
-
-
-def waiting_rows(canvas: Canvas, room: int) -> list[Row]:
-    """A title with the queue by priority, and what starts next with the reason it waits."""
-    counts = canvas.snapshot.counts
-    by = [(p, counts.priority(p, State.QUEUED)) for p in Priority]
-    total = sum(n for _, n in by)
-    levels = "  ".join(f"P{int(p)} {n}" for p, n in by if n)
-    out = [canvas.rule(f"NEXT UP {total}" + (f"  {levels}" if levels else ""))]
-    tasks = canvas.waiting()
-    shown = tasks[: room - 1 if len(tasks) < room else room - 2]
-    out += [waiting(canvas, w) for w in shown]
-    left = max(total, len(tasks)) - len(shown)
-    more = left > 0 and shown and len(out) < room and not canvas.wanted
-    return [*out, canvas.row(f"   {left} more: ygg list --queue", style="dim")] if more else out
-
-
-def waiting(canvas: Canvas, task: WaitingView) -> Row:
-    """One waiting task: how long, when it is expected to start, and why it waits."""
-    age = fit(duration((canvas.snapshot.at_ms - task.created_ms) / 1000), 6, right=True)
-    expected = "" if task.expected_ms is None else f"~{duration(task.expected_ms / 1000)}"
-    kind = fit(task.type, canvas.type_width)
-    return canvas.row(
-        f"   {short_id(task.task_id)} P{int(task.priority)} {kind} {age} {fit(expected, 7, right=True)}"
-        f"  {task.reason.text}"
-    )
-
-
-def recent_rows(canvas: Canvas, room: int) -> list[Row]:
-    return [canvas.rule("RECENT"), *(ended(canvas, e) for e in canvas.recent()[: room - 1])]
-
-
-def ended(canvas: Canvas, end: EndView) -> Row:
-    """One end: where, how long, how fast, and what came of it."""
-    good = end.state is State.COMPLETED
-    took = "--" if end.took_ms is None else duration(end.took_ms / 1000)
-    speed = "--"
-    if end.output_tokens and end.took_ms:
-        speed = f"{end.output_tokens * 1000 / end.took_ms:.0f} t/s"
-    glyph = (canvas.glyphs.done, "good") if good else (canvas.glyphs.failed, "warn")
-    kind = f" {fit(end.type or '--', canvas.type_width)}" if canvas.width >= NARROW else ""
-    where = fit(end.host or "--", canvas.host_width)
-    outcome = str(end.state) if good or end.reason == end.state else f"{end.state}: {end.reason}"
-    return canvas.row(
-        " ", glyph, f" {short_id(end.task_id)}{kind} {where}"
-        f" {fit(took, 6, right=True)} {fit(speed, 8, right=True)}  {outcome}",
-        style="" if good else "warn",
+    cells: tuple[Part, ...] = (
+        run.title, run.type, f"{place(run.host, run.endpoint)} · {run.model}",
+        duration((at - run.started_ms) / 1000), _progress(canvas, run),
+        "--" if rate is None else f"{rate:.1f}", str(run.attempt) if run.attempt > 1 else "", short_id(run.task_id),
     )  # fmt: skip
+    return Line(_mark(canvas, run.priority), cells)
+
+
+def _progress(canvas: Canvas, run: RunningView) -> Part:
+    """Against how long it will be, where that is known, else what there is of it."""
+    if run.progress is None:
+        return f"{run.tokens:,} token{'s' * (run.tokens != 1)}" if run.tokens else ("--", "dim")
+    percent = fit(f"{run.progress} %", 5, right=True)
+    if not canvas.wide:
+        return percent
+    full = round(run.progress * BAR / 100)
+    return f"{canvas.glyphs.full * full}{canvas.glyphs.empty * (BAR - full)} {percent}"
+
+
+# --- next up --------------------------------------------------------------------------------------
+
+
+def waiting_table(canvas: Canvas, tasks: Sequence[WaitingView]) -> Table:
+    columns = (
+        _title(canvas), TYPE, Column("WAITED", 7, right=True, rank=1), Column("STARTS", 11 if canvas.wide else 8), Column("ID", 6, rank=2),
+    )  # fmt: skip
+    return table(
+        canvas,
+        columns,
+        [waiting(canvas, w) for w in tasks],
+        "WHY NOT NOW",
+        beside=0.4 if canvas.wide else 0.5,
+    )
+
+
+def waiting(canvas: Canvas, task: WaitingView) -> Line:
+    """One waiting task: since when, when it is expected to start, and why it waits."""
+    waited = duration((canvas.snapshot.at_ms - task.created_ms) / 1000)
+    cells = (task.title, task.type, waited, starts(canvas, task), short_id(task.task_id))
+    return Line(_mark(canvas, task.priority), cells, task.reason.text, note_style="")
+
+
+def starts(canvas: Canvas, task: WaitingView) -> str:
+    """When: by the clock where that is given, else about."""
+    at, about = ("at ", "in ~") if canvas.wide else ("", "~")
+    if task.due_ms is not None:
+        return f"{at}{clock(task.due_ms)}"
+    return "--" if task.expected_ms is None else f"{about}{duration(task.expected_ms / 1000)}"
+
+
+# --- recent ---------------------------------------------------------------------------------------
+
+
+def recent_table(canvas: Canvas, ends: Sequence[EndView]) -> Table:
+    columns = (
+        _title(canvas), TYPE, Column("HOST", 20, 8), Column("TOOK", 6, right=True), Column("TOKENS", 7, right=True, rank=1),
+        Column("TOK/S", 6, right=True, rank=2), Column("ID", 6, rank=3),
+    )  # fmt: skip
+    return table(canvas, columns, [ended(canvas, e) for e in ends], " ")
+
+
+def ended(canvas: Canvas, end: EndView) -> Line:
+    """One end: where, how long, how fast, and what came of it."""
+    g, good = canvas.glyphs, end.state is State.COMPLETED
+    again = end.state in (State.QUEUED, State.SCHEDULED)
+    glyph = (g.done, "good") if good else (g.back, "dim") if again else (g.failed, "bad")
+    tokens = good and end.output_tokens
+    speed = f"{tokens * 1000 / end.took_ms:.0f}" if tokens and end.took_ms else ""
+    cells: tuple[Part, ...] = (
+        end.title, end.type, end.host or "--", duration(None if end.took_ms is None else end.took_ms / 1000),
+        f"{tokens:,}" if tokens else "", speed, short_id(end.task_id),
+    )  # fmt: skip
+    return Line(
+        _mark(canvas, end.priority, glyph), cells, "" if good else outcome(end), note_style="warn"
+    )
+
+
+_WORDS = {State.QUEUED: "back in the queue", State.SCHEDULED: "tried again later"}
+
+
+def outcome(end: EndView) -> str:
+    """How it ended and why, and what to type where a person has to."""
+    word, why = _WORDS.get(end.state, str(end.state)), end.detail or end.reason.replace("_", " ")
+    said = word if why == end.state else f"{word}: {why}"
+    asks = end.state in (State.FAILED, State.BLOCKED) and "ygg retry" not in said
+    return f"{said}; ygg retry {short_id(end.task_id)}" if asks else said
+
+
+# --- panels ---------------------------------------------------------------------------------------
+
+
+def lines(panel: Table, line: Callable[[Canvas, T], Line], items: Sequence[T]) -> list[list[Row]]:
+    """The rows of each item."""
+    return [panel.rows(line(panel.canvas, item)) for item in items]

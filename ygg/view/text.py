@@ -9,7 +9,7 @@ from functools import lru_cache
 from ygg.plain import clean as clean
 
 #: Latin letters, and what ygg itself draws.
-_NARROW = re.compile(r"[ -~\xa0-\u02ff●▲✗◌■□·✓─█░▶▁-▇…°]*")
+_NARROW = re.compile(r"[ -~\xa0-\u02ff●▲✗◌■□·✓─█░▶▁-▇…°↺└↑↓]*")
 
 
 def width(text: str) -> int:
@@ -48,6 +48,27 @@ def cut(text: str, columns: int) -> str:
             break
         kept += piece
     return kept
+
+
+def wrapped(text: str, columns: int, rows: int) -> list[str]:
+    """Lines of at most `columns`, broken between words where it can be; the last of `rows` ends with an ellipsis where
+    that is not all."""
+    lines, left = list[str](), clean(text)
+    while width(left) > columns > 1 and len(lines) < rows - 1:
+        head = cut(left, columns + 1)
+        at = head.rfind(" ")
+        head = head[:at] if at > columns // 2 else cut(left, columns)
+        lines.append(head)
+        left = left[len(head) :].lstrip(" ")
+    return [*lines, fit(left, columns).rstrip()] if left else lines
+
+
+def age(seconds: float) -> str:
+    """Of a reading, in the largest unit: `14s`, `12m`, `3h`, `2d`."""
+    for unit, size in (("d", 86400), ("h", 3600), ("m", 60)):
+        if seconds >= size:
+            return f"{seconds // size:.0f}{unit}"
+    return f"{max(1, round(seconds))}s"
 
 
 def duration(seconds: float | None) -> str:

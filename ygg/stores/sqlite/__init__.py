@@ -32,6 +32,7 @@ from ygg.model import (
     Recovery,
     Result,
     RunningRow,
+    Scheduled,
     Submitted,
     Task,
 )
@@ -250,6 +251,9 @@ class SqliteStore:
 
     def ahead(self, task: Task, lanes: Sequence[Lane], limit: int) -> Awaitable[int]:
         return self._reader.ahead(task, lanes, limit)
+
+    def scheduled(self, limit: int) -> Awaitable[list[Scheduled]]:
+        return self._reader.scheduled(limit)
 
     def verify(self) -> Awaitable[None]:
         return self._reader.verify()

@@ -9,12 +9,23 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import apsw
 
 from ygg.errors import InvalidInput, NotFound, StoreCorrupt, StoreError
-from ygg.model import Counts, Holds, Lane, LogRow, MinuteRow, Priority, Result, State, Task
+from ygg.model import (
+    Counts,
+    Holds,
+    Lane,
+    LogRow,
+    MinuteRow,
+    Priority,
+    Result,
+    Scheduled,
+    State,
+    Task,
+)
 from ygg.ports import Filter
 from ygg.stores.sqlite import holds as holding
 from ygg.stores.sqlite import inspecting
@@ -105,6 +116,9 @@ class Reader:
     async def ahead(self, task: Task, lanes: Sequence[Lane], limit: int) -> int:
         return await self._read(lambda db: _ahead(db, task, lanes, limit))
 
+    async def scheduled(self, limit: int) -> list[Scheduled]:
+        return await self._read(lambda db: [_due(row) for row in fetch(db, SCHEDULED, (limit,))])
+
     async def verify(self) -> None:
         """On a connection of its own: the others would read what they remember."""
         found = await asyncio.to_thread(inspecting.quick_check, self._path, math.inf)
@@ -186,6 +200,10 @@ def _counts(db: apsw.Connection) -> Counts:
     return Counts({(Priority(p), State(s)): n for p, s, n in fetch(db, sql) if n})
 
 
+def _due(row: Sequence[Any]) -> Scheduled:
+    return Scheduled(row[0], row[1], Priority(row[2]), *row[3:])
+
+
 def _ahead(db: apsw.Connection, task: Task, lanes: Sequence[Lane], limit: int) -> int:
     total = 0
     for lane in lanes:
@@ -199,6 +217,10 @@ def _ahead(db: apsw.Connection, task: Task, lanes: Sequence[Lane], limit: int) -
     return total
 
 
+SCHEDULED = (
+    "SELECT id, type, priority, title, created_ms, due_ms, attempt, errors, deferrals, error"
+    " FROM tasks INDEXED BY due WHERE state = 'scheduled' ORDER BY due_ms, seq LIMIT ?"
+)
 AHEAD = (
     "SELECT count(*) FROM ("
     " SELECT 1 FROM (SELECT 1 FROM tasks INDEXED BY claim"

@@ -26,7 +26,7 @@ TASK_COLUMNS = (
 )
 PLAIN_COLUMNS = "content, thinking, stop_reason, model, backend, usage"  #: those of every schema
 RESULT_COLUMNS = f"{PLAIN_COLUMNS}, tool_calls, logprobs, embeddings"
-HEAD_COLUMNS = "id, seq, version, created_ms, deadline_ms, rank"
+HEAD_COLUMNS = "id, seq, version, created_ms, deadline_ms, rank, title"
 
 
 #: By their value; looking them up so is several times faster than calling the enum.
@@ -66,7 +66,7 @@ def to_task(row: Row, lane: Lane) -> Task:
 
 
 def to_head(row: Row, lane: Lane, priority: Priority) -> Head:
-    return Head(row[0], row[1], row[2], lane, priority, row[3], row[4], row[5])
+    return Head(row[0], row[1], row[2], lane, priority, *row[3:])
 
 
 def to_log(row: Row) -> LogRow:

@@ -33,7 +33,7 @@ TOUCH_READ = update(life.TOUCH_READ, BY_ID, "seq")
 RETRY = update(life.RETRY, SET, TASK_COLUMNS)
 RECOVER = update(life.RECOVER, SET, LIGHT_COLUMNS)
 EXPIRE = update(life.EXPIRE, SET, LIGHT_COLUMNS)
-BECOME_DUE = update(life.BECOME_DUE, SET, f"{LIGHT_COLUMNS}, created_ms, deadline_ms, rank")
+BECOME_DUE = update(life.BECOME_DUE, SET, f"{LIGHT_COLUMNS}, created_ms, deadline_ms, rank, title")
 PRUNE = delete(life.PRUNE, SET, "lane, priority, state, batch")
 
 _WAS = f"SELECT {', '.join(Was._fields)} FROM tasks"
