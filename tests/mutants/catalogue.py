@@ -29,6 +29,7 @@ from tests.mutants import (
     sickness,
     stores,
     surface,
+    view,
 )
 
 MUTANTS = [
@@ -47,6 +48,7 @@ MUTANTS = [
     *config.MUTANTS,
     *intake.MUTANTS,
     *surface.MUTANTS,
+    *view.MUTANTS,
     *api.MUTANTS,
     *ops.MUTANTS,
     *ops_service.MUTANTS,

@@ -94,8 +94,8 @@ MUTANTS = [
     Mutant(
         "pacing: what is unknown is not said",
         "ygg/view/render.py",
-        'return "unknown" if waits else "--"',
-        'return "--"',
+        'return "empty in: unknown" if waits else ""',
+        'return ""',
         ("tests/cases/test_forecasts.py",),
     ),
 ]
