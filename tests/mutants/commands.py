@@ -82,7 +82,7 @@ MUTANTS: list[Mutant] = [
         "ygg/view/live.py",
         "contextlib.suppress(*keys.GONE)",
         "contextlib.suppress(KeyError)",
-        (f"{COMMANDS}::test_a_closed_terminal_does_not_end_the_loop_and_sigterm_does",),
+        ("tests/surface/test_live.py",),
     ),
     Mutant(
         "commands: a wide letter is one column",
