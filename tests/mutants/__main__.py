@@ -41,6 +41,7 @@ EDITS = count(1)
 FEW = 10  #: so many failures on the unchanged tree are no accident
 FAILED = re.compile(r"(?m)^FAILED (.+?)(?: - .*)?$")  #: as pytest names them at its end
 HANG_S = 15  #: a test that runs longer hangs, which is one way to notice a bug
+TRIES = 2  #: a bug that shows itself only now and then is said to
 LONG_S, ALL_S = 60, 1800  #: the tests of one bug, and those of all without any
 
 
@@ -104,13 +105,13 @@ def _caught(tree: Path, mutant: Mutant) -> bool:
     path.write_text(text.replace(mutant.old, mutant.new), encoding="utf-8")
     os.utime(path, (0, before + next(EDITS)))  # a time of its own, or old byte code passes for it
     try:
-        code, _ = _pytest(tree, mutant.tests)
+        tries = next((n for n in range(TRIES) if _pytest(tree, mutant.tests)[0] == 1), None)
     finally:
         path.write_text(text, encoding="utf-8")
         os.utime(path, (0, before))
-    took = time.monotonic() - started
-    print(f"{'caught  ' if code == 1 else 'ALIVE   '} {mutant.name} ({took:.1f} s)", flush=True)
-    return code == 1
+    took = f"{time.monotonic() - started:.1f} s{', not at once' if tries else ''}"
+    print(f"{'ALIVE   ' if tries is None else 'caught  '} {mutant.name} ({took})", flush=True)
+    return tries is not None
 
 
 def _pytest(tree: Path, tests: Sequence[str], limit_s: float = LONG_S) -> tuple[int, str]:
