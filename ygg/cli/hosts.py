@@ -18,7 +18,7 @@ HEADER = ("HOST", "KIND", "STATE", "SLOTS", "BACKEND", "VERSION", "MODELS", "URL
 
 @hosts.callback(invoke_without_command=True)
 def list_(ctx: typer.Context, json_: Json = False) -> None:
-    """List the hosts as they are known. SLOTS: busy/allowed. MODELS: loaded/on disk."""
+    """List the hosts as they are known. SLOTS: busy ones of those open now. MODELS: loaded ones of those it has."""
     if ctx.invoked_subcommand is not None:
         return
     with desk(write=False) as found:
@@ -84,10 +84,11 @@ hosts.command()(hosts_telemetry.trust)
 
 def _print(found: list[dict[str, Any]]) -> None:
     output.table(HEADER, (row for host in found for row in _rows(host)))
+    output.hint(
+        "SLOTS: busy/open now; MODELS: loaded/there to be loaded, -- where its server does not say"
+    )
     for host in found:
-        if host["reachable"] is False:
-            output.say(f"{host['name']}: {host['message']}")
-        for text in output.sick(host):
+        for text in output.troubles(host):
             output.say(text)
         for gpu in host["gpus"]:
             if gpu["error"]:
@@ -109,6 +110,6 @@ def _row(host: dict[str, Any]) -> tuple[str, ...]:
     loaded = "--" if host["loaded"] is None else len(host["loaded"])
     return (
         host["name"], host["kind"], output.host_state(host),
-        f"{host['in_flight']}/{host['limit']}", host["backend"], host["version"] or "--",
+        output.slots(host), host["backend"], host["version"] or "--",
         f"{loaded}/{len(host['models'])}", " ".join(e["url"] for e in host["endpoints"]),
     )  # fmt: skip

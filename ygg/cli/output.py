@@ -10,9 +10,9 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ygg import streams
+from ygg.cli import layout
 from ygg.errors import YggError
 from ygg.plain import clean, unsafe
-from ygg.view.text import fit, width
 
 
 def say(text: str) -> None:
@@ -74,14 +74,23 @@ def _put(text: str) -> None:
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Aligned columns without borders. The last column is cut to the terminal, never to a pipe."""
+    """Aligned columns without borders; on a terminal as wide as that, and nothing is cut."""
     lines = [[clean(str(cell)) for cell in row] for row in rows]
-    columns = [max(width(cell) for cell in column) for column in zip(header, *lines, strict=True)]
-    room = _columns()
-    for line in ([*header], *lines):
-        padded = [fit(cell, w) for cell, w in zip(line[:-1], columns[:-1], strict=True)]
-        text = "  ".join([*padded, line[-1]])
-        _put(fit(text, room).rstrip() if room and width(text) > room else text.rstrip())
+    for text in layout.table(header, lines, _columns()):
+        _put(text)
+
+
+def told(text: str) -> None:
+    """A sentence on stdout, on as many lines as the terminal needs."""
+    said = clean(text).lstrip()
+    for line in layout.sentence(said, _columns(), " " * (len(text) - len(text.lstrip()))):
+        _put(line)
+
+
+def field(name: str, text: str, names: int = 15) -> None:
+    """A name and its value on stdout."""
+    for line in layout.field(name, clean(text), names, _columns()):
+        _put(line)
 
 
 def host_state(host: dict[str, Any]) -> str:
@@ -90,6 +99,14 @@ def host_state(host: dict[str, Any]) -> str:
     if host["sick"] and host["reachable"]:
         word = "▲ sick"
     return f"{word}, drained" if host["drained"] else word
+
+
+def slots(host: dict[str, Any]) -> str:
+    """Busy ones of those that are open now, and how many it has where that is more."""
+    asked = host["reachable"] is not None
+    open_ = host["in_flight"] + host["available_slots"] if asked else host["limit"]
+    said = f"{host['in_flight']}/{open_}"
+    return said if open_ >= host["slots"] else f"{said} of {host['slots']}"
 
 
 def servers(host: dict[str, Any]) -> list[tuple[str, str, str, str]]:
@@ -113,6 +130,21 @@ def _state(health: str, *, sick: bool) -> str:
     return f"◌ {health}" if health == "unknown" else f"✗ {health}"
 
 
+def troubles(host: dict[str, Any]) -> list[str]:
+    """What is the matter with a host, a sentence each: what there is to know, and what to type."""
+    name, slots = host["name"], f"{host['limit']} of {host['slots']} slots"
+    found = [f"{name}: {host['message']}"] if host["reachable"] is False else []
+    if host["drained"]:
+        found.append(f"{name}: drained, no new calls start: ygg hosts resume {name}")
+    found += sick(host)
+    if host["limit_reason"]:
+        found.append(f"{name}: {slots}: {host['limit_reason']}")
+    if host["ghosts"]:
+        taken = "1 slot" if host["ghosts"] == 1 else f"{host['ghosts']} slots"
+        found.append(f"{name}: {taken} taken by a call that was cut off")
+    return found
+
+
 def sick(host: dict[str, Any]) -> list[str]:
     """A sentence for each of its sick models."""
     where = " on {endpoint}" if len(host["endpoints"]) > 1 else ""
@@ -131,6 +163,16 @@ def _columns() -> int:
         return os.get_terminal_size(sys.stdout.fileno()).columns
     except OSError:
         return 80
+
+
+def clock(at: str | None) -> str:
+    """An ISO time by the clock on the wall, with its day where that is not today."""
+    from datetime import datetime
+
+    if at is None:
+        return ""
+    local, now = datetime.fromisoformat(at).astimezone(), datetime.now().astimezone()
+    return local.strftime("%H:%M:%S" if local.date() == now.date() else "%Y-%m-%d %H:%M:%S")
 
 
 def age(at: str | None) -> str:

@@ -80,22 +80,24 @@ def show(task_id: TaskId, json_: Json = False) -> None:
              "finished_at", "due_at", "deadline_at", "timeout_s")  # fmt: skip
     for key in shown:
         if body[key] not in (None, "", [], 0):
-            output.data(f"{key:<14} {_plain(body[key])}")
+            output.field(key, _plain(key, body[key]))
     if body["state"] not in OVER:
-        output.data(f"{'why':<14} {body['reasons'][0]['text']}")
+        output.field("why", body["reasons"][0]["text"])
     output.data("")
     output.table(
         ("AT", "TRY", "FROM", "TO", "REASON", "HOST", "DETAIL"), map(_log_row, body["log"])
     )
 
 
-def _plain(value: Any) -> str:
+def _plain(key: str, value: Any) -> str:
+    if key.endswith("_at"):
+        return output.clock(value)
     return ", ".join(value) if isinstance(value, list) else str(value)
 
 
 def _log_row(row: dict[str, Any]) -> tuple[str, ...]:
     cells = (
-        row["at"],
+        output.clock(row["at"]),
         row["attempt"],
         row["from"],
         row["to"],
@@ -190,10 +192,10 @@ def why(task_id: TaskId, json_: Json = False) -> None:
         place = f", place {body['position']}{more}"
     if body["estimated_wait_ms"] is not None:
         place += f", expected in {duration(body['estimated_wait_ms'] / 1000)}"
-    output.data(f"{body['id']} is {body['state']}{place}")
+    output.told(f"{body['id']} is {body['state']}{place}")
     for reason in _once(body["reasons"]):
-        until = f" (until {reason['until_at']})" if reason.get("until_at") else ""
-        output.data(f"  {reason['code']}: {reason['text']}{until}")
+        until = f" (until {output.clock(reason['until_at'])})" if reason.get("until_at") else ""
+        output.told(f"  {reason['code']}: {reason['text']}{until}")
 
 
 def _once(reasons: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -219,37 +221,27 @@ def _print_status(body: dict[str, Any], where: str) -> None:
 
     daemon = body["daemon"]
     if daemon is None:
-        output.data(f"daemon   none: {where}; start it with ygg loop --async")
+        output.field("daemon", f"none: {where}; start it with ygg loop --async", 9)
     else:
         notes = [w for w in ("paused", "draining") if daemon[w]]
         for part in ("store", "config"):
             said = daemon.get(f"{part}_error")
             notes += [f"{part}: {said}"] if said else []
-        output.data(
-            f"daemon   ygg {daemon['version']}, up {duration(daemon['uptime_s'])}"
-            + "".join(f", {n}" for n in notes)
-        )
+        up = f"ygg {daemon['version']}, up {duration(daemon['uptime_s'])}"
+        output.field("daemon", ", ".join([up, *notes]), 9)
     queue = body["queue"]
     waiting = "  ".join(f"{name} {n}" for name, n in queue["by_priority"].items() if n) or "empty"
-    output.data(f"queue    {waiting}")
+    output.field("queue", waiting, 9)
     names = ("processing", "scheduled", "completed", "failed", "blocked")
-    output.data("tasks    " + "  ".join(f"{name} {queue[name]}" for name in names))
+    output.field("tasks", "  ".join(f"{name} {queue[name]}" for name in names), 9)
     output.data("")
     read = any(h["gpus"] for h in body["hosts"])
     gpu = ("VRAM", "TEMP") if read else ()
     header = ("HOST", "STATE", "SLOTS", "LATENCY", *gpu, "BACKEND", "MODELS")
     output.table(header, (row for h in body["hosts"] for row in _host_rows(h, read)))
     for host in body["hosts"]:
-        for text in output.sick(host):
-            output.data(text)
-        if host["limit_reason"]:
-            text = (
-                f"{host['name']}: {host['limit']} of {host['slots']} slots: {host['limit_reason']}"
-            )
-            output.data(text)
-        if host["ghosts"]:
-            slots = "1 slot" if host["ghosts"] == 1 else f"{host['ghosts']} slots"
-            output.data(f"{host['name']}: {slots} taken by a call that was cut off")
+        for text in output.troubles(host):
+            output.told(text)
 
 
 def _host_rows(host: dict[str, Any], read: bool) -> list[tuple[str, ...]]:
@@ -265,10 +257,16 @@ def _host_rows(host: dict[str, Any], read: bool) -> list[tuple[str, ...]]:
 def _host_row(host: dict[str, Any], read: bool) -> tuple[str, ...]:
     latency = "--" if host["latency_ms"] is None else f"{host['latency_ms']:.0f} ms"
     backend = f"{host['backend']} {host['version'] or ''}".rstrip()
-    last = host["message"] if host["reachable"] is False else _models(host)
-    slots = f"{host['in_flight']}/{host['limit']}"
     gpu = _gpu(host["gpus"]) if read else ()
-    return (host["name"], output.host_state(host), slots, latency, *gpu, backend, last)
+    return (
+        host["name"],
+        output.host_state(host),
+        output.slots(host),
+        latency,
+        *gpu,
+        backend,
+        _models(host),
+    )
 
 
 def _models(host: dict[str, Any]) -> str:
