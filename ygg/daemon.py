@@ -26,6 +26,7 @@ from ygg.errors import StoreError, StoreFull, StoreReadOnly, YggError
 from ygg.logs import journal_stream, set_up_logging
 from ygg.model import JsonDict, State
 from ygg.ops.service.notify import Notifier
+from ygg.plain import counted
 from ygg.reloading import Reloading
 from ygg.running import chores, descriptors, evented, memory, stalls
 
@@ -190,7 +191,8 @@ class _Daemon:
                 chores.follow_clock(loop, scope.dispatcher.archive),
             ):  # fmt: skip
                 self.reloading.tell_broken(scope)
-                log.info("ready: %d hosts, socket %s", len(scope.config.hosts), self.door.path)
+                hosts = counted(len(scope.config.hosts), "host")
+                log.info("ready: %s, socket %s", hosts, self.door.path)
                 await _tell_blocked(scope)
                 heart.ready()
                 await self.reloading.begin(scope, heart)
@@ -235,7 +237,7 @@ class _Daemon:
 
         dispatcher = scope.dispatcher
         act = acting(dispatcher.pause, dispatcher.drain_host)
-        async with LiveView(dispatcher.view, act, self._end, **looks):
+        async with LiveView(dispatcher.view, act, self._end, asks=True, **looks):
             yield
 
     # --- signals -------------------------------------------------------------------------------
@@ -254,7 +256,7 @@ async def _tell_blocked(scope: Scope) -> None:
     """Tasks that nobody else will start again."""
     blocked = (await scope.dispatcher.archive.counts()).state(State.BLOCKED)
     if blocked:
-        are = "1 task is" if blocked == 1 else f"{blocked} tasks are"
+        are = f"{counted(blocked, 'task')} {'is' if blocked == 1 else 'are'}"
         log.warning(
             "%s blocked: ygg list --state blocked shows why, ygg retry --blocked queues them", are
         )

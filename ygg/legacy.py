@@ -41,6 +41,7 @@ from ygg.model import (
     because,
 )
 from ygg.model import State as TaskState
+from ygg.plain import counted
 from ygg.ports import Archive, AttemptStarted, Backends, Piece, Queue
 from ygg.running.calls import run_call
 from ygg.running.clock import Clock
@@ -105,7 +106,7 @@ async def serve(config: Config, database: Path, stop: threading.Event) -> None:
         door.take()  # who is the second one takes no running task away
         await store.recover(_now_ms(), config.policy.max_crashes)
         async with served(build_app(Handlers(control, lambda: config, about=about)), door):
-            log.info("ready: %d hosts, socket %s", len(config.hosts), door.path)
+            log.info("ready: %s, socket %s", counted(len(config.hosts), "host"), door.path)
             for worker in workers:
                 worker.start()
             await asyncio.gather(*(asyncio.to_thread(w.join) for w in workers))

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TextIO
 
 from ygg import private, streams
+from ygg.paths import log_file
 from ygg.plain import marked
 
 LOG_BYTES, LOG_FILES = 10_000_000, 5
@@ -158,7 +159,7 @@ class RotatingLog(logging.handlers.RotatingFileHandler):
 
 def set_up_logging(state: Path, *, console: bool) -> Path:
     """Log to `<state>/logs/ygg.log`, rotated, and to the journal or stdout when `console`."""
-    path = state / "logs" / "ygg.log"
+    path = log_file(state)
     root = logging.getLogger("ygg")
     root.setLevel(logging.INFO)
     root.propagate = False

@@ -31,6 +31,11 @@ def state_dir(env: Mapping[str, str]) -> Path:
     return given or _xdg(env, "XDG_STATE_HOME", ".local/state") / "ygg"
 
 
+def log_file(state: Path) -> Path:
+    """What the daemon of that state directory writes."""
+    return state / "logs" / "ygg.log"
+
+
 def daemon_socket(env: Mapping[str, str]) -> Path:
     """Where a daemon listens: its `$RUNTIME_DIRECTORY`, the user's runtime directory, its state."""
     given = _systemd(env, "RUNTIME_DIRECTORY")

@@ -65,3 +65,9 @@ def in_ascii(text: str) -> str:
 
 def _dots(char: str) -> str:
     return ".." if unicodedata.east_asian_width(char) in "WF" else "."
+
+
+def counted(count: object, what: str) -> str:
+    """`1 task`, `2,000 tasks`; what is no number stays as it is."""
+    said = f"{count:,}" if isinstance(count, int) else str(count)
+    return f"{said} {what}{'' if count == 1 else 's'}"

@@ -65,7 +65,7 @@ def test_each_server_gets_what_it_runs_at_once_and_everybody_names_it(
     home, first, second, small = box
     tasks = [home.submit("hello", "-t", "first") for _ in range(3)]
     until(lambda: first.inside == 1, 10, "the first server works")
-    assert "box/ollama: 1 of 1 slots busy" in home.ygg("why", tasks[2]).stdout
+    assert "box/ollama: 1 of 1 slot busy" in home.ygg("why", tasks[2]).stdout
     helped = [home.submit("hello") for _ in range(4)]
     until(lambda: second.inside == 2, 10, "the second server helps out")
     listed = home.ygg("hosts").stdout

@@ -110,11 +110,11 @@ def test_nothing_is_drawn_into_a_pipe_or_a_dumb_terminal(
     running.stop()
     text = running.text()
     assert "\x1b" not in text
-    assert "ready: 1 hosts" in text
+    assert "ready: 1 host" in text
     with terminal(
         "-m", "ygg", "loop", TERM="dumb", YGG_STATE=str(tmp_path / "s"), YGG_CONFIG=str(config)
     ) as tty:
-        tty.until(lambda: b"ready: 1 hosts" in tty.raw)
+        tty.until(lambda: b"ready: 1 host" in tty.raw)
         tty.type("\x03")
         assert tty.end() == 0
         assert b"\x1b" not in tty.raw
@@ -146,11 +146,11 @@ def test_the_loop_in_the_foreground_drains_and_leaves_one_line(
         helper = Daemon(tmp_path, config)
         helper.env |= place(tmp_path, config)
         assert helper.ygg("submit", "work", "--title", "the work").returncode == 0
-        tty.until(lambda: "queue 1 " in tty.text)
+        tty.until(lambda: "queued 1 " in tty.text)
         tty.type("p")
         tty.until(lambda: "the work" in tty.text)
         tty.type("\x03")
-        tty.until(lambda: "draining: 1 calls still run" in tty.text)
+        tty.until(lambda: "draining: waits for 1 call for " in tty.text)
         assert tty.end() == 0
         assert tty.given_back()
         last = tty.raw.rpartition(b"\x1b[?1049l")[2].decode()

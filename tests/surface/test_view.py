@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -150,6 +151,30 @@ def test_a_filter_is_typed_kept_and_cleared() -> None:
 
 def test_q_leaves() -> None:
     assert typed("q")[1] == Action("quit")
+
+
+def test_q_asks_first_where_it_stops_the_dispatcher() -> None:
+    ui, action = typed("q", ui=Ui(asks=True))
+    assert action is None
+    assert ui.note == "q again stops the dispatcher: 6 calls may end first; any other key goes on"
+    assert typed("q", ui=ui)[1] == Action("quit")
+    assert typed("j", "q", ui=ui)[1] is None, "another key has taken it back"
+    draining = replace(home(), draining=True)
+    assert typed("q", ui=Ui(asks=True), view=draining)[1] == Action("quit"), "the banner says so"
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"cut_off_ms": AT + 25_000}, "waits for 6 calls for 25s at most; Ctrl-C cuts off now"),
+        ({"running": home().running[:1]}, "waits for 1 call; Ctrl-C cuts off now"),
+        ({"running": ()}, "nothing runs any more"),
+    ],
+)
+def test_a_drain_says_how_long_it_waits_and_what_ends_it(
+    fields: dict[str, Any], words: str
+) -> None:
+    assert words in frame(80, 24, draining=True, **fields)[1]
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,7 @@ def test_the_service_runs_and_says_how_it_is(machine: Booted) -> None:
         "active", "active",
     ]  # fmt: skip
     assert machine.ok("systemctl", "is-enabled", "ygg.service", "ygg.socket")
-    until(lambda: shown(machine, "StatusText") == "0 running, 0 waiting, 0 of 1 hosts up")
+    until(lambda: shown(machine, "StatusText") == "0 running, 0 waiting, 0 of 1 host up")
     assert shown(machine, "User") == "ygg"
 
 
@@ -62,7 +62,7 @@ def test_whatever_the_service_does_a_task_is_stored_in_its_queue(machine: Booted
     assert {t["title"]: t["id"] for t in tasks} == submitted
     assert {t["state"] for t in tasks} == {"queued"}
     assert machine.ok("systemctl", "is-active", "ygg.service") == "active"
-    until(lambda: shown(machine, "StatusText") == "0 running, 4 waiting, 0 of 1 hosts up")
+    until(lambda: shown(machine, "StatusText") == "0 running, 4 waiting, 0 of 1 host up")
     assert machine.run("ls", "-A", nspawn.HOME).stdout == "", "nothing is root's own"
     assert "Traceback" not in machine.ok("journalctl", "--unit=ygg", "--no-pager")
 

@@ -104,14 +104,14 @@ def test_ready_means_that_the_socket_answers_though_a_host_is_silent(
             assert answered == [True]
             assert systemd.heard[0][1].keys() == {"EXTEND_TIMEOUT_USEC", "STATUS"}
             assert systemd.of("STATUS")[:2] == [
-                "opening the database", "0 running, 0 waiting, 0 of 1 hosts up",
+                "opening the database", "0 running, 0 waiting, 0 of 1 host up",
             ]  # fmt: skip
 
 
 def test_the_status_line_follows_the_work(tmp_path: Path, config: Path, systemd: Manager) -> None:
     with service(Service(tmp_path, config, systemd)) as target:
         systemd.wait("READY")
-        until(lambda: "0 running, 0 waiting, 1 of 1 hosts up" in systemd.of("STATUS"))
+        until(lambda: "0 running, 0 waiting, 1 of 1 host up" in systemd.of("STATUS"))
         for _ in range(6):
             target.ygg("submit", "work")
         until(lambda: any(s.startswith("2 running, ") for s in systemd.of("STATUS")))
@@ -303,7 +303,7 @@ def test_lines_for_the_journal_have_a_priority_and_no_time(
         until(lambda: "not reloaded" in target.text())
         target.stop()
         lines = target.text().splitlines()
-        assert any(line.startswith("<6>ready: 1 hosts") for line in lines)
+        assert any(line.startswith("<6>ready: 1 host") for line in lines)
         assert all(re.match("<[2-7]>", line) for line in lines)
         assert any(line.startswith("<3>hosts.yaml not reloaded") for line in lines)
 

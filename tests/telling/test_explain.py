@@ -32,7 +32,7 @@ def test_a_task_behind_others_says_so_and_names_each_candidate() -> None:
     last = world.submit("general")
     reasons = explain(world.board, world.rows[last], world.now)
     assert [r.code for r in reasons] == [ReasonCode.BEHIND, ReasonCode.HOST_FULL]
-    assert "1 of 1 slots busy" in reasons[1].text
+    assert "1 of 1 slot busy" in reasons[1].text
 
 
 @pytest.mark.parametrize(

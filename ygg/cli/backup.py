@@ -16,6 +16,7 @@ import typer
 from ygg.cli import output
 from ygg.cli.app import Globals, Json, app
 from ygg.errors import Interrupted
+from ygg.plain import counted
 
 SHOW_AFTER_S, SHOW_EVERY_S = 1.0, 0.2
 
@@ -40,7 +41,7 @@ def backup(
     if json_:
         output.as_json(done.body())
     else:
-        output.data(f"{done.path}: {done.tasks} tasks, {done.size:,} bytes, checked")
+        output.data(f"{done.path}: {counted(done.tasks, 'task')}, {done.size:,} bytes, checked")
         output.hint(f"to restore it: stop the daemon, then put it in the place of {done.source}")
 
 

@@ -8,6 +8,7 @@ import typer
 
 from ygg.cli import output
 from ygg.cli.app import Globals, Json, app
+from ygg.plain import counted
 
 config = typer.Typer(help="Look at hosts.yaml.", no_args_is_help=True)
 app.add_typer(config, name="config")
@@ -33,7 +34,8 @@ def check(json_: Json = False) -> None:
         )
     else:
         output.data(
-            f"{found.source}: {len(found.hosts)} hosts, {slots} slots, {len(found.types)} task types"
+            f"{found.source}: {counted(len(found.hosts), 'host')}, {counted(slots, 'slot')},"
+            f" {counted(len(found.types), 'task type')}"
         )
         for note in found.notes:
             output.say(f"note: {note}")

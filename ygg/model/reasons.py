@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ygg.model.words import JsonDict, ReasonCode
+from ygg.plain import counted
 
 Facts = Mapping[str, Any]
 
@@ -72,7 +73,7 @@ def gb(mb: float) -> str:
 
 def _full(f: _Facts) -> str:
     where = f"{f['host']}/{f['endpoint']}" if "endpoint" in f else f["host"]
-    text = f"{where}: {f['busy']} of {f['limit']} slots busy"
+    text = f"{where}: {f['busy']} of {counted(f['limit'], 'slot')} busy"
     return f"{text}, {f['slots']} configured ({f['why']})" if f["why"] else text
 
 
@@ -111,8 +112,8 @@ def _limit(f: _Facts) -> str:
 
 def _backing_off(f: _Facts) -> str:
     last = f" after {f['error']}" if f["error"] else ""
-    counted = [(f["errors"], "error"), (f["deferrals"], "refusal")]
-    after = ", ".join(f"{n} {what}{'s' * (n != 1)}" for n, what in counted if n)
+    known = ((f["errors"], "error"), (f["deferrals"], "refusal"))
+    after = ", ".join(counted(n, what) for n, what in known if n)
     return f"backing off ({after}){last}" if after else f"backing off{last}"
 
 
@@ -184,7 +185,7 @@ SENTENCES: dict[ReasonCode, str | Callable[[_Facts], str]] = {
     ),
     ReasonCode.SWAP_PENDING: _swap,
     ReasonCode.GPU_PREFERRED: _filled(
-        "waits for a GPU host: {gpu} tasks wait for one, {cpu} for a CPU; {host} helps out when the"
+        "waits for a GPU host: tasks waiting for one {gpu}, for a CPU {cpu}; {host} helps out when the"
         " difference is over {margin}"
     ),
     ReasonCode.CPU_PREFERRED: _filled(

@@ -202,3 +202,4 @@ class Snapshot:
     gpu_waiting: int = 0  #: queued tasks that wait for a GPU host
     cpu_waiting: int = 0
     scheduled: tuple[WaitingView, ...] = ()  #: those that are due first
+    cut_off_ms: int | None = None  #: while draining: when the calls that still run are cut off

@@ -31,6 +31,7 @@ from ygg.model import (
 )
 from ygg.model import State as TaskState
 from ygg.model.history import KEPT_MS
+from ygg.plain import counted
 from ygg.ports import Archive, AttemptStarted, Backends, Filter, Limiter, Piece, Probes, Queue
 from ygg.running.asking import log
 from ygg.running.clock import Clock
@@ -68,6 +69,7 @@ class Dispatcher:
         self._counts, self._counted = Counts({}), float("-inf")
         self._scheduled: Sequence[Scheduled] = ()
         self.config_error: str | None = None  #: what the snapshot tells of hosts.yaml
+        self._cut_off_ms: int | None = None
         self._drained_hosts: set[str] = set()
         self._worked = Worked()
         self._snapshot: tuple[float, Snapshot] | None = None
@@ -122,8 +124,8 @@ class Dispatcher:
         found = await self._queue.recover(self._now_ms(), max_crashes)
         if found.requeued or found.poisoned or found.cancelled:
             log.warning(
-                "recovered from a crash in %.3f s: %d tasks back in the queue, %d blocked, %d cancelled",
-                time.perf_counter() - began, found.requeued, found.poisoned, found.cancelled,
+                "recovered from a crash in %.3f s: %s back in the queue, %d blocked, %d cancelled",
+                time.perf_counter() - began, counted(found.requeued, "task"), found.poisoned, found.cancelled,
             )  # fmt: skip
 
     def own(
@@ -157,6 +159,8 @@ class Dispatcher:
 
     async def drain(self, grace_s: float, hurry: asyncio.Event) -> None:
         """As `RunLoop.drain`."""
+        self._cut_off_ms = self._loop.now().wall_ms + round(grace_s * 1000)
+        self._snapshot = None
         await self._loop.drain(grace_s, hurry, self._reached)
 
     def _reached(self) -> Mapping[str, int]:
@@ -291,4 +295,5 @@ class Dispatcher:
             worked=self._worked,
             log=self._loop.log_tail,
             config_error=self.config_error,
+            cut_off_ms=self._cut_off_ms,
         )

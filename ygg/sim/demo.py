@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING
 from ygg import paths, streams, wire
 from ygg.errors import NotFound
 from ygg.model import FINAL, JsonDict, NewTask, State, Submitted, Task
+from ygg.plain import counted
 from ygg.running import evented
 from ygg.sim.audit import Ack, Visit, bound_s, freed, inversions
 from ygg.sim.faults import Fault, FaultPlan
@@ -286,11 +287,11 @@ def summary(report: Report) -> str:
     """What happened, in a few lines, and the commands to try next."""
     states = ", ".join(f"{n} {state}" for state, n in report.states.items())
     hosts = "\n".join(
-        f"  {name:<16} {report.peak_in_flight[name]} of {slots} slots used at the peak"
+        f"  {name:<16} {report.peak_in_flight[name]} of {counted(slots, 'slot')} used at the peak"
         for name, slots in report.slots.items()
     )
     return f"""
-{report.tasks} tasks: {states}; {report.retried} retried
+{counted(report.tasks, "task")}: {states}; {report.retried} retried
 {report.makespan_s:.1f} s (no schedule is faster than {report.bound_s:.1f} s)
 {hosts}
   gate violations      {report.gate_violations}   (arrivals beyond a host's slots, as the servers saw them)

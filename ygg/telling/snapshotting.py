@@ -52,6 +52,7 @@ def snapshot(
     worked: Worked | None = None,
     log: Iterable[LogView] = (),
     config_error: str | None = None,
+    cut_off_ms: int | None = None,
 ) -> Snapshot:
     """Copy what readers may see. `streamed`: pieces that the running calls have streamed, by task id; `worked`: what is
     worked out already, kept from one snapshot to the next."""
@@ -82,6 +83,7 @@ def snapshot(
         gpu_waiting=queues.gpu,
         cpu_waiting=queues.cpu,
         scheduled=tuple(_scheduled(task) for task in scheduled),
+        cut_off_ms=cut_off_ms,
     )
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from ygg.model import MinuteRow
+from ygg.plain import counted
 
 FULL = 90.0  #: percent of GPU memory used: above it fewer slots
 ROOM = 85.0  #: above it there is no room for one more
@@ -153,7 +154,7 @@ def _judged(slots: int, of: Figures) -> tuple[Verdict, str]:
 
 def _too_little(slots: int, of: Figures) -> str:
     text = f"not enough history yet: {of.minutes} of {NEEDED} minutes with work"
-    return text + (f" since it has {slots} slots" if of.other_minutes else "")
+    return text + (f" since it has {counted(slots, 'slot')}" if of.other_minutes else "")
 
 
 def _wish(of: Figures) -> str:

@@ -13,6 +13,7 @@ import logging
 import os
 import signal
 import sys
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
@@ -24,6 +25,7 @@ from ygg.model import Snapshot
 from ygg.view import keys
 from ygg.view.frame import Row
 from ygg.view.render import render
+from ygg.view.text import duration
 from ygg.view.ui import Action, Ui, press
 
 if TYPE_CHECKING:
@@ -66,7 +68,8 @@ class _Rows:
 
 
 class LiveView:
-    """Shows snapshots and obeys keys until the block ends; `q` calls `leave`."""
+    """Shows snapshots and obeys keys until the block ends; `q` calls `leave`. `asks`: that stops the dispatcher, so that
+    the first `q` asks."""
 
     def __init__(
         self,
@@ -76,11 +79,12 @@ class LiveView:
         *,
         ascii_: bool = False,
         readonly: bool = False,
+        asks: bool = False,
     ) -> None:
         self._source, self._act, self._leave = source, act, leave
         self._ascii = ascii_ or ascii_only()
         self._colour = not os.environ.get("NO_COLOR")
-        self.ui = Ui(readonly=readonly)
+        self.ui = Ui(readonly=readonly, asks=asks)
         self._wake = asyncio.Event()
         self._view: Snapshot | None = None
         self._last: tuple[tuple[int, int], list[Row]] | None = None
@@ -141,7 +145,13 @@ class LiveView:
     def _suspend(self) -> None:
         """Ctrl-Z: the shell gets its terminal; `fg` comes back to a fresh screen."""
         self._give_terminal_back()
+        before = time.monotonic()
         os.kill(os.getpid(), signal.SIGSTOP)
+        stood = time.monotonic() - before
+        if self.ui.asks:  # it is the dispatcher itself that has stood still
+            text = f"ygg was stopped for {duration(stood)}: nothing started, and no answer was read"
+            log.warning("%s", text)
+            self.ui = replace(self.ui, note=text)
         self._resume()
 
     def _resume(self) -> None:

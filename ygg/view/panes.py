@@ -12,7 +12,7 @@ from ygg.view.ui import Ui
 
 NAMES, PAIR_ROWS = 16, 6  #: columns of the names of details, rows of one of them at most
 HELP = (
-    ("q", "leave; in `ygg loop` the first time drains, the second stops now"),
+    ("q", "leave; in `ygg loop` it asks first, then lets calls end, then cuts them off"),
     ("p", "pause or resume dispatch"),
     ("h, d", "hosts; d drains or resumes the chosen one"),
     ("t", "tasks, with the details of the chosen one"),

@@ -8,9 +8,10 @@ Nothing is blank while something is cut. Below 60x16 there is only the header an
 from __future__ import annotations
 
 from ygg.model import HostHealth, Priority, Snapshot, State
+from ygg.plain import counted
 from ygg.view import hosts, panels, panes
 from ygg.view.frame import ASCII, COLOURS, PLAIN, UNICODE, Canvas, Row
-from ygg.view.text import clock, duration
+from ygg.view.text import age, clock, duration
 from ygg.view.ui import Ui
 
 MIN_WIDTH, MIN_HEIGHT = 60, 16
@@ -90,11 +91,21 @@ def _alerts(canvas: Canvas) -> list[Row]:
     if s.config_error:
         found.append(canvas.row(f" ! hosts.yaml: {s.config_error}", style="alert"))
     if s.draining:
-        text = f" ! draining: {len(s.running)} calls still run, nothing new starts"
-        found.append(canvas.row(text, style="alert"))
+        found.append(canvas.row(f" ! {_draining(s)}", style="alert"))
     elif s.paused:
         found.append(canvas.row(" ! dispatch is paused: p, or ygg queue resume", style="alert"))
     return found
+
+
+def _draining(s: Snapshot) -> str:
+    """How long it still waits, and what ends that."""
+    running = counted(len(s.running), "call")
+    if not s.running:
+        return "draining: nothing runs any more, nothing new starts"
+    left = (
+        "" if s.cut_off_ms is None else f" for {age(max(0, s.cut_off_ms - s.at_ms) / 1000)} at most"
+    )
+    return f"draining: waits for {running}{left}; Ctrl-C cuts off now, ygg retry --blocked later"
 
 
 def _body(canvas: Canvas, room: int, height: int) -> list[Row]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from ygg.model import EndView, Priority, RunningView, State, WaitingView
+from ygg.plain import counted
 from ygg.view.frame import Canvas, Part, Row, short_id
 from ygg.view.table import Column, Line, Table, table
 from ygg.view.text import clock, duration, fit
@@ -56,7 +57,7 @@ def running(canvas: Canvas, run: RunningView) -> Line:
 def _progress(canvas: Canvas, run: RunningView) -> Part:
     """Against how long it will be, where that is known, else what there is of it."""
     if run.progress is None:
-        return f"{run.tokens:,} token{'s' * (run.tokens != 1)}" if run.tokens else ("--", "dim")
+        return counted(run.tokens, "token") if run.tokens else ("--", "dim")
     percent = fit(f"{run.progress} %", 5, right=True)
     if not canvas.wide:
         return percent

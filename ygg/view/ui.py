@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from ygg.model import Snapshot
+from ygg.plain import counted
 
 PANES = {"t": "task", "h": "host", "l": "log", "?": "help"}
 
@@ -24,6 +25,8 @@ class Ui:
     note: str = ""  #: a word in the footer until the next key
     old: str = ""  #: why no newer snapshot could be had
     readonly: bool = False
+    asks: bool = False  #: whoever leaves stops the dispatcher: they are asked
+    leaving: bool = False  #: they have been
 
 
 @dataclass(frozen=True)
@@ -36,14 +39,23 @@ class Action:
 
 def press(ui: Ui, key: str, snapshot: Snapshot) -> tuple[Ui, Action | None]:
     """One key: a character, or up, down, enter, escape, backspace."""
-    ui = replace(ui, note="")
+    asked, ui = ui.leaving, replace(ui, note="", leaving=False)
     if ui.typing:
         return _typed(ui, key), None
     if key == "q":
-        return ui, Action("quit")
+        return _leave(ui, snapshot, asked=asked)
     if key in ("p", "d"):
         return _act(ui, key, snapshot)
     return _look(ui, key), None
+
+
+def _leave(ui: Ui, snapshot: Snapshot, *, asked: bool) -> tuple[Ui, Action | None]:
+    if asked or not ui.asks or snapshot.draining:
+        return ui, Action("quit")
+    running = len(snapshot.running)
+    calls = f"{counted(running, 'call')} may end first; " if running else ""
+    note = f"q again stops the dispatcher: {calls}any other key goes on"
+    return replace(ui, leaving=True, note=note), None
 
 
 def _typed(ui: Ui, key: str) -> Ui:

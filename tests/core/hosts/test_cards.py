@@ -75,7 +75,7 @@ def test_a_host_whose_slots_are_busy_names_its_lost_card() -> None:
     world.read("a", gpu(0), lost(1))
     world.submit("general")
     reasons = explain(world.board, world.rows[world.submit("general")], world.now)
-    assert reasons[1].text == "a: 1 of 1 slots busy, 1 configured (GPU 1 is lost)"
+    assert reasons[1].text == "a: 1 of 1 slot busy, 1 configured (GPU 1 is lost)"
 
 
 def test_views_name_a_lost_card_and_sum_up_the_others() -> None:

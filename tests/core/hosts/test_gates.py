@@ -328,7 +328,7 @@ def test_a_server_gets_no_more_calls_than_it_has_slots() -> None:
         world.submit("b")
     assert (inside(world, "a"), inside(world, "b")) == (1, 3)
     text = explain(world.board, world.rows[waiting[1]], world.now)[0].text
-    assert text == "h/a: 1 of 1 slots busy"
+    assert text == "h/a: 1 of 1 slot busy"
 
 
 def test_a_task_that_may_use_several_servers_of_a_host_gets_the_first_with_a_slot() -> None:

@@ -156,7 +156,7 @@ def test_why_names_what_took_the_slots_of_a_full_host() -> None:
     waiting = world.submit("general")
     reasons = explain(world.board, world.rows[waiting], world.now)
     assert reasons[1].text == (
-        "a: 1 of 1 slots busy, 2 configured (82 °C; all slots again at 65 °C or less)"
+        "a: 1 of 1 slot busy, 2 configured (82 °C; all slots again at 65 °C or less)"
     )
 
 

@@ -71,7 +71,7 @@ def test_a_task_takes_the_first_usable_candidate_of_its_route() -> None:
     assert (world.running_on("a"), world.running_on("b")) == ([one], [two])
     assert three not in world.calls
     chosen = [n.reason.text for n in world.notes if n.task_id == two]
-    assert chosen == ["general -> b m (GPU, waiting: 1 GPU, 0 CPU); a: 1 of 1 slots busy"]
+    assert chosen == ["general -> b m (GPU, waiting: 1 GPU, 0 CPU); a: 1 of 1 slot busy"]
 
 
 def test_pins_narrow_the_route_and_reach_beyond_it() -> None:

@@ -140,7 +140,7 @@ def test_the_reason_names_the_queues_of_both_kinds() -> None:
     *_, last = submit(world, PREFERRED, 4)
     code, text = why(world, last)
     assert code is ReasonCode.GPU_PREFERRED
-    assert "3 tasks wait for one, 3 for a CPU" in text
+    assert "tasks waiting for one 3, for a CPU 3" in text
     codes = [r.code for r in explain(world.board, world.rows[last], world.now)[1:]]
     assert codes == [ReasonCode.HOST_FULL, ReasonCode.GPU_PREFERRED, ReasonCode.GPU_PREFERRED]
 
@@ -293,7 +293,7 @@ def test_the_best_ranked_task_goes_first_when_a_cpu_host_helps_out() -> None:
     assert (world.rows[urgent].host, world.rows[late].host) == ("cpu1", None)
     texts = [n.reason.text for n in world.notes if n.task_id == urgent]
     assert texts == [
-        "general -> cpu1 m (CPU, waiting: 2 GPU, 0 CPU, helps out); gpu1: 1 of 1 slots busy"
+        "general -> cpu1 m (CPU, waiting: 2 GPU, 0 CPU, helps out); gpu1: 1 of 1 slot busy"
     ]
 
 

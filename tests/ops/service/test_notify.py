@@ -168,7 +168,7 @@ def test_the_status_line_is_sent_on_change_and_every_ten_seconds() -> None:
             await home.submit()
             await home.submit()
             await asyncio.sleep(2)
-            assert recorder.sent[-1][1] == {"STATUS": "1 running, 1 waiting, 1 of 1 hosts up"}
+            assert recorder.sent[-1][1] == {"STATUS": "1 running, 1 waiting, 1 of 1 host up"}
             await home.dispatcher.pause(True)
             await asyncio.sleep(2)
             assert str(recorder.sent[-1][1]["STATUS"]).startswith("paused: 1 running")

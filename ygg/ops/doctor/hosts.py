@@ -14,6 +14,7 @@ from ygg import wire
 from ygg.config import Config
 from ygg.model import Endpoint, Health, Host, HostHealth, JsonDict, names
 from ygg.ops.doctor.checks import Check, Maker, Probe
+from ygg.plain import counted
 from ygg.ports import CallFailed
 
 PHASE_S = 2.5  #: for connecting, and for each answer; below the deadline, to say which one it was
@@ -229,7 +230,12 @@ def _slots(server: Server, health: Health, props: JsonDict) -> list[Check]:
     slots = min(host.slots, server.endpoint.slots or host.slots)
     if server.endpoint.backend == "ollama":
         return (
-            [of.ok(PARALLEL.format(slots=slots), fix=SET_PARALLEL.format(slots=slots))]
+            [
+                of.ok(
+                    PARALLEL.format(slots=counted(slots, "slot")),
+                    fix=SET_PARALLEL.format(slots=slots),
+                )
+            ]
             if slots > 1
             else []
         )
@@ -240,15 +246,13 @@ def _slots(server: Server, health: Health, props: JsonDict) -> list[Check]:
     return [_against(of, slots, health.slots), *_context(server, slots, context)]
 
 
-PARALLEL = (
-    "{slots} slots; whether Ollama runs as many at once cannot be read: it does one unless told"
-)
+PARALLEL = "{slots}; whether Ollama runs as many at once cannot be read: it does one unless told"
 SET_PARALLEL = "make sure that OLLAMA_NUM_PARALLEL={slots} is set where it runs"
 
 
 def _against(of: Maker, slots: int, served: int) -> Check:
     if served < slots:
-        text = f"{slots} slots in hosts.yaml, but the server runs {served} at once"
+        text = f"{counted(slots, 'slot')} in hosts.yaml, but the server runs {served} at once"
         return of.warning(
             text,
             "the others wait inside it, out of order",

@@ -14,6 +14,7 @@ from ygg.core import events as ev
 from ygg.errors import YggError
 from ygg.model import HostHealth, Snapshot, State
 from ygg.ops.service.notify import Notifier
+from ygg.plain import counted
 from ygg.running.dispatcher import Dispatcher
 
 log = logging.getLogger("ygg.notify")
@@ -91,5 +92,5 @@ def _work(snapshot: Snapshot, stopping: bool) -> str:
         return f"draining: {running}"
     waiting = snapshot.counts.state(State.QUEUED) + snapshot.counts.state(State.SCHEDULED)
     up = sum(host.health is HostHealth.UP for host in snapshot.hosts)
-    line = f"{running}, {waiting} waiting, {up} of {len(snapshot.hosts)} hosts up"
+    line = f"{running}, {waiting} waiting, {up} of {counted(len(snapshot.hosts), 'host')} up"
     return f"paused: {line}" if snapshot.paused else line
