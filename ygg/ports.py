@@ -41,12 +41,8 @@ from ygg.model import (
     Task,
     Usage,
 )
-from ygg.model import (
-    Done as Done,
-)
-from ygg.model import (
-    Piece as Piece,
-)
+from ygg.model import Done as Done
+from ygg.model import Piece as Piece
 
 
 class Queue(Protocol):

@@ -32,7 +32,7 @@ def test_a_task_that_a_shutdown_cut_off_is_told_wherever_a_person_looks(tmp_path
             until(lambda: "1 task is blocked" in home.text(), 20, "the start says so")
             assert "blocked 1" in home.ygg("status").stdout
             frame = until(lambda: _frame(home), 20, "it is counted")
-            assert re.search(r"queue 0 .*later 1 .*blocked 1", frame)
+            assert re.search(r"queued 0 .*later 1 .*blocked 1", frame)
             assert home.ygg("retry", "--blocked").returncode == 0
             until(lambda: home.task(task)["state"] == "processing", 20, "it runs again")
             assert home.task(later)["state"] == "scheduled"

@@ -6,6 +6,8 @@ from tests.mutants.mutant import Mutant
 
 VIEW = "tests/surface/test_view.py"
 QUEUE = "tests/contract/test_queue.py"
+LAYOUT = "tests/surface/test_layout.py"
+LOGS = "tests/surface/test_cli_logs.py"
 TITLES = "tests/intake/test_titles.py"
 
 MUTANTS: list[Mutant] = [
@@ -134,5 +136,47 @@ MUTANTS: list[Mutant] = [
         '    return (end.type, end.title) if end is not None else ("", "")',
         '    return ("", "")',
         ("tests/telling/test_naming.py",),
+    ),
+    Mutant(
+        "a log is read from its beginning",
+        "ygg/cli/logs.py",
+        "    stream.seek(0, os.SEEK_END)\n    return map",
+        "    stream.seek(0)\n    return map",
+        (LOGS,),
+    ),
+    Mutant(
+        "a log that was put aside is followed for ever",
+        "ygg/cli/logs.py",
+        "            if _replaced(path, stream):",
+        "            if False:",
+        (LOGS,),
+    ),
+    Mutant(
+        "q stops the dispatcher without a question",
+        "ygg/view/ui.py",
+        "    if asked or not ui.asks or snapshot.draining:",
+        "    if True:",
+        (f"{VIEW}::test_q_asks_first_where_it_stops_the_dispatcher",),
+    ),
+    Mutant(
+        "any key is taken for the second q",
+        "ygg/view/ui.py",
+        'replace(ui, note="", leaving=False)',
+        'replace(ui, note="")',
+        (f"{VIEW}::test_q_asks_first_where_it_stops_the_dispatcher",),
+    ),
+    Mutant(
+        "a table is cut to the terminal",
+        "ygg/cli/layout.py",
+        "            yield from (HUNG + part",
+        "            yield from (HUNG + part[:9]",
+        (LAYOUT,),
+    ),
+    Mutant(
+        "a row that is too wide is no block",
+        "ygg/cli/layout.py",
+        "    if room and ahead > room + GAP:",
+        "    if False:",
+        (LAYOUT,),
     ),
 ]

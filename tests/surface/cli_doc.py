@@ -19,6 +19,7 @@ import typer
 
 from tests.shell.readings import past
 from tests.surface.cli import Cli
+from tests.surface.view_world import utc
 from tests.surface.world import served
 from ygg.cli.app import app
 
@@ -111,7 +112,7 @@ class Scene:
 
 def written() -> str:
     """The page."""
-    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch, utc():
         cli = Cli(Path(folder), patch)
         with served(cli.socket) as home:
             home.surtr.latency_s = 3600

@@ -148,7 +148,9 @@ def test_the_loop_in_the_foreground_drains_and_leaves_one_line(
         assert helper.ygg("submit", "work", "--title", "the work").returncode == 0
         tty.until(lambda: "queued 1 " in tty.text)
         tty.type("p")
-        tty.until(lambda: "the work" in tty.text)
+        tty.until(lambda: "running 1 " in tty.text and "the work" in tty.text)
+        tty.type("q")
+        tty.until(lambda: "q again stops the dispatcher" in tty.text)
         tty.type("\x03")
         tty.until(lambda: "draining: waits for 1 call for " in tty.text)
         assert tty.end() == 0
