@@ -358,6 +358,17 @@ def test_lines_of_the_log_have_a_time_a_title_and_a_type() -> None:
     ]
 
 
+@pytest.mark.parametrize("title", ["x", "a title", "a title that is long enough for all"])
+@pytest.mark.parametrize("columns", [80, 81, 90])
+def test_heads_stand_over_their_columns(title: str, columns: int) -> None:
+    runs = tuple(replace(r, title=title, progress=7) for r in home().running)
+    lines = frame(columns, 24, running=runs)
+    at = row_of(lines, "── RUNNING 6 ")
+    assert "…" not in lines[at]
+    for head, cell in (("HOST · MODEL", "skadi-code · "), ("PROGRESS", "  7 %")):
+        assert lines[at].index(head) == lines[at + 1].index(cell)
+
+
 @given(st.integers(3, 60), st.lists(st.integers(1, 40), min_size=3, max_size=3))
 def test_nothing_is_blank_while_something_is_cut(room: int, needs: list[int]) -> None:
     found = shared(room, needs)

@@ -67,7 +67,7 @@ class Table:
         while cells[taken - 1 : taken].strip() and cells[taken : taken + 1].strip():
             taken += 1  # a head that the title would cut is not there
         line = named + self.canvas.glyphs.line * (taken + MARK - 1 - width(named))
-        return [self.canvas.row((f"{line} ", "title"), (cells[taken:], "dim"))]
+        return [self.canvas.row((f"{line.rstrip()} ", "title"), (cells[taken:], "dim"))]
 
     def _joined(self, texts: Sequence[str]) -> str:
         shown = [
