@@ -137,22 +137,22 @@ def test_times_are_iso_or_durations_from_now(given_: object, at: int) -> None:
         ([], "expected a JSON object"),
         ({}, "expected either prompt or messages"),
         ({"prompt": "x", "messages": HELLO}, "expected either prompt or messages"),
-        ({"prompt": ""}, "prompt: String should have at least 1 character"),
+        ({"prompt": ""}, "prompt: is empty"),
         ({"prompt": " \n"}, "prompt is empty"),
-        ({"prompt": 7}, "prompt: Input should be a valid string"),
-        ({"messages": []}, "messages: List should have at least 1 item"),
+        ({"prompt": 7}, "prompt: expected text, got 7"),
+        ({"messages": []}, "messages: is empty"),
         ({"messages": [{"role": "user", "content": "  "}]}, "messages: every message is empty"),
-        ({"messages": [{"content": "x"}]}, "messages[0].role: Field required"),
+        ({"messages": [{"content": "x"}]}, "messages[0].role: is missing"),
         ({"messages": [*HELLO, {"role": "user", "content": None}]}, "messages[1].content: expected text"),
         ({"prompt": "x", "promt": "y"}, "promt: unknown key, did you mean prompt?"),
         ({"prompt": "x", "zzz": 1}, "zzz: unknown key"),
-        ({"prompt": "x", "priority": 5}, "priority: Input should be less than or equal to 4"),
-        ({"prompt": "x", "priority": -1}, "priority: Input should be greater than or equal to 0"),
-        ({"prompt": "x", "priority": True}, "priority: expected 0 to 4, not true or false"),
-        ({"prompt": "x", "priority": "urgent"}, "priority: expected 0 to 4 or one of CRITICAL"),
+        ({"prompt": "x", "priority": 5}, "priority: expected 0 to 4 or CRITICAL, HIGH, NORMAL, LOW, BACKLOG, got 5"),
+        ({"prompt": "x", "priority": -1}, "priority: expected 0 to 4 or CRITICAL, HIGH, NORMAL, LOW, BACKLOG, got -1"),
+        ({"prompt": "x", "priority": True}, "priority: expected 0 to 4 or CRITICAL, HIGH, NORMAL, LOW, BACKLOG, got true"),
+        ({"prompt": "x", "priority": "urgent"}, "priority: expected 0 to 4 or CRITICAL, HIGH, NORMAL, LOW, BACKLOG, got 'urgent'"),
         ({"prompt": "x", "max_tokens": 0}, "max_tokens:"),
         ({"prompt": "x", "max_tokens": 1_000_001}, "max_tokens:"),
-        ({"prompt": "x", "max_tokens": "9"}, "max_tokens: Input should be a valid integer"),
+        ({"prompt": "x", "max_tokens": "9"}, "max_tokens: expected a whole number, got '9'"),
         ({"prompt": "x", "temperature": 5.1}, "temperature:"),
         ({"prompt": "x", "temperature": float("nan")}, "temperature: nan is no number"),
         ({"prompt": "x", "options": {"a": [float("inf")]}}, "options.a[0]: inf is no number"),
@@ -170,7 +170,7 @@ def test_times_are_iso_or_durations_from_now(given_: object, at: int) -> None:
         ({"prompt": "x", "title": "t" * 501}, "title:"),
         ({"prompt": "x", "labels": ["l"] * 33}, "labels:"),
         ({"prompt": "x", "labels": ["l" * 65]}, "labels[0]:"),
-        ({"prompt": "x", "labels": "one"}, "labels: Input should be a valid list"),
+        ({"prompt": "x", "labels": "one"}, "labels: expected a list, got 'one'"),
         ({"prompt": "x", "idempotency_key": "k" * 201}, "idempotency_key:"),
         ({"prompt": "x", "idempotency_key": ""}, "idempotency_key:"),
         ({"prompt": "x", "gpu": "maybe"}, "gpu:"),
@@ -239,7 +239,7 @@ def test_a_whole_float_means_the_number() -> None:
     assert (task.timeout_s, task.retention_s) == (60, 90)
     assert parse(NewPriority, {"priority": 3.0}).priority == 3
     for wrong in ({"max_tokens": 5.5}, {"priority": 1.5}):
-        assert "integer" in refusal({"prompt": "x", **wrong})
+        assert "whole number" in refusal({"prompt": "x", **wrong})
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ from ygg.api import app as app_module
         (b"[" * 100_000 + b"]" * 100_000, "the body is no valid JSON: nested too deeply"),
         (b"null", "expected a JSON object"),
         (b'{"tasks": {}}', "tasks: expected a list of at most 10000 documents"),
-        (b'{"tasks": [], "atomic": 1}', "atomic: Input should be a valid boolean"),
+        (b'{"tasks": [], "atomic": 1}', "atomic: expected true or false, got 1"),
         (b'{"tasks": [], "atomik": true}', "atomik: unknown key, did you mean atomic?"),
         (json.dumps({"tasks": [1] * 10_001}).encode(), "tasks: expected a list of at most 10000"),
     ],

@@ -14,6 +14,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, mo
 
 from ygg.errors import InvalidInput
 from ygg.intake.parsing import DOCUMENT_MAX, DOCUMENT_VALUES
+from ygg.intake.wording import named, worded
 
 PROBLEMS = 20  #: told at once
 DEEPEST = 64  #: levels of lists and mappings
@@ -51,7 +52,7 @@ def parse(kind: type[M], data: object) -> M:
     try:
         return kind.model_validate(_few_unknown(kind, an_object(data)))
     except ValidationError as error:
-        found = error.errors(include_url=False, include_input=False)[:PROBLEMS]
+        found = error.errors(include_url=False)[:PROBLEMS]
         raise InvalidInput("; ".join(dict.fromkeys(_line(kind, p) for p in found))) from None
 
 
@@ -67,20 +68,8 @@ def _few_unknown(kind: type[BaseModel], data: dict[str, Any]) -> dict[str, Any]:
 def an_object(data: object) -> dict[str, Any]:
     """Raises InvalidInput for any other JSON value."""
     if not isinstance(data, dict):
-        raise InvalidInput(f"expected a JSON object, got {_named(data)}")
+        raise InvalidInput(f"expected a JSON object, got {named(data)}")
     return data
-
-
-def _named(value: object) -> str:
-    names = {
-        list: "a list",
-        str: "a string",
-        bool: "true or false",
-        int: "a number",
-        float: "a number",
-        type(None): "null",
-    }
-    return names.get(type(value), "something else")
 
 
 def check_text(document: dict[str, Any]) -> None:
@@ -142,8 +131,8 @@ def _check_string(text: str, path: str) -> None:
 
 def _line(kind: type[BaseModel], problem: Any) -> str:
     path = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in problem["loc"]).lstrip(".")
-    message = str(problem["msg"]).removeprefix("Value error, ")
-    if problem["type"] == "extra_forbidden":
+    message = worded(problem) if problem["type"] != "extra_forbidden" else ""
+    if not message:
         key = str(problem["loc"][-1])[:40]  # comparing a megabyte would hold up the daemon
         near = difflib.get_close_matches(key, kind.model_fields, n=1)
         message = "unknown key" + (f", did you mean {near[0]}?" if near else "")

@@ -18,6 +18,7 @@ from pydantic import (
 )
 
 from ygg.intake.checking import Document, Whole
+from ygg.intake.wording import shown
 from ygg.model import Operation, Priority
 
 MAX_TIMEOUT_S = 7 * 86400.0
@@ -29,18 +30,17 @@ WORKS_ON = {"chat": ("messages", "prompt"), "generate": ("prompt",), "complete":
 NOT_FOR = {"complete": ("system",), "embed": ("system", "max_tokens", "temperature")}
 
 
+_BY_NAME = {n: int(p) for p in Priority for n in (p.name, str(int(p)))}
+
+
 def _priority(value: object) -> object:
-    """0 to 4 or a name, any case."""
-    if isinstance(value, str):
-        named = Priority.__members__.get(value.upper())
-        if named is not None:
-            return int(named)
-        if value.isascii() and value.isdecimal():
-            return int(value)
-        raise ValueError(f"expected 0 to 4 or one of {', '.join(Priority.__members__)}")
-    if isinstance(value, bool):
-        raise ValueError("expected 0 to 4, not true or false")
-    return value
+    """0 to 4 or a name, any case; a whole number may come as a float."""
+    name = f"{value:g}" if isinstance(value, int | float) and not isinstance(value, bool) else value
+    found = _BY_NAME.get(name.upper()) if isinstance(name, str) else None
+    if found is None:
+        names = ", ".join(Priority.__members__)
+        raise ValueError(f"expected 0 to 4 or {names}, got {shown(value)}")
+    return found
 
 
 def _time(value: object) -> object:
@@ -77,7 +77,7 @@ def _input(value: object) -> object:
     raise ValueError("expected text or a list of texts, none of them empty")
 
 
-PriorityField = Annotated[Whole, BeforeValidator(_priority), Field(ge=0, le=4)]
+PriorityField = Annotated[int, BeforeValidator(_priority)]
 Gpu = Annotated[Literal["required", "preferred", "never"] | None, BeforeValidator(_gpu)]
 Label = Annotated[str, Field(min_length=1, max_length=64)]
 Time = Annotated[str | float | int | None, BeforeValidator(_time)]
