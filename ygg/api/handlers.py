@@ -13,9 +13,11 @@ from typing import Any
 from ygg.api.async_ import AsyncFace
 from ygg.api.measured import Measured
 from ygg.api.overseeing import Overseeing
+from ygg.api.pruned import explained
 from ygg.api.submits import Submits
 from ygg.api.tasks import Tasks
 from ygg.config import Config
+from ygg.errors import NotFound
 from ygg.intake import times
 from ygg.model import JsonDict
 from ygg.ports import Control
@@ -40,16 +42,19 @@ class Handlers:
         """`config` is asked anew each time: it may be reloaded. `about`: what the daemon tells of itself in
         the status (`store`, `socket`, `stalls`). `run_ms`: the clock that stored times are of, by default the machine's.
         `reload`: reads hosts.yaml again and says what is different."""
+        self._config, self._now_ms = config, run_ms or wall_ms
         self.tasks = Tasks(control, config)
         self.submits = Submits(control, config, wall_ms)
         self.async_ = AsyncFace(control, config, wall_ms, self.tasks)
         self.overseeing = Overseeing(control, config, about or {}, reload)
-        self.measured = Measured(control, config, run_ms or wall_ms)
+        self.measured = Measured(control, config, self._now_ms)
 
-    def of(
-        self, verb: Verb[..., Any], target: str | None, given: Mapping[str, Any]
-    ) -> Awaitable[Any]:
+    async def of(self, verb: Verb[..., Any], target: str | None, given: Mapping[str, Any]) -> Any:
         """What the verb answers. `target`: the task or host of its path; `given`: what it takes, by name."""
         handler = attrgetter(verb.handler)(self)
-        answer: Awaitable[Any] = handler(*([] if target is None else [target]), **given)
-        return answer
+        try:
+            return await handler(*([] if target is None else [target]), **given)
+        except NotFound as error:
+            if verb.key != "task_id" or target is None:
+                raise
+            raise explained(error, target, self._config().policy, self._now_ms()) from None

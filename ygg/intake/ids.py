@@ -14,6 +14,17 @@ def new_id(now_ms: int, random_bits: int) -> str:
     return f"{_base32(now_ms, 9)}-{_base32(random_bits % _RANDOM, 6)}"
 
 
+def made_ms(task_id: str) -> int | None:
+    """When a task got this id; None for what is no whole id."""
+    time, dash, bits = task_id.partition("-")
+    if not dash or len(time) != 9 or len(bits) != 6 or not set(time + bits) <= set(_ALPHABET):
+        return None
+    value = 0
+    for digit in time:
+        value = 32 * value + _ALPHABET.index(digit)
+    return value
+
+
 class Ids:
     """Ids of one process: two of the same millisecond never meet, they count up from a random start."""
 
