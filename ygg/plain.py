@@ -67,6 +67,13 @@ def _dots(char: str) -> str:
     return ".." if unicodedata.east_asian_width(char) in "WF" else "."
 
 
+def pull(host: str, model: str, message: str) -> str:
+    """The command that brings a model to a host whose server said that it has none of that name; "" for other errors.
+    Ollama: `model 'x' not found`; with `try pulling it first` in older ones."""
+    lacks = bool(model) and model in message and "not found" in message
+    return f"ygg models pull {model} --host {host}" if lacks else ""
+
+
 def counted(count: object, what: str) -> str:
     """`1 task`, `2,000 tasks`; what is no number stays as it is."""
     said = f"{count:,}" if isinstance(count, int) else str(count)

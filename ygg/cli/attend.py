@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ygg.cli import output
 from ygg.desk import OVER
 from ygg.errors import Interrupted, InvalidInput, TaskFailed, WaitTimeout
+from ygg.plain import pull
 
 if TYPE_CHECKING:
     from ygg.desk import Desk
@@ -89,6 +90,8 @@ def failed(body: dict[str, Any]) -> TaskFailed:
     task_id = body.get("task_id") or body.get("id")
     detail = f": {body['error']}" if body.get("error") else ""
     steps = "" if body["state"] == "cancelled" else f"ygg show {task_id}; ygg retry {task_id}"
+    first = pull(body.get("host") or "", body.get("model") or "", body.get("error") or "")
+    steps = f"{first}; then {steps}" if first else steps
     return TaskFailed(f"task {task_id} is {body['state']} ({body['reason']}){detail}", hint=steps)
 
 

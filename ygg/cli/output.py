@@ -12,7 +12,7 @@ from typing import Any
 from ygg import streams
 from ygg.cli import layout
 from ygg.errors import YggError
-from ygg.plain import clean, unsafe
+from ygg.plain import clean, pull, unsafe
 
 
 def say(text: str) -> None:
@@ -150,7 +150,7 @@ def sick(host: dict[str, Any]) -> list[str]:
     where = " on {endpoint}" if len(host["endpoints"]) > 1 else ""
     return [
         f"{host['name']}: {s['model'] or 'its model'}{where.format(**s)} is sick: {s['message']}; asked again"
-        f" in {left(s['asked_again_at'])}, no task is spent: ygg doctor --try"
+        f" in {left(s['asked_again_at'])}, no task is spent: {pull(host['name'], s['model'], s['message']) or 'ygg doctor --try'}"
         for s in host["sick"]
     ]
 

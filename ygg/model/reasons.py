@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ygg.model.words import JsonDict, ReasonCode
-from ygg.plain import counted
+from ygg.plain import counted, pull
 
 Facts = Mapping[str, Any]
 
@@ -110,6 +110,14 @@ def _limit(f: _Facts) -> str:
     return f"{text}: {f['why']}" if f["why"] else text
 
 
+def _sick(f: _Facts) -> str:
+    command = pull(f["host"] or "", str(f["model"]), str(f["message"]))
+    then = f": {command}" if command else ""
+    return (
+        f"{f['host']}: {f['model']} is sick: {f['message']}; {f['again']}, no task is spent{then}"
+    )
+
+
 def _backing_off(f: _Facts) -> str:
     last = f" after {f['error']}" if f["error"] else ""
     known = ((f["errors"], "error"), (f["deferrals"], "refusal"))
@@ -170,7 +178,7 @@ SENTENCES: dict[ReasonCode, str | Callable[[_Facts], str]] = {
     ReasonCode.HOST_DOWN: _filled("{host} is down: {message}"),
     ReasonCode.HOST_UNAUTHORIZED: _filled("{host} is unauthorized: {message}"),
     ReasonCode.HOST_BUSY: _filled("{host} asked for a pause: {message}"),
-    ReasonCode.HOST_SICK: _filled("{host}: {model} is sick: {message}; {again}, no task is spent"),
+    ReasonCode.HOST_SICK: _sick,
     ReasonCode.HOST_DRAINED: _filled("{host} is drained by the operator"),
     ReasonCode.HOST_HOT: _filled("{host} takes no new start: {why}"),
     ReasonCode.HOST_PRESSED: _filled("{host} takes no new start: {why}"),

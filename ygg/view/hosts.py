@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from ygg.model import GpuView, HostHealth, HostView
 from ygg.model.snapshot import BUCKET_S, BUCKETS, memory_of
+from ygg.plain import pull
 from ygg.view.frame import Canvas, Part, Row
 from ygg.view.table import MARK, Column, Line, Table, below, table
 from ygg.view.text import age, fit
@@ -164,7 +165,11 @@ def _sick(host: HostView, at_ms: int) -> str:
     first, more = host.sick[0], len(host.sick) - 1
     again = age((first.ask_at_ms - at_ms) / 1000)
     others = f" and {more} more" if more else ""
-    return f"sick: {first.model or 'its model'}{others}, asked again in {again}: {first.message}"
+    command = pull(host.name, first.model, first.message)
+    then = f": {command}" if command else ""
+    return (
+        f"sick: {first.model or 'its model'}{others}, asked again in {again}: {first.message}{then}"
+    )
 
 
 def marks(canvas: Canvas, host: HostView, columns: int) -> str:
