@@ -179,4 +179,32 @@ MUTANTS: list[Mutant] = [
         "    if False:",
         (LAYOUT,),
     ),
+    Mutant(
+        "a model is to be pulled whatever is wrong with it",
+        "ygg/plain.py",
+        'lacks = bool(model) and model in message and "not found" in message',
+        "lacks = bool(model)",
+        ("tests/test_plain_words.py",),
+    ),
+    Mutant(
+        "errors of documents are those of the library",
+        "ygg/intake/checking.py",
+        'message = worded(problem) if problem["type"] != "extra_forbidden" else ""',
+        'message = str(problem["msg"]) if problem["type"] != "extra_forbidden" else ""',
+        ("tests/intake/test_wording.py", "tests/intake/test_documents.py"),
+    ),
+    Mutant(
+        "a whole long value is shown",
+        "ygg/intake/wording.py",
+        "    if isinstance(value, str) and len(value) <= SHORT:",
+        "    if isinstance(value, str):",
+        ("tests/intake/test_wording.py",),
+    ),
+    Mutant(
+        "a task of this minute may have been deleted",
+        "ygg/api/pruned.py",
+        "0 < made_ms <= now_ms - least_s * 1000",
+        "0 < made_ms <= now_ms",
+        ("tests/surface/test_pruned.py",),
+    ),
 ]
