@@ -127,7 +127,7 @@ def test_listing_filters_and_orders() -> None:
         ({"limit": "0"}, "limit: expected 1 to 10000, got 0"),
         ({"limit": "9" * 5000}, "limit: expected 1 to 10000"),
         ({"order": "up"}, "order: expected newest or queue, got 'up'"),
-        ({"priority": "urgent"}, "priority: expected 0 to 4 or one of CRITICAL"),
+        ({"priority": "urgent"}, "priority: expected 0 to 4 or CRITICAL, HIGH"),
         ({"lable": "x"}, "lable: unknown key, did you mean label?"),
         ({"host": "a\0b"}, "host: holds a NUL byte"),
     ],

@@ -13,6 +13,7 @@ import pytest
 
 from tests.surface.cli import Cli
 from tests.surface.world import Api
+from ygg.cli.output import clock
 from ygg.desk import Desk
 from ygg.model import HostHealth
 
@@ -181,7 +182,7 @@ def test_show_tells_the_state_and_the_whole_log(cli: Cli) -> None:
     body = cli.ok("show", task, "--json").json
     assert [row["to"] for row in body["log"]] == ["queued", "processing", "completed"]
     for row in body["log"]:
-        assert row["at"] in text
+        assert clock(row["at"]) in text
 
 
 def test_an_id_may_be_shortened(cli: Cli) -> None:

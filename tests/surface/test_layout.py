@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ygg.cli.layout import field, sentence, table
+from ygg.cli.output import clock
 from ygg.view.text import width
 
 HEADER = ("ID", "STATE", "TITLE")
@@ -67,3 +70,11 @@ def test_sentences_and_fields_lose_nothing(text: str, room: int) -> None:
     for lines in ([*sentence(text, room, "  ")], [*field("because", text, 15, room)]):
         assert all(width(line) <= room for line in lines)
         assert "".join(text.split()) in "".join("".join(lines).split())
+
+
+def test_a_time_is_told_by_the_clock_and_with_its_day_where_that_is_not_today() -> None:
+    now = datetime.now().astimezone().replace(microsecond=0)
+    assert clock(now.astimezone(UTC).isoformat()) in (f"{now:%H:%M:%S}", f"{now:%Y-%m-%d %H:%M:%S}")
+    past = datetime(2020, 2, 3, 4, 5, 6).astimezone()
+    assert clock(past.astimezone(UTC).isoformat()) == "2020-02-03 04:05:06"
+    assert clock(None) == ""
