@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from ygg.model import State
 from ygg.sim.audit import ALL_ALONG, Ack, Visit, bound_s, freed, inversions
-from ygg.sim.demo import Options, demo
+from ygg.sim.demo import demo
+from ygg.sim.house import Options
 
 
 def test_the_example_tasks_end_as_planned() -> None:

@@ -5,7 +5,7 @@ meets them as ports. Imports are made where they are used: `ygg submit` loads on
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -41,23 +41,25 @@ def backend(endpoint: Endpoint, host: str) -> Backend:
             raise ConfigError(f"host {host}: unknown backend {other!r}", hint="ollama or openai")
 
 
-def adapters(known_hosts: Path | None = None) -> Adapters:
+def adapters(known_hosts: Path | None = None, env: Mapping[str, str] = os.environ) -> Adapters:
     """What builds drivers and probes. `known_hosts`: ygg's own, by default in the state directory."""
     from ygg.running.scope import Adapters
 
-    return Adapters(backend, lambda hosts: build_probes(hosts, known_hosts))
+    return Adapters(backend, lambda hosts: build_probes(hosts, known_hosts, env))
 
 
 def build_probes(
-    hosts: Iterable[Host], known_hosts: Path | None = None
+    hosts: Iterable[Host],
+    known_hosts: Path | None = None,
+    env: Mapping[str, str] = os.environ,
 ) -> dict[str, tuple[Probe, ...]]:
     """What takes readings of each host. Call inside the event loop that will use them."""
     from ygg import paths
     from ygg.backends.ollama import LoadedModels
     from ygg.probes import building
 
-    file = known_hosts or paths.state_dir(os.environ) / KNOWN_HOSTS
-    return {h.name: building.build(h, os.environ, file, LoadedModels) for h in hosts}
+    file = known_hosts or paths.state_dir(env) / KNOWN_HOSTS
+    return {h.name: building.build(h, env, file, LoadedModels) for h in hosts}
 
 
 def telemetry_source(host: Host) -> str:
@@ -89,6 +91,7 @@ async def running(
     on_fatal: Fatal = None,
     checked: bool = False,
     door: Door | None = None,
+    env: Mapping[str, str] = os.environ,
 ) -> AsyncIterator[Scope]:
     """A started dispatcher over `database`; drains and closes everything on the way out. Its `door` is taken before
     anything is recovered. Raises StoreError, also when another process owns the database, and Unavailable as `Door`."""
@@ -98,7 +101,7 @@ async def running(
     try:
         if door is not None:
             door.take()
-        build = adapters(database.parent / KNOWN_HOSTS)
+        build = adapters(database.parent / KNOWN_HOSTS, env)
         started = dispatching(store, store, config, build, checked=checked, on_fatal=on_fatal)
         async with started as scope:
             yield scope

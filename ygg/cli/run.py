@@ -81,7 +81,8 @@ def demo(
     json_: Json = False,
 ) -> None:
     """Run the real loop against three simulated hosts."""
-    from ygg.sim.demo import Options, run
+    from ygg.sim.demo import run
+    from ygg.sim.house import Options
 
     options = Options(
         as_json=json_, tasks=tasks, seed=seed, latency_ms=latency, faults=faults,

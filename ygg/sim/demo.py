@@ -1,7 +1,8 @@
 """`ygg demo`: three simulated model servers, a temporary store, and the real loop.
 
 The servers are real HTTP on loopback in Ollama's dialect. What the summary says comes from what they
-recorded, not from what the dispatcher believes (see `audit`).
+recorded, not from what the dispatcher believes (see `audit`). Where somebody watches, the machines have GPUs that are
+read over SSH, and a scene is played (see `machines`, `scene`).
 """
 
 from __future__ import annotations
@@ -9,11 +10,10 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import random
+import os
 import signal
 import sys
 import tempfile
-import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -22,47 +22,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ygg import paths, streams, wire
-from ygg.errors import NotFound
-from ygg.model import FINAL, JsonDict, NewTask, State, Submitted, Task
+from ygg.model import JsonDict, State, Task
 from ygg.plain import counted
 from ygg.running import evented
 from ygg.sim.audit import Ack, Visit, bound_s, freed, inversions
-from ygg.sim.faults import Fault, FaultPlan
+from ygg.sim.driving import Driver, documents, driven
+from ygg.sim.house import CARDS, Options, config_of, serving
 
 if TYPE_CHECKING:
-    from ygg.config import Config
     from ygg.running.dispatcher import Dispatcher
     from ygg.sim.servers import SimServer
-
-#: The mission's home: host, slots, model and the task types it serves.
-HOME = (
-    ("surtr-reasoning", 2, "qwen3:8b"),
-    ("fenrir-chat", 3, "gemma3:4b"),
-    ("skadi-code", 2, "qwen2.5-coder:3b"),
-)
-TYPES = {
-    "code-generation": "skadi-code",
-    "text-processing": "fenrir-chat",
-    "reasoning": "surtr-reasoning",
-    "general": "surtr-reasoning",
-}
-EXAMPLE = "demo-tasks.jsonl"
-CANCEL = "demo-cancel"  #: label of the task in the example file that is cancelled
-ONCE = {
-    "this call fails once": (Fault.ERROR_500,)
-}  #: words in the prompt of the one that is retried
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What `ygg demo` was asked for."""
-
-    as_json: bool = False
-    tasks: int | None = None  #: None: the example file
-    seed: int = 0
-    latency_ms: float = 400.0
-    faults: bool = False
-    keep: Path | None = None  #: where the store is left for a look; None: removed
 
 
 @dataclass(slots=True)
@@ -120,55 +89,46 @@ def _as_planned(report: Report, options: Options) -> bool:
 async def demo(options: Options) -> Report:
     """Servers, store and loop up; tasks through; everything down again."""
     async with AsyncExitStack() as stack:
-        servers = await stack.enter_async_context(_servers(options))
+        servers = await stack.enter_async_context(serving(options))
         folder = options.keep or Path(
             stack.enter_context(tempfile.TemporaryDirectory(prefix="ygg-demo-"))
         )
-        config = _config({s.name: s.url for s in servers})
-        scope = await stack.enter_async_context(wire.running(config, folder / paths.DATABASE))
-        if not options.as_json:
-            await stack.enter_async_context(_view(scope.dispatcher))
-        acks, tasks = await _drive(scope.dispatcher, config, options)
-        return _judge(servers, acks, tasks)
+        play = _staged if options.staged else _plain
+        driver, notes = await play(stack, folder, servers, options)
+        report = _judge(servers, driver.acks, await driver.ended())
+        report.notes += notes
+        return report
 
 
-@asynccontextmanager
-async def _servers(options: Options) -> AsyncIterator[list[SimServer]]:
-    from ygg.sim.servers import SimServer
-
-    faults = FaultPlan.light(options.seed) if options.faults else FaultPlan(by_prompt=ONCE)
-    servers = [
-        SimServer(
-            name, slots=slots, models=(model,), latency_s=options.latency_ms / 1000,
-            faults=faults, seed=options.seed,
-        )
-        for name, slots, model in HOME
-    ]  # fmt: skip
-    for server in servers:
-        await server.start()
-    try:
-        yield servers
-    finally:
-        for server in servers:
-            await server.stop()
+async def _plain(
+    stack: AsyncExitStack, folder: Path, servers: Sequence[SimServer], options: Options
+) -> tuple[Driver, list[str]]:
+    """The tasks alone."""
+    config = config_of({s.name: s.url for s in servers})
+    scope = await stack.enter_async_context(wire.running(config, folder / paths.DATABASE))
+    if not options.as_json:
+        await stack.enter_async_context(_view(scope.dispatcher))
+    return await driven(scope.dispatcher, config, options), []
 
 
-def _config(urls: dict[str, str]) -> Config:
-    from ygg.config import from_dict
+async def _staged(
+    stack: AsyncExitStack, folder: Path, servers: Sequence[SimServer], options: Options
+) -> tuple[Driver, list[str]]:
+    """On machines with GPUs, with a scene; what was seen of it."""
+    from ygg.sim import machines
+    from ygg.sim.scene import Scene, machine_of
 
-    return from_dict(
-        {
-            "hosts": {
-                name: {
-                    "slots": slots, "backend": "ollama", "url": urls[name], "models": [model],
-                    "telemetry": "off",  # the real GPU of this machine is none of its business
-                }
-                for name, slots, model in HOME
-            },
-            "task_types": {name: {"route": [host]} for name, host in TYPES.items()},
-        },
-        "the demo",
-    )  # fmt: skip
+    there = {s.name: machine_of(s, CARDS[s.name]) for s in servers}
+    listening = machines.listening([*there.values()], folder, folder / wire.KNOWN_HOSTS)
+    access = await stack.enter_async_context(listening)
+    config = config_of({s.name: s.url for s in servers}, access.ports)
+    started = wire.running(config, folder / paths.DATABASE, env=os.environ | access.env)
+    dispatcher = (await stack.enter_async_context(started)).dispatcher
+    await stack.enter_async_context(_view(dispatcher))
+    driver = await driven(dispatcher, config, options)
+    scene = Scene(lambda: dispatcher.snapshot(0.0), driver.one, there, {s.name: s for s in servers})
+    await driver.busy_until(asyncio.create_task(scene.play()), documents(options))
+    return driver, scene.told
 
 
 @asynccontextmanager
@@ -183,68 +143,6 @@ async def _view(dispatcher: Dispatcher) -> AsyncIterator[None]:
     else:
         with log_lines(sys.stdout):
             yield
-
-
-# --- driving --------------------------------------------------------------------------------------
-
-
-def example_path() -> Path:
-    """The example tasks: beside the package in a checkout, inside it when installed."""
-    here = Path(__file__).resolve().parent
-    for path in (here.parent.parent / "examples" / EXAMPLE, here / EXAMPLE):
-        if path.exists():
-            return path
-    raise NotFound(f"{EXAMPLE} is missing from this installation", hint="reinstall ygg")
-
-
-def documents(options: Options) -> list[JsonDict]:
-    """The submit documents: the example file, or `tasks` random ones from the seed."""
-    if options.tasks is None:
-        lines = example_path().read_text(encoding="utf-8").splitlines()
-        return [json.loads(line) for line in lines if line.strip()]
-    draw = random.Random(options.seed)
-    return [
-        {"prompt": f"task {n}", "type": draw.choice(sorted(TYPES)), "priority": draw.randrange(5)}
-        for n in range(options.tasks)
-    ]
-
-
-async def _drive(
-    dispatcher: Dispatcher, config: Config, options: Options
-) -> tuple[list[Ack], list[Task]]:
-    """Submit everything while the loop runs, cancel and let fail what is marked, wait for all ends."""
-    from ygg.intake.tasks import new_task
-
-    docs = documents(options)
-    acks: list[Ack] = []
-    cancels: list[str] = []
-    for start in range(0, len(docs), 100):
-        batch = docs[start : start + 100]
-        new: list[NewTask] = [new_task(doc, config, caller="local") for doc in batch]
-        answers = await dispatcher.submit(new)
-        at = time.monotonic()
-        for doc, answer in zip(batch, answers, strict=True):
-            assert isinstance(answer, Submitted), answer
-            acks.append(_ack(answer.task, config, at))
-            if CANCEL in doc.get("labels", ()):
-                cancels.append(answer.task.id)
-        await asyncio.sleep(0)
-    for task_id in cancels:
-        await dispatcher.cancel(task_id)
-    tasks = [await _end_of(dispatcher, ack.task_id) for ack in acks]
-    return acks, tasks
-
-
-async def _end_of(dispatcher: Dispatcher, task_id: str) -> Task:
-    while True:
-        task = await dispatcher.wait_end(task_id, 60.0)
-        if task.state in FINAL or task.state is State.BLOCKED:
-            return task
-
-
-def _ack(task: Task, config: Config, at: float) -> Ack:
-    route = config.type_of(task.lane.type).route
-    return Ack(task.id, (task.priority, task.seq), frozenset(c.host for c in route), at)
 
 
 # --- judging --------------------------------------------------------------------------------------
@@ -290,9 +188,13 @@ def summary(report: Report) -> str:
         f"  {name:<16} {report.peak_in_flight[name]} of {counted(slots, 'slot')} used at the peak"
         for name, slots in report.slots.items()
     )
+    seen = "".join(f"  {note}\n" for note in report.notes)
+    fastest = "" if seen else f" (no schedule is faster than {report.bound_s:.1f} s)"
     return f"""
+{"What you have seen, and what the servers saw of it:" if seen else ""}
+{seen}
 {counted(report.tasks, "task")}: {states}; {report.retried} retried
-{report.makespan_s:.1f} s (no schedule is faster than {report.bound_s:.1f} s)
+{report.makespan_s:.1f} s{fastest}
 {hosts}
   gate violations      {report.gate_violations}   (arrivals beyond a host's slots, as the servers saw them)
   priority inversions  {report.priority_inversions}   (a worse task got a slot that a better one waited for)

@@ -184,6 +184,16 @@ class SimServer:
             self.violations += record.in_flight_at_arrival >= self.slots
         self.peak_in_flight = max(self.peak_in_flight, record.in_flight_at_arrival + 1)
 
+    @property
+    def loaded(self) -> tuple[str, ...]:
+        """Models in memory."""
+        return tuple(self._inventory.loaded)
+
+    @property
+    def in_flight(self) -> int:
+        """Calls that have arrived and not ended."""
+        return len(self._running)
+
     # --- what a call asks of its server ---------------------------------------------------------
 
     def fault_for(self, prompt: str) -> Fault | None:
