@@ -18,7 +18,7 @@ $(STAMP): requirements.lock pyproject.toml
 
 setup: $(STAMP)
 
-demo: $(STAMP)           ## three simulated hosts, mixed tasks, the real loop
+demo: $(STAMP)           ## three simulated machines, mixed tasks, the real loop; half a minute
 	$(BIN)/ygg demo
 
 test: $(STAMP)           ## everything but the soak sizes, under five minutes
@@ -61,7 +61,7 @@ bench: $(STAMP)          ## ratios in one run, written into docs/performance.md
 gpu-check: $(STAMP)      ## the probes against this machine's NVIDIA driver; prints what both say
 	$(BIN)/python -m pytest -m gpu -s -v -n 0 tests/probes
 
-picture: $(STAMP)        ## docs/live-view.svg, from a real run on simulated servers
+picture: $(STAMP)        ## docs/live-view.svg and docs/demo.cast, from a run of the demo
 	$(BIN)/python -m bench.picture
 
 tools: $(STAMP)          ## what is no Python package, the tests left out without it, and how to get it

@@ -1,68 +1,102 @@
-"""`make picture`: docs/live-view.svg, a frame of the live view from a real run on simulated servers."""
+"""`make picture`: the scene of `ygg demo` as docs/live-view.svg, a frame of it, and docs/demo.cast, which plays it.
+
+The frames are those of the live view, drawn from the run's own snapshots. The cast is asciinema's format, version 2:
+`asciinema play docs/demo.cast`. Of each frame it holds the rows that have changed.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import io
+import json
 import os
 import re
-import tempfile
-from contextlib import AbstractContextManager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
-from bench.servers import Servers, config_dict, servers
 from ygg.model import Snapshot
+from ygg.running.dispatcher import Dispatcher
+from ygg.sim.demo import Report, demo, summary
+from ygg.sim.house import Options
+from ygg.view.frame import Row
 from ygg.view.render import render
 
-TARGET = Path(__file__).resolve().parents[1] / "docs" / "live-view.svg"
-WIDTH, HEIGHT, RUN_S = 104, 30, 40.0
-MODELS = {
-    "surtr-reasoning": "qwen3:8b",
-    "fenrir-chat": "gemma3:4b",
-    "skadi-code": "qwen2.5-coder:3b",
-}
-TITLES = {
-    "reasoning": ("Prove the invariant of the lease", "Plan the move of the media server", "Compare three schemas"),
-    "text-processing": ("Summarise the meeting notes", "Translate the manual", "Extract dates from the mails"),
-    "code-generation": ("Write pytest cases", "Parse 1h30m into seconds", "Refactor the backup script"),
-}  # fmt: skip
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+WIDTH, HEIGHT, EVERY_S = 104, 30, 0.5
+READ_S = 8.0  #: how long the account at the end stays
 
 
-async def main() -> Snapshot:
-    """Run a while; one server goes away, tasks of every priority wait."""
-    from ygg import wire
-    from ygg.config import from_dict
-    from ygg.intake.tasks import new_task
+class Recorder:
+    """Frames of a run, each with its time."""
 
-    with tempfile.TemporaryDirectory() as folder, serving() as running:
-        settings = config_dict(running.urls)
-        for name, model in MODELS.items():
-            settings["hosts"][name]["models"] = [model]
-        config = from_dict(settings, "picture")
-        async with wire.running(config, Path(folder) / "ygg.db") as scope:
-            docs = [document(n) for n in range(90)]
-            tasks = [new_task(doc, config, caller="local") for doc in docs]
-            await scope.dispatcher.submit(tasks)
-            await asyncio.sleep(RUN_S)
-            scope.dispatcher.snapshot()
-            await asyncio.sleep(1)
-            view = scope.dispatcher.snapshot()
-            scope.hurry.set()
-    return view
+    def __init__(self) -> None:
+        self.frames = list[tuple[float, Snapshot]]()
+
+    @asynccontextmanager
+    async def show(self, dispatcher: Dispatcher) -> AsyncIterator[None]:
+        """Instead of the live view."""
+        task = asyncio.create_task(self._watch(dispatcher))
+        try:
+            yield
+        finally:
+            task.cancel()
+
+    async def _watch(self, dispatcher: Dispatcher) -> None:
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        while True:
+            self.frames.append((loop.time() - begun, await dispatcher.view()))
+            await asyncio.sleep(EVERY_S)
+
+    @property
+    def fullest(self) -> Snapshot:
+        """The moment with the most trouble."""
+        return max(
+            (view for _, view in self.frames),
+            key=lambda v: (
+                sum(h.limit < h.slots or h.health == "down" for h in v.hosts),
+                len(v.recent),
+            ),
+        )
 
 
-def serving() -> AbstractContextManager[Servers]:
-    return servers(9.0, tokens=320, models=[*MODELS.values()])
+def styled(row: Row) -> str:
+    """A row with the codes of its styles."""
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(width=WIDTH, file=io.StringIO(), force_terminal=True, color_system="256")
+    line = Text()
+    for text, style in row.spans:
+        line.append(text, style)
+    with console.capture() as captured:
+        console.print(line, no_wrap=True, end="")
+    return captured.get()
 
 
-def document(number: int) -> dict[str, Any]:
-    kind = [*TITLES][number % 3]
-    title = TITLES[kind][number // 3 % 3]
-    return {"prompt": title, "title": title, "type": kind, "priority": number * 7 % 5}
+def cast(recorder: Recorder, report: Report) -> str:
+    """The file that plays it."""
+    lines = [json.dumps({"version": 2, "width": WIDTH, "height": HEIGHT, "title": "ygg demo"})]
+    before: list[Row] = []
+    for at, view in recorder.frames:
+        rows = render(view, WIDTH, HEIGHT)
+        changed = [
+            f"\x1b[{n};1H{styled(row)}"
+            for n, row in enumerate(rows, 1)
+            if rows[n - 1 : n] != before[n - 1 : n]
+        ]
+        before = rows
+        lines.append(json.dumps([round(at, 2), "o", "".join(changed)], ensure_ascii=False))
+    end = recorder.frames[-1][0] + EVERY_S
+    account = summary(report).replace("\n", "\r\n")
+    lines += [json.dumps([round(end, 2), "o", f"\x1b[2J\x1b[H{account}"], ensure_ascii=False)]
+    lines += [json.dumps([round(end + READ_S, 2), "o", "\r\n"])]
+    return "".join(f"{line}\n" for line in lines)
 
 
-def draw(view: Snapshot) -> str:
+def drawn(view: Snapshot) -> str:
+    """The frame as SVG."""
     from rich.console import Console
     from rich.terminal_theme import MONOKAI
     from rich.text import Text
@@ -75,13 +109,24 @@ def draw(view: Snapshot) -> str:
         for text, style in row.spans:
             line.append(text, style)
         console.print(line, no_wrap=True)
-    svg = console.export_svg(title="ygg loop --async", theme=MONOKAI)
+    svg = console.export_svg(title="ygg demo", theme=MONOKAI)
     return re.sub(r"@font-face \{.*?\}\s*", "", svg, flags=re.DOTALL)  # fonts of another site
 
 
-if __name__ == "__main__":
+def main() -> None:
     from ygg.running import evented
 
     os.environ["TZ"] = "UTC"
-    TARGET.write_text(draw(evented.run(main())), encoding="utf-8")
-    print(TARGET)
+    recorder = Recorder()
+    report = evented.run(demo(Options(), recorder.show))
+    for name, text in (
+        ("live-view.svg", drawn(recorder.fullest)),
+        ("demo.cast", cast(recorder, report)),
+    ):
+        (DOCS / name).write_text(text, encoding="utf-8")
+        print(DOCS / name)
+    print(summary(report))
+
+
+if __name__ == "__main__":
+    main()

@@ -207,4 +207,18 @@ MUTANTS: list[Mutant] = [
         "0 < made_ms <= now_ms",
         ("tests/surface/test_pruned.py",),
     ),
+    Mutant(
+        "a simulated card is warm at once",
+        "ygg/sim/machines.py",
+        "near = math.exp(-max(0.0, now - self._at) / inertia) if self._at else 0.0",
+        "near = 0.0",
+        ("tests/test_scene.py::test_a_card_warms_up_slowly_and_cools_down_faster",),
+    ),
+    Mutant(
+        "the host keys of the demo's machines are not known",
+        "ygg/sim/machines.py",
+        "[127.0.0.1]:{port} {key}",
+        "[127.0.0.2]:{port} {key}",
+        ("tests/test_scene.py::test_it_is_read_over_ssh_with_its_host_key_checked",),
+    ),
 ]

@@ -15,8 +15,8 @@ import signal
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -86,33 +86,45 @@ def _as_planned(report: Report, options: Options) -> bool:
     return report.states[State.CANCELLED] == 1 and report.states[State.FAILED] == 0
 
 
-async def demo(options: Options) -> Report:
-    """Servers, store and loop up; tasks through; everything down again."""
+Show = Callable[["Dispatcher"], AbstractAsyncContextManager[None]]
+
+
+async def demo(options: Options, show: Show | None = None) -> Report:
+    """Servers, store and loop up; tasks through; everything down again. `show`: instead of the live view."""
     async with AsyncExitStack() as stack:
         servers = await stack.enter_async_context(serving(options))
         folder = options.keep or Path(
             stack.enter_context(tempfile.TemporaryDirectory(prefix="ygg-demo-"))
         )
         play = _staged if options.staged else _plain
-        driver, notes = await play(stack, folder, servers, options)
+        show = show or (_view if not options.as_json else None)
+        driver, notes = await play(stack, folder, servers, options, show)
         report = _judge(servers, driver.acks, await driver.ended())
         report.notes += notes
         return report
 
 
 async def _plain(
-    stack: AsyncExitStack, folder: Path, servers: Sequence[SimServer], options: Options
+    stack: AsyncExitStack,
+    folder: Path,
+    servers: Sequence[SimServer],
+    options: Options,
+    show: Show | None,
 ) -> tuple[Driver, list[str]]:
     """The tasks alone."""
     config = config_of({s.name: s.url for s in servers})
     scope = await stack.enter_async_context(wire.running(config, folder / paths.DATABASE))
-    if not options.as_json:
-        await stack.enter_async_context(_view(scope.dispatcher))
+    if show is not None:
+        await stack.enter_async_context(show(scope.dispatcher))
     return await driven(scope.dispatcher, config, options), []
 
 
 async def _staged(
-    stack: AsyncExitStack, folder: Path, servers: Sequence[SimServer], options: Options
+    stack: AsyncExitStack,
+    folder: Path,
+    servers: Sequence[SimServer],
+    options: Options,
+    show: Show | None,
 ) -> tuple[Driver, list[str]]:
     """On machines with GPUs, with a scene; what was seen of it."""
     from ygg.sim import machines
@@ -124,7 +136,8 @@ async def _staged(
     config = config_of({s.name: s.url for s in servers}, access.ports)
     started = wire.running(config, folder / paths.DATABASE, env=os.environ | access.env)
     dispatcher = (await stack.enter_async_context(started)).dispatcher
-    await stack.enter_async_context(_view(dispatcher))
+    if show is not None:
+        await stack.enter_async_context(show(dispatcher))
     driver = await driven(dispatcher, config, options)
     scene = Scene(lambda: dispatcher.snapshot(0.0), driver.one, there, {s.name: s for s in servers})
     await driver.busy_until(asyncio.create_task(scene.play()), documents(options))
