@@ -16,6 +16,7 @@ from ygg.sim.servers import SimServer
 
 LOOK_S = 0.05  #: how often the dispatcher is looked at
 SEEN_S = 20.0  #: what does not happen within this time is told as such
+ARRIVES_S = 0.5  #: between a decision and its arrival or its sight, on a slow machine
 STAY_S = 2.0  #: how long each trouble lasts once it is seen
 HOT_C, GAME_MB, TOTAL_MB = 96.0, 3600.0, 8192.0
 TRANSLATIONS = ("Translate the manual into Norwegian", "Translate the invitation into German")
@@ -132,8 +133,8 @@ class Scene:
 
     def _arrivals(self, name: str, begun: float, ended: float) -> str:
         """What its server saw meanwhile."""
-        early, late = begun + LOOK_S, ended - 2 * LOOK_S  # it is seen so much later than it is done
-        count = sum(early < r.at < late for r in self.servers[name].records)
+        records = self.servers[name].records
+        count = sum(begun + ARRIVES_S < r.at < ended - ARRIVES_S for r in records)
         return f"its server saw {counted(count, 'new call')} in that time"
 
     def _now(self) -> float:
