@@ -49,9 +49,7 @@ def adapters(known_hosts: Path | None = None, env: Mapping[str, str] = os.enviro
 
 
 def build_probes(
-    hosts: Iterable[Host],
-    known_hosts: Path | None = None,
-    env: Mapping[str, str] = os.environ,
+    hosts: Iterable[Host], known_hosts: Path | None = None, env: Mapping[str, str] = os.environ
 ) -> dict[str, tuple[Probe, ...]]:
     """What takes readings of each host. Call inside the event loop that will use them."""
     from ygg import paths
