@@ -108,8 +108,8 @@ MUTANTS: list[Mutant] = [
     Mutant(
         "hostile: lines are steered on a pipe",
         "ygg/cli/output.py",
-        "    _put(clean(text, keep_newlines=True))",
-        "    _put(safe_for_terminal(text))",
+        "layout.field(name, clean(text), names, _columns())",
+        "layout.field(name, text, names, _columns())",
         (f"{HOSTILE}::test_what_people_read_steers_no_terminal",),
     ),
     Mutant(
