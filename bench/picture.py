@@ -15,7 +15,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from rich.console import Console
+from rich.terminal_theme import MONOKAI
+from rich.text import Text
+
 from ygg.model import Snapshot
+from ygg.running import evented
 from ygg.running.dispatcher import Dispatcher
 from ygg.sim.demo import Report, demo, summary
 from ygg.sim.house import Options
@@ -61,17 +66,16 @@ class Recorder:
         )
 
 
+def line_of(row: Row) -> Text:
+    """A row with its styles."""
+    return Text.assemble(*row.spans)
+
+
 def styled(row: Row) -> str:
     """A row with the codes of its styles."""
-    from rich.console import Console
-    from rich.text import Text
-
     console = Console(width=WIDTH, file=io.StringIO(), force_terminal=True, color_system="256")
-    line = Text()
-    for text, style in row.spans:
-        line.append(text, style)
     with console.capture() as captured:
-        console.print(line, no_wrap=True, end="")
+        console.print(line_of(row), no_wrap=True, end="")
     return captured.get()
 
 
@@ -97,25 +101,16 @@ def cast(recorder: Recorder, report: Report) -> str:
 
 def drawn(view: Snapshot) -> str:
     """The frame as SVG."""
-    from rich.console import Console
-    from rich.terminal_theme import MONOKAI
-    from rich.text import Text
-
     console = Console(
         record=True, width=WIDTH, file=io.StringIO(), force_terminal=True, color_system="truecolor"
     )
     for row in render(view, WIDTH, HEIGHT):
-        line = Text()
-        for text, style in row.spans:
-            line.append(text, style)
-        console.print(line, no_wrap=True)
+        console.print(line_of(row), no_wrap=True)
     svg = console.export_svg(title="ygg demo", theme=MONOKAI)
     return re.sub(r"@font-face \{.*?\}\s*", "", svg, flags=re.DOTALL)  # fonts of another site
 
 
 def main() -> None:
-    from ygg.running import evented
-
     os.environ["TZ"] = "UTC"
     recorder = Recorder()
     report = evented.run(demo(Options(), recorder.show))

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
 from tests.surface.view_world import AT, home, host, text
-from ygg.cli.output import sick
 from ygg.model import ReasonCode, SickView, because
-from ygg.plain import counted, pull
+from ygg.model.reasons import pull
+from ygg.plain import counted, span
+from ygg.telling.troubles import troubles
 
 LACKS = "model 'm:7b' not found, try pulling it first"
 COMMAND = "ygg models pull m:7b --host surtr"
@@ -29,22 +29,21 @@ def test_the_command_is_given_for_a_model_that_is_not_there_alone() -> None:
     assert pull("surtr", "m:7b", "model 'other' not found") == ""
     assert pull("surtr", "m:7b", "model 'm:7b' needs more memory") == ""
     assert pull("surtr", "", "not found") == ""
+    assert pull("surtr", "m", "model 'm:7b' not found") == "", "not that one"
 
 
-def test_reason_status_and_view_say_which_model_to_pull() -> None:
+def test_reasons_and_all_who_show_hosts_say_which_model_to_pull() -> None:
     facts = {"model": "m:7b", "message": LACKS, "again": "asked again in 9 s"}
-    assert because(ReasonCode.HOST_SICK, "surtr", **facts).text.endswith(
-        f"no task is spent: {COMMAND}"
-    )
-    body: dict[str, Any] = {
-        "name": "surtr", "endpoints": [{}],
-        "sick": [{"endpoint": "ollama", "model": "m:7b", "message": LACKS, "asked_again_at": "2030-01-01T00:00:00Z"}],
-    }  # fmt: skip
-    assert sick(body)[0].endswith(f"no task is spent: {COMMAND}")
-    body["sick"][0]["message"] = "it hangs up"
-    assert sick(body)[0].endswith("ygg doctor --try")
+    assert because(ReasonCode.HOST_SICK, "surtr", **facts).text.endswith(f"is spent: {COMMAND}")
     one = host("surtr", 1, sick=(SickView("ollama", "m:7b", LACKS, AT + 9000),))
+    assert troubles(one, AT)[0].endswith(f"asked again in 9 s, no task is spent: {COMMAND}")
     lines = " ".join(
         line.strip() for line in text(replace(home(), hosts=(one,)), 80, 24).splitlines()
     )
     assert COMMAND in lines
+
+
+def test_a_span_is_told_in_its_largest_unit() -> None:
+    assert [span(s) for s in (-3, 0.2, 59, 60, 3599, 3600, 200_000)] == [
+        "1 s", "1 s", "59 s", "1 min", "59 min", "1 h", "2 d",
+    ]  # fmt: skip

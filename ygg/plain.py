@@ -67,14 +67,15 @@ def _dots(char: str) -> str:
     return ".." if unicodedata.east_asian_width(char) in "WF" else "."
 
 
-def pull(host: str, model: str, message: str) -> str:
-    """The command that brings a model to a host whose server said that it has none of that name; "" for other errors.
-    Ollama: `model 'x' not found`; with `try pulling it first` in older ones."""
-    lacks = bool(model) and model in message and "not found" in message
-    return f"ygg models pull {model} --host {host}" if lacks else ""
-
-
 def counted(count: object, what: str) -> str:
     """`1 task`, `2,000 tasks`; what is no number stays as it is."""
     said = f"{count:,}" if isinstance(count, int) else str(count)
     return f"{said} {what}{'' if count == 1 else 's'}"
+
+
+def span(seconds: float) -> str:
+    """In the largest unit: `14 s`, `12 min`, `3 h`, `2 d`."""
+    for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= size:
+            return f"{seconds // size:.0f} {unit}"
+    return f"{max(1, round(seconds))} s"

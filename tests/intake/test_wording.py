@@ -46,7 +46,7 @@ def test_no_value_of_any_key_is_answered_with_the_words_of_a_library(
     ("value", "said"),
     [
         (9, "got 9"), (1.5, "got 1.5"), ("urgent", "got 'urgent'"), (True, "got true"), ([1], "got a list"),
-        ("9" * 5000, "got a string"), (1e300, "got 1e+300"),
+        ("9" * 5000, "got a string"), (1e300, "got 1e+300"), (1.9999999, "got 1.9999999"),
     ],
 )  # fmt: skip
 def test_a_priority_says_what_it_may_be(value: object, said: str) -> None:

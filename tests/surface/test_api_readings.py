@@ -304,3 +304,20 @@ def test_every_body_is_json_without_nan() -> None:
             assert json.dumps(await api.get(url), allow_nan=False)
 
     play(scene)
+
+
+# --- the view elsewhere ---------------------------------------------------------------------------
+
+
+def test_what_top_draws_counts_what_is_stored_now() -> None:
+    async def scene(api: Api) -> None:
+        await api.get("/v1/snapshot")
+        await asyncio.sleep(0.3)
+        await api.post("/v1/tasks", {"tasks": [{"prompt": "hello", "not_before": "1h"}]})
+        body = (await api.get("/v1/snapshot"))["snapshot"]
+        (later,) = body["scheduled"]
+        assert later["title"] == "hello"
+        counts = {tuple(place): n for place, n in body["counts"]["by"]}
+        assert counts == {(2, "scheduled"): 1}
+
+    play(scene)

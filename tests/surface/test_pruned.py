@@ -33,7 +33,7 @@ def test_a_task_that_may_have_been_deleted_says_after_how_long() -> None:
     found = explained(GONE, new_id(NOW - 400_000, 1), Policy(), NOW)
     assert "no task x any more, submitted 2027-01-15 " in found.message
     assert found.message.endswith(
-        "deleted after 7 d, and 5 min after its result was first read over HTTP"
+        "deleted after 7d, and 5m after its result was first read over HTTP"
     )
     assert explained(GONE, new_id(NOW - 200_000, 1), Policy(), NOW) is GONE, "too young for that"
     assert explained(GONE, new_id(NOW + 9, 1), Policy(), NOW) is GONE, "of another house"

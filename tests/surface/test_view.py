@@ -96,7 +96,7 @@ def test_states_are_glyphs_and_words_and_not_colours_alone() -> None:
     plain = [row.text for row in render(home(), 80, 24, colour=False)]
     odin = next(n for n, r in enumerate(plain) if "odin" in r)
     assert plain[odin].startswith(" ✗   odin            0/0 ")
-    assert plain[odin + 1].startswith("   └ down: cannot connect to odin:11434; asked again in 8s")
+    assert plain[odin + 1].startswith("   └ down: cannot connect to odin:11434; asked again in 8 s")
     hel = next(n for n, r in enumerate(plain) if " hel " in r)
     assert plain[hel].startswith(" ◌   hel (CPU)       ··")
     assert plain[hel + 1].startswith("   └ drained: ")
@@ -227,8 +227,8 @@ def test_a_host_that_is_down_says_why() -> None:
 # --- hosts in trouble -----------------------------------------------------------------------------
 
 
-def frame(columns: int, rows: int, **fields: object) -> list[str]:
-    return text(replace(home(), **fields), columns, rows).splitlines()  # type: ignore[arg-type]
+def frame(columns: int, rows: int, **fields: Any) -> list[str]:
+    return text(replace(home(), **fields), columns, rows).splitlines()
 
 
 def row_of(lines: list[str], words: str) -> int:

@@ -29,6 +29,7 @@ from ygg.model import (
     ToolDelta,
 )
 from ygg.model.transfer import to_plain
+from ygg.telling.troubles import troubles
 
 STATUS = {
     State.SCHEDULED: "queued",
@@ -198,7 +199,7 @@ def priorities_body(counts: Counts) -> JsonDict:
     return {p.name: {str(s): counts.priority(p, s) for s in State} for p in Priority}
 
 
-def host_body(host: HostView, known: Host | None) -> JsonDict:
+def host_body(host: HostView, known: Host | None, at_ms: int) -> JsonDict:
     """A host as it is now. `known` is what hosts.yaml says of it: None once it is gone from there."""
     up = {HostHealth.UP: True, HostHealth.UNKNOWN: None}.get(host.health, False)
     return {
@@ -227,6 +228,7 @@ def host_body(host: HostView, known: Host | None) -> JsonDict:
         "busy_until": iso(host.busy_until_ms),
         "checked_at": iso(host.checked_ms),
         "sick": [_sick_body(s) for s in host.sick],
+        "troubles": list(troubles(host, at_ms)),
         "endpoints": [_endpoint_body(e, host) for e in (known.endpoints if known else ())],
     }
 

@@ -69,7 +69,9 @@ class Overseeing:
 
     def _host_bodies(self, view: Snapshot | None) -> list[JsonDict]:
         known = self._config().hosts
-        return [bodies.host_body(h, known.get(h.name)) for h in (view.hosts if view else ())]
+        if view is None:
+            return []
+        return [bodies.host_body(h, known.get(h.name), view.at_ms) for h in view.hosts]
 
     # --- the queue -----------------------------------------------------------------------------
 
@@ -135,12 +137,14 @@ class Overseeing:
 
     async def snapshot(self) -> JsonDict:
         """GET /v1/snapshot: what `ygg top` draws."""
-        view = self._dispatching()
+        view = self._there(await self._control.view())
         shown = replace(view, recent=view.recent[-ENDS_SHOWN:])
         return {"schema": "ygg.snapshot/1", "version": __version__, "snapshot": to_plain(shown)}
 
     def _dispatching(self) -> Snapshot:
-        view = self._control.snapshot()
+        return self._there(self._control.snapshot())
+
+    def _there(self, view: Snapshot | None) -> Snapshot:
         if view is None:
             what = "the legacy loop has no live view" if self._about else NOBODY
             raise Unavailable(what, hint="ygg loop --async")

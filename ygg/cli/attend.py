@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ygg.cli import output
 from ygg.desk import OVER
 from ygg.errors import Interrupted, InvalidInput, TaskFailed, WaitTimeout
-from ygg.plain import pull
+from ygg.model.reasons import pull
 
 if TYPE_CHECKING:
     from ygg.desk import Desk

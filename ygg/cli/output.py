@@ -12,7 +12,7 @@ from typing import Any
 from ygg import streams
 from ygg.cli import layout
 from ygg.errors import YggError
-from ygg.plain import clean, pull, unsafe
+from ygg.plain import clean, unsafe
 
 
 def say(text: str) -> None:
@@ -131,28 +131,8 @@ def _state(health: str, *, sick: bool) -> str:
 
 
 def troubles(host: dict[str, Any]) -> list[str]:
-    """What is the matter with a host, a sentence each: what there is to know, and what to type."""
-    name, slots = host["name"], f"{host['limit']} of {host['slots']} slots"
-    found = [f"{name}: {host['message']}"] if host["reachable"] is False else []
-    if host["drained"]:
-        found.append(f"{name}: drained, no new calls start: ygg hosts resume {name}")
-    found += sick(host)
-    if host["limit_reason"]:
-        found.append(f"{name}: {slots}: {host['limit_reason']}")
-    if host["ghosts"]:
-        taken = "1 slot" if host["ghosts"] == 1 else f"{host['ghosts']} slots"
-        found.append(f"{name}: {taken} taken by a call that was cut off")
-    return found
-
-
-def sick(host: dict[str, Any]) -> list[str]:
-    """A sentence for each of its sick models."""
-    where = " on {endpoint}" if len(host["endpoints"]) > 1 else ""
-    return [
-        f"{host['name']}: {s['model'] or 'its model'}{where.format(**s)} is sick: {s['message']}; asked again"
-        f" in {left(s['asked_again_at'])}, no task is spent: {pull(host['name'], s['model'], s['message']) or 'ygg doctor --try'}"
-        for s in host["sick"]
-    ]
+    """What is the matter with a host, a sentence each."""
+    return [f"{host['name']}: {text}" for text in host["troubles"]]
 
 
 def _columns() -> int:

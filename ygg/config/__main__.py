@@ -12,6 +12,7 @@ from pydantic_core import PydanticUndefined
 from ygg.config.forms import ANY, FORMS
 from ygg.config.host_forms import Form
 from ygg.config.inert import INERT
+from ygg.config.values import spelled
 from ygg.model import Policy
 
 _IDLE = """## Settings without effect
@@ -75,19 +76,14 @@ def _default(form: type[Form], key: str, field: FieldInfo) -> str:
     if value is PydanticUndefined:
         return "must be given"
     if f"{key}_s" in Policy.__dataclass_fields__ and form.__name__ == "PolicyForm":
-        value = _duration(value)
+        value = _spelled(value)
     return f"`{value}`" if isinstance(value, str | int | float) else "-"
 
 
-def _duration(value: object) -> str:
+def _spelled(value: object) -> str:
     if isinstance(value, list):
-        return ", ".join(_duration(part) for part in value)
-    if not isinstance(value, float):
-        return "off"
-    for unit, size in (("d", 86400), ("h", 3600), ("m", 60)):
-        if value >= 2 * size and value % size == 0:
-            return f"{value / size:g}{unit}"
-    return f"{value:g}s"
+        return ", ".join(map(_spelled, value))
+    return spelled(value) if isinstance(value, float) else "off"
 
 
 if __name__ == "__main__":

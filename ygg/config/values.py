@@ -43,6 +43,14 @@ def expect(text: str) -> WrapValidator:
     return WrapValidator(check)
 
 
+def spelled(seconds: float) -> str:
+    """A duration as hosts.yaml may say it: `7d`, `90s`."""
+    for unit, size in (("d", 86400), ("h", 3600), ("m", 60)):
+        if seconds >= 2 * size and seconds % size == 0:
+            return f"{seconds / size:g}{unit}"
+    return f"{seconds:g}s"
+
+
 def _duration(value: object) -> float:
     try:
         return seconds(value)

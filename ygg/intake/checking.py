@@ -35,12 +35,12 @@ class Document(BaseModel):
         return {k: v for k, v in data.items() if v is not None or k not in cls.model_fields}
 
 
-def _whole(value: object) -> object:
+def whole(value: object) -> object:
     """Data frames write whole numbers as floats."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-Whole = Annotated[int, BeforeValidator(_whole)]  #: a whole number; `60.0` is one
+Whole = Annotated[int, BeforeValidator(whole)]  #: a whole number; `60.0` is one
 
 
 M = TypeVar("M", bound=BaseModel)

@@ -17,7 +17,7 @@ from pydantic import (
     model_validator,
 )
 
-from ygg.intake.checking import Document, Whole
+from ygg.intake.checking import Document, Whole, whole
 from ygg.intake.wording import shown
 from ygg.model import Operation, Priority
 
@@ -35,7 +35,7 @@ _BY_NAME = {n: int(p) for p in Priority for n in (p.name, str(int(p)))}
 
 def _priority(value: object) -> object:
     """0 to 4 or a name, any case; a whole number may come as a float."""
-    name = f"{value:g}" if isinstance(value, int | float) and not isinstance(value, bool) else value
+    name = value if isinstance(value, bool | str) else str(whole(value))
     found = _BY_NAME.get(name.upper()) if isinstance(name, str) else None
     if found is None:
         names = ", ".join(Priority.__members__)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ygg.model.words import JsonDict, ReasonCode
-from ygg.plain import counted, pull
+from ygg.plain import counted
 
 Facts = Mapping[str, Any]
 
@@ -69,6 +69,12 @@ def _filled(template: str) -> Callable[[_Facts], str]:
 def gb(mb: float) -> str:
     """MiB as GB, as people say it."""
     return f"{mb / 1024:.1f} GB"
+
+
+def pull(host: str, model: str, message: str) -> str:
+    """The command that brings a model to a host whose Ollama said `model 'x' not found`; "" for other errors."""
+    lacks = bool(model) and f"model {model} not found" in message.replace("'", "").replace('"', "")
+    return f"ygg models pull {model} --host {host}" if lacks else ""
 
 
 def _full(f: _Facts) -> str:

@@ -15,7 +15,7 @@ import signal
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,7 +30,9 @@ from ygg.sim.driving import Driver, documents, driven
 from ygg.sim.house import CARDS, Options, config_of, serving
 
 if TYPE_CHECKING:
+    from ygg.model import Snapshot
     from ygg.running.dispatcher import Dispatcher
+    from ygg.sim.machines import Access, Machine
     from ygg.sim.servers import SimServer
 
 
@@ -96,52 +98,49 @@ async def demo(options: Options, show: Show | None = None) -> Report:
         folder = options.keep or Path(
             stack.enter_context(tempfile.TemporaryDirectory(prefix="ygg-demo-"))
         )
-        play = _staged if options.staged else _plain
-        show = show or (_view if not options.as_json else None)
-        driver, notes = await play(stack, folder, servers, options, show)
+        stage = await _stage(stack, folder, servers) if options.staged else None
+        config = config_of({s.name: s.url for s in servers}, stage.access.ports if stage else None)
+        env = os.environ | (stage.access.env if stage else {})
+        started = wire.running(config, folder / paths.DATABASE, env=env)
+        dispatcher = (await stack.enter_async_context(started)).dispatcher
+        if show or not options.as_json:
+            await stack.enter_async_context((show or _view)(dispatcher))
+        driver = await driven(dispatcher, config, options)
+        notes = await _played(stage, driver, servers, options) if stage else []
         report = _judge(servers, driver.acks, await driver.ended())
         report.notes += notes
         return report
 
 
-async def _plain(
-    stack: AsyncExitStack,
-    folder: Path,
-    servers: Sequence[SimServer],
-    options: Options,
-    show: Show | None,
-) -> tuple[Driver, list[str]]:
-    """The tasks alone."""
-    config = config_of({s.name: s.url for s in servers})
-    scope = await stack.enter_async_context(wire.running(config, folder / paths.DATABASE))
-    if show is not None:
-        await stack.enter_async_context(show(scope.dispatcher))
-    return await driven(scope.dispatcher, config, options), []
+@dataclass(frozen=True)
+class _Stage:
+    """Machines with GPUs, and the way in."""
+
+    machines: Mapping[str, Machine]
+    access: Access
 
 
-async def _staged(
-    stack: AsyncExitStack,
-    folder: Path,
-    servers: Sequence[SimServer],
-    options: Options,
-    show: Show | None,
-) -> tuple[Driver, list[str]]:
-    """On machines with GPUs, with a scene; what was seen of it."""
-    from ygg.sim import machines
-    from ygg.sim.scene import Scene, machine_of
+async def _stage(stack: AsyncExitStack, folder: Path, servers: Sequence[SimServer]) -> _Stage:
+    from ygg.sim.machines import listening
+    from ygg.sim.scene import machine_of
 
     there = {s.name: machine_of(s, CARDS[s.name]) for s in servers}
-    listening = machines.listening([*there.values()], folder, folder / wire.KNOWN_HOSTS)
-    access = await stack.enter_async_context(listening)
-    config = config_of({s.name: s.url for s in servers}, access.ports)
-    started = wire.running(config, folder / paths.DATABASE, env=os.environ | access.env)
-    dispatcher = (await stack.enter_async_context(started)).dispatcher
-    if show is not None:
-        await stack.enter_async_context(show(dispatcher))
-    driver = await driven(dispatcher, config, options)
-    scene = Scene(lambda: dispatcher.snapshot(0.0), driver.one, there, {s.name: s for s in servers})
+    way = listening([*there.values()], folder, folder / wire.KNOWN_HOSTS)
+    return _Stage(there, await stack.enter_async_context(way))
+
+
+async def _played(
+    stage: _Stage, driver: Driver, servers: Sequence[SimServer], options: Options
+) -> list[str]:
+    """What was seen of the scene."""
+    from ygg.sim.scene import Scene
+
+    def view() -> Snapshot:
+        return driver.dispatcher.snapshot(0.0)
+
+    scene = Scene(view, driver.one, stage.machines, {s.name: s for s in servers})
     await driver.busy_until(asyncio.create_task(scene.play()), documents(options))
-    return driver, scene.told
+    return scene.told
 
 
 @asynccontextmanager

@@ -7,6 +7,7 @@ State is a glyph and a word, never colour alone: without colour the styles keep 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 from ygg.model import EndView, RunningView, Snapshot, WaitingView
@@ -30,6 +31,9 @@ class Row(NamedTuple):
         return "".join(span.text for span in self.spans)
 
 
+ROOMY_FROM = 36  #: rows from which a panel has a rule above its heads
+#: Of the sparklines, tokens per second.
+SCALES = (10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 50_000)
 Part = str | tuple[str, str]  #: of a row: text, or text with a style word
 
 
@@ -82,10 +86,21 @@ class Canvas:
 
     snapshot: Snapshot
     width: int
+    height: int
     glyphs: Glyphs
     styles: dict[str, str]
     wanted: str = ""  #: only tasks that hold this text are shown
-    roomy: bool = False  #: there are rows to spare, for a rule above each head
+
+    @property
+    def roomy(self) -> bool:
+        """Whether there are rows to spare, for a rule above each head."""
+        return self.height >= ROOMY_FROM
+
+    @cached_property
+    def scale(self) -> int:
+        """Tokens per second of a full bar, the same for every host."""
+        most = max((v for h in self.snapshot.hosts for v in h.history), default=0.0)
+        return next((s for s in SCALES if s >= most), SCALES[-1])
 
     @property
     def wide(self) -> bool:

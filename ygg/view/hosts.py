@@ -8,21 +8,19 @@ trouble come first, then those that work; the others share one row.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import itemgetter
 
 from ygg.model import GpuView, HostHealth, HostView
 from ygg.model.snapshot import BUCKET_S, BUCKETS, memory_of
-from ygg.plain import pull
+from ygg.telling.troubles import troubles
 from ygg.view.frame import Canvas, Part, Row
-from ygg.view.table import MARK, Column, Line, Table, below, table
+from ygg.view.table import MARK, Column, Line, Table, table
 from ygg.view.text import age, fit
 
 LEVEL_STYLES = {"LOW": "", "NORMAL": "", "HIGH": "warn", "CRITICAL": "critical"}
 HEAT_STYLES = ("", "warn", "bad", "critical")
 MARGINS_C = (15.0, 5.0, 0.0)  #: to the card's own limit, where that is what counts
 MOVED_C, MOVED_SHARE = 2.0, 0.02  #: within a minute: what counts as rising or falling
-SCALES: tuple[int, ...] = tuple(
-    n * 10**e for e in range(1, 6) for n in (1, 2, 5)
-)  #: of the sparkline, tokens per second
 NARROW = 60  #: columns below which memory has no gauge
 MARKS = 12  #: slots beyond which numbers take the place of marks
 
@@ -30,58 +28,57 @@ MARKS = 12  #: slots beyond which numbers take the place of marks
 def rows(canvas: Canvas, room: int) -> list[Row]:
     """The panel in at most `room` rows."""
     panel = listing(canvas)
-    heads, hosts = panel.heads("HOSTS"), canvas.snapshot.hosts
-    blocks = {h.name: host_rows(canvas, panel, h) for h in hosts}
-    if len(heads) + sum(map(len, blocks.values())) <= room:
-        return [*heads, *(row for block in blocks.values() for row in block)]
+    heads, blocks = panel.heads("HOSTS"), panel.blocks()
+    if len(heads) + sum(map(len, blocks)) <= room:
+        return [*heads, *(row for block in blocks for row in block)]
     return [*heads, *_folded(canvas, blocks, room - len(heads))]
 
 
-def _folded(canvas: Canvas, blocks: dict[str, list[Row]], room: int) -> list[Row]:
+def _folded(canvas: Canvas, blocks: list[list[Row]], room: int) -> list[Row]:
     """The hosts that matter most, and how many more there are."""
-    order = sorted(canvas.snapshot.hosts, key=_calmness)
+    pairs = zip(canvas.snapshot.hosts, blocks, strict=True)
+    order = sorted(
+        ((_calmness(host, len(block) > 1), block) for host, block in pairs), key=itemgetter(0)
+    )
     shown, out = 0, list[Row]()
-    for host in order:
-        if len(out) + len(blocks[host.name]) > room - 1:
+    for _, block in order:
+        if len(out) + len(block) > room - 1:
             break
-        out += blocks[host.name]
+        out += block
         shown += 1
-    rest = order[shown:]
-    resting = all(_calmness(h) == AT_REST for h in rest)
-    more = f"{len(rest)} more {'at rest' if resting else 'hosts: ygg hosts'}"
+    resting = all(calm == AT_REST for calm, _ in order[shown:])
+    more = f"{len(order) - shown} more {'at rest' if resting else 'hosts: ygg hosts'}"
     return [*out, canvas.row(" " * MARK, more, style="dim")]
 
 
 DOWN, TROUBLE, STOPPED, AT_WORK, AT_REST = range(5)
 
 
-def _calmness(host: HostView) -> int:
+def _calmness(host: HostView, troubled: bool) -> int:
     if host.health in (HostHealth.DOWN, HostHealth.UNAUTHORIZED):
         return DOWN
     if host.drained:
         return STOPPED
-    if troubles(host, 0):
+    if troubled:
         return TROUBLE
     return AT_WORK if host.running else AT_REST
 
 
 def listing(canvas: Canvas) -> Table:
-    """The columns of the panel; `host_rows` makes their lines."""
+    """A line for each host, with what is the matter below it."""
     hosts = canvas.snapshot.hosts
-    lines = [_line(canvas, h) for h in hosts]
-    read = any(h.gpus for h in hosts)
-    bar, temperature = _bar(canvas) + 16, 12 if canvas.wide else 10
+    read, slots = any(h.gpus for h in hosts), _slots_width(canvas)
     columns = (
         Column("HOST", 20, 8),
-        Column("SLOTS", _slots_width(canvas)),
-        Column("MEMORY", bar if read else 0),
-        Column("TEMP", temperature if read else 0),
+        Column("SLOTS", slots),
+        Column("MEMORY", _bar(canvas) + 16 if read else 0),
+        Column("TEMP", (12 if canvas.wide else 10) if read else 0),
         Column("POWER", 7 if read else 0, right=True, rank=3),
         Column("TOK/S", 7, right=True, rank=1),
         Column("IN MEMORY", 48, 10, rank=2, grows=True),
-        Column(f"2 MIN 0-{_scale(canvas)}", BUCKETS, rank=4),
+        Column(f"2 MIN 0-{canvas.scale}", BUCKETS, rank=4),
     )
-    return table(canvas, columns, lines)
+    return table(canvas, columns, [_line(canvas, h, slots) for h in hosts])
 
 
 def _slots_width(canvas: Canvas) -> int:
@@ -93,22 +90,17 @@ def _bar(canvas: Canvas) -> int:
     return 10 if canvas.wide else 6 if canvas.width >= NARROW else 0
 
 
-def host_rows(canvas: Canvas, panel: Table, host: HostView) -> list[Row]:
-    """One host, and what is the matter with it."""
-    _, style = state_of(canvas, host)
-    hung = [r for t in troubles(host, canvas.snapshot.at_ms) for r in below(canvas, t, style)]
-    return [*panel.rows(_line(canvas, host)), *hung]
-
-
 def _name(host: HostView) -> str:
     return f"{host.name} (CPU)" if host.kind == "cpu" else host.name
 
 
-def _line(canvas: Canvas, host: HostView) -> Line:
-    glyph, style = state_of(canvas, host)
+def _line(canvas: Canvas, host: HostView, slots: int) -> Line:
+    wrong = troubles(host, canvas.snapshot.at_ms)
+    glyph, style = _state(canvas, host, troubled=bool(wrong))
+    unknown = ("not checked yet",) if host.health is HostHealth.UNKNOWN else ()
     cells: tuple[Part, ...] = (
         (_name(host), style),
-        marks(canvas, host, _slots_width(canvas)),
+        marks(canvas, host, slots),
         _memory(canvas, host),
         _temperature(canvas, host),
         _power(host.gpus),
@@ -116,10 +108,11 @@ def _line(canvas: Canvas, host: HostView) -> Line:
         ", ".join(host.loaded or ()) or "--",
         sparkline(canvas, host),
     )
-    return Line((" ", (glyph, style or "good"), "   "), cells)
+    mark = (" ", (glyph, style or "good"), "   ")
+    return Line(mark, cells, note_style=style, below=(*unknown, *wrong))
 
 
-def state_of(canvas: Canvas, host: HostView) -> tuple[str, str]:
+def _state(canvas: Canvas, host: HostView, *, troubled: bool) -> tuple[str, str]:
     """Glyph and style of a host."""
     g = canvas.glyphs
     if host.health in (HostHealth.DOWN, HostHealth.UNAUTHORIZED):
@@ -130,46 +123,7 @@ def state_of(canvas: Canvas, host: HostView) -> tuple[str, str]:
         return g.unsure, "dim"
     if host.sick or not host.limit:
         return g.warn, "bad"
-    return (g.warn, "warn") if troubles(host, 0) else (g.up, "")
-
-
-def troubles(host: HostView, at_ms: int) -> list[str]:
-    """What is the matter, since when, until when, and what to type: a sentence each."""
-    found = [_ill(host, at_ms)]
-    if host.drained:
-        found.append(
-            f"drained: running calls go on, no new ones start; ygg hosts resume {host.name}"
-        )
-    found += [_sick(host, at_ms)] if host.sick else []
-    if host.busy_until_ms is not None:
-        left = (host.busy_until_ms - at_ms) / 1000
-        found.append(f"busy, asked again in {age(left)}")
-    found.append(host.limit_reason)
-    return [text for text in found if text]
-
-
-def _ill(host: HostView, at_ms: int) -> str:
-    """A server that is down, and when it is asked again."""
-    word = {HostHealth.DOWN: "down", HostHealth.UNAUTHORIZED: "no access", HostHealth.UNKNOWN: "not checked yet",
-            HostHealth.UP: ""}[host.health]  # fmt: skip
-    bad = [e.name for e in host.endpoints if e.health is host.health]
-    if word and len(host.endpoints) > len(bad):
-        word = f"{' and '.join(bad)} {word}"
-    why = f"{word}: {host.health_text}" if word and host.health_text else word
-    if host.ask_at_ms is None or not why:
-        return why
-    return f"{why}; asked again in {age((host.ask_at_ms - at_ms) / 1000)}"
-
-
-def _sick(host: HostView, at_ms: int) -> str:
-    first, more = host.sick[0], len(host.sick) - 1
-    again = age((first.ask_at_ms - at_ms) / 1000)
-    others = f" and {more} more" if more else ""
-    command = pull(host.name, first.model, first.message)
-    then = f": {command}" if command else ""
-    return (
-        f"sick: {first.model or 'its model'}{others}, asked again in {again}: {first.message}{then}"
-    )
+    return (g.warn, "warn") if troubled else (g.up, "")
 
 
 def marks(canvas: Canvas, host: HostView, columns: int) -> str:
@@ -181,15 +135,9 @@ def marks(canvas: Canvas, host: HostView, columns: int) -> str:
     return g.busy * busy + g.free * host.free + g.gone * (host.slots - busy - host.free)
 
 
-def _scale(canvas: Canvas) -> int:
-    """Tokens per second of a full bar, the same for every host."""
-    most = max((v for h in canvas.snapshot.hosts for v in h.history), default=0.0)
-    return next((s for s in SCALES if s >= most), SCALES[-1])
-
-
 def sparkline(canvas: Canvas, host: HostView) -> Part:
     """Tokens per second of the last two minutes."""
-    steps, scale = canvas.glyphs.spark, _scale(canvas)
+    steps, scale = canvas.glyphs.spark, canvas.scale
     if not any(host.history):
         return "--", "dim"
     top = len(steps) - 1

@@ -12,24 +12,13 @@ from ygg.view.text import clock
 STYLES = {"WARNING": "warn", "ERROR": "bad", "CRITICAL": "bad"}
 
 
-def panel(canvas: Canvas, room: int) -> list[Row]:
-    """The newest lines, one row each."""
-    found = _wanted(canvas)[-max(0, room - 1) :]
-    if room < 2 or not found:
-        return []
-    heads = _table(canvas, found).heads("LOG")
-    found = found[-max(0, room - len(heads)) :] if room > len(heads) else []
-    listed = _table(canvas, found)
-    return [*heads, *(listed.rows(_line(line))[0] for line in found)] if found else []
-
-
-def pane(canvas: Canvas, room: int) -> list[Row]:
-    """The newest lines, each to its end."""
-    found = _wanted(canvas)[-max(1, room) :]
-    listed = _table(canvas, found)
+def rows(canvas: Canvas, room: int) -> list[Row]:
+    """The newest lines, each to its end, in at most `room` rows."""
+    listed = _table(canvas, _wanted(canvas)[-max(1, room) :])
     heads = listed.heads("LOG")
-    rows = [row for line in found for row in listed.rows(_line(line))]
-    return [*heads, *rows[-max(1, room - len(heads)) :]]
+    if not listed.lines or room <= len(heads):
+        return []
+    return [*heads, *[row for block in listed.blocks() for row in block][len(heads) - room :]]
 
 
 def _wanted(canvas: Canvas) -> Sequence[LogView]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from ygg.model import Priority, State
 from ygg.view import logs, tasks
 from ygg.view.frame import Canvas, Row
+from ygg.view.table import Table
 
+T = TypeVar("T")
 LEAST = 4  #: rows of a panel that has as many to show, before another gets more
 
 
@@ -56,13 +59,13 @@ class Panel:
 
 def rows(canvas: Canvas, room: int) -> list[Row]:
     """All panels; the log has what the others leave."""
-    panels = [_running(canvas), _waiting(canvas), _recent(canvas)]
+    panels = [_running(canvas, room), _waiting(canvas, room), _recent(canvas, room)]
     shares = shared(room, [panel.needs for panel in panels])
     drawn = [panel.rows(n) for panel, n in zip(panels, shares, strict=True)]
     for n, panel in enumerate(panels):  # an entry that did not fit whole has left rows behind
         drawn[n] = panel.rows(len(drawn[n]) + room - sum(map(len, drawn)))
     out = [row for part in drawn for row in part]
-    return out + logs.panel(canvas, room - len(out))
+    return out + logs.rows(canvas, room - len(out))
 
 
 def shared(room: int, needs: Sequence[int]) -> list[int]:
@@ -77,21 +80,15 @@ def shared(room: int, needs: Sequence[int]) -> list[int]:
     return found
 
 
-def _running(canvas: Canvas) -> Panel:
+def _running(canvas: Canvas, room: int) -> Panel:
     found, total = canvas.running(), len(canvas.snapshot.running)
-    panel = tasks.running_table(canvas, found)
     title = _title(canvas, "RUNNING", len(found), total)
     if not found:
         return _nothing(canvas, title, "runs")
-    return Panel(
-        canvas,
-        panel.heads(title),
-        tasks.lines(panel, tasks.running, found),
-        hint=": ygg list --state processing",
-    )
+    return _panel(canvas, room, tasks.running, found, title, hint=": ygg list --state processing")
 
 
-def _waiting(canvas: Canvas) -> Panel:
+def _waiting(canvas: Canvas, room: int) -> Panel:
     found, counts = canvas.waiting(), canvas.snapshot.counts
     by = {p.name[0]: counts.priority(p, State.QUEUED) for p in Priority}
     by |= {"later": counts.state(State.SCHEDULED)}
@@ -99,20 +96,34 @@ def _waiting(canvas: Canvas) -> Panel:
     title = _title(canvas, "NEXT UP", len(found), total)
     if not found:
         return _nothing(canvas, title, "waits")
-    panel = tasks.waiting_table(canvas, found)
-    heads = panel.heads(title, "  ".join(f"{k} {n}" for k, n in by.items() if n))
-    blocks = tasks.lines(panel, tasks.waiting, found)
+    note = "  ".join(f"{k} {n}" for k, n in by.items() if n)
     if canvas.wanted:
-        return Panel(canvas, heads, blocks)
-    return Panel(canvas, heads, blocks, max(0, total - len(found)), ": ygg list --queue")
+        return _panel(canvas, room, tasks.waiting, found, title, note)
+    more = max(0, total - len(found))
+    return _panel(canvas, room, tasks.waiting, found, title, note, more, ": ygg list --queue")
 
 
-def _recent(canvas: Canvas) -> Panel:
+def _recent(canvas: Canvas, room: int) -> Panel:
     found = canvas.recent()
     if not found:
         return _nothing(canvas, "RECENT", "has ended yet")
-    panel = tasks.recent_table(canvas, found)
-    return Panel(canvas, panel.heads("RECENT"), tasks.lines(panel, tasks.ended, found))
+    return _panel(canvas, room, tasks.recent, found, "RECENT")
+
+
+def _panel(
+    canvas: Canvas,
+    room: int,
+    draw: Callable[[Canvas, Sequence[T]], Table],
+    found: Sequence[T],
+    title: str,
+    note: str = "",
+    more: int = 0,
+    hint: str = "",
+) -> Panel:
+    """No more entries than there are rows."""
+    listed = draw(canvas, found[:room])
+    more += len(found) - len(listed.lines)
+    return Panel(canvas, listed.heads(title, note), listed.blocks(), more, hint)
 
 
 def _title(canvas: Canvas, name: str, found: int, total: int) -> str:

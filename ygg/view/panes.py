@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ygg.model import EndView, GpuView, HostView, RunningView, State, WaitingView
+from ygg.telling.troubles import troubles
 from ygg.view import hosts, logs, tasks
 from ygg.view.frame import Canvas, Row
 from ygg.view.text import clock, duration, fit, wrapped
@@ -50,20 +51,18 @@ def _help(canvas: Canvas, ui: Ui, room: int) -> list[Row]:
 
 
 def _log(canvas: Canvas, ui: Ui, room: int) -> list[Row]:
-    return logs.pane(canvas, room)
+    return logs.rows(canvas, room) or [canvas.rule("LOG"), canvas.row("   no line", style="dim")]
 
 
-def _chosen(canvas: Canvas, items: Sequence[Row], cursor: int, room: int) -> list[Row]:
-    """The rows around the cursor, the chosen one marked."""
-    place = min(cursor, len(items) - 1)
-    first = max(0, min(place - room // 2, len(items) - room))
-    out = []
-    for n, item in enumerate(items[first : first + room], first):
-        if n == place:
-            text = canvas.glyphs.cursor + item.text[1:]
-            item = canvas.row((text, "cursor"))
-        out.append(item)
-    return out
+def _window(cursor: int, count: int, room: int) -> tuple[int, int]:
+    """Which of so many is chosen, and the first of those that are shown around it."""
+    place = min(cursor, count - 1)
+    return place, max(0, min(place - room // 2, count - room))
+
+
+def _marked(canvas: Canvas, rows: list[Row], place: int) -> list[Row]:
+    text = canvas.glyphs.cursor + rows[place].text[1:]
+    return [*rows[:place], canvas.row((text, "cursor")), *rows[place + 1 :]]
 
 
 def _pairs(canvas: Canvas, title: str, pairs: Sequence[tuple[str, str | None]]) -> list[Row]:
@@ -87,17 +86,17 @@ def _host(canvas: Canvas, ui: Ui, room: int) -> list[Row]:
     found = canvas.snapshot.hosts
     if not found:
         return [canvas.row("   no host is configured", style="dim")]
-    host = found[min(ui.cursor, len(found) - 1)]
-    panel = hosts.listing(canvas)
-    drawn = [hosts.host_rows(canvas, panel, h)[0] for h in found]
-    listed = _chosen(canvas, drawn, ui.cursor, max(3, room // 3))
-    return [*panel.heads("HOSTS"), *listed, *_host_details(canvas, host)]
+    panel, shown = hosts.listing(canvas), max(3, room // 3)
+    place, first = _window(ui.cursor, len(found), shown)
+    rows = [block[0] for block in panel.blocks()[first : first + shown]]
+    listed = _marked(canvas, rows, place - first)
+    return [*panel.heads("HOSTS"), *listed, *_host_details(canvas, found[place])]
 
 
 def _host_details(canvas: Canvas, host: HostView) -> list[Row]:
     at = canvas.snapshot.at_ms
     checked = None if host.checked_ms is None else f"{duration((at - host.checked_ms) / 1000)} ago"
-    wrong = hosts.troubles(host, at)
+    wrong = troubles(host, at)
     pairs = [
         ("state", wrong[0] if wrong else "up"),
         *(("", text) for text in wrong[1:]),
@@ -115,7 +114,6 @@ def _host_details(canvas: Canvas, host: HostView) -> list[Row]:
         ("checked", checked),
         ("models", ", ".join(host.models) or None),
         ("loaded", None if host.loaded is None else ", ".join(host.loaded) or "none"),
-        *(("sick", f"{s.model}: {s.message}") for s in host.sick),
         *((f"gpu {gpu.index}", _gpu(canvas, gpu)) for gpu in host.gpus),
         ("tasks", ", ".join(host.running) or "none"),
     ]
@@ -148,15 +146,17 @@ def _task(canvas: Canvas, ui: Ui, room: int) -> list[Row]:
     items: list[RunningView | WaitingView | EndView] = [*running, *waiting, *recent]
     if not items:
         return [canvas.rule("TASKS"), canvas.row("   no task", style="dim")]
-    blocks = tasks.lines(tasks.running_table(canvas, running), tasks.running, running)
-    blocks += tasks.lines(tasks.waiting_table(canvas, waiting), tasks.waiting, waiting)
-    blocks += tasks.lines(tasks.recent_table(canvas, recent), tasks.ended, recent)
-    listed = _chosen(canvas, [block[0] for block in blocks], ui.cursor, max(3, room // 2))
-    return [
-        canvas.rule("TASKS"),
-        *listed,
-        *_task_details(canvas, items[min(ui.cursor, len(items) - 1)]),
-    ]
+    shown = max(3, room // 2)
+    place, first = _window(ui.cursor, len(items), shown)
+    window = items[first : first + shown]
+    parts = (
+        tasks.running(canvas, [i for i in window if isinstance(i, RunningView)]),
+        tasks.waiting(canvas, [i for i in window if isinstance(i, WaitingView)]),
+        tasks.recent(canvas, [i for i in window if isinstance(i, EndView)]),
+    )
+    rows = [block[0] for part in parts for block in part.blocks()]
+    listed = _marked(canvas, rows, place - first)
+    return [canvas.rule("TASKS"), *listed, *_task_details(canvas, items[place])]
 
 
 def _task_details(canvas: Canvas, task: RunningView | WaitingView | EndView) -> list[Row]:

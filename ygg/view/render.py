@@ -15,7 +15,6 @@ from ygg.view.text import age, clock, duration
 from ygg.view.ui import Ui
 
 MIN_WIDTH, MIN_HEIGHT = 60, 16
-ROOMY_FROM = 36  #: rows from which a panel has a rule above its heads
 KEYS = " q quit  p pause  d drain  h hosts  t tasks  / filter  l log  ? help"
 
 
@@ -31,8 +30,7 @@ def render(
     """Exactly `height` rows of `width` columns."""
     ui = ui or Ui()
     canvas = Canvas(
-        snapshot, width, ASCII if ascii else UNICODE, COLOURS if colour else PLAIN, ui.wanted,
-        height >= ROOMY_FROM,
+        snapshot, width, height, ASCII if ascii else UNICODE, COLOURS if colour else PLAIN, ui.wanted,
     )  # fmt: skip
     rows = [_header(canvas), *_alerts(canvas)]
     room = height - 1 - len(rows)

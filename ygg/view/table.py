@@ -7,7 +7,7 @@ stands beside its cells where all of it fits, else below them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -32,13 +32,13 @@ class Column(NamedTuple):
 
 @dataclass(frozen=True)
 class Line:
-    """One entry: what stands before it, a cell for each column, and a note."""
+    """One entry: what stands before it, a cell for each column, a note, and what always stands below."""
 
     mark: tuple[Part, ...]
     cells: tuple[Part, ...]
     note: str = ""
-    style: str = ""  #: of what has none of its own
     note_style: str = "dim"
+    below: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,7 @@ class Table:
     canvas: Canvas
     columns: tuple[Column, ...]
     widths: tuple[int, ...]  #: 0: left out
+    lines: tuple[Line, ...]
     note: str
 
     @property
@@ -77,23 +78,43 @@ class Table:
         ]
         return self.gap.join([*shown, self.note] if self.note else shown)
 
-    def rows(self, line: Line) -> list[Row]:
+    def blocks(self) -> list[list[Row]]:
+        """The rows of each line."""
+        return [self._rows(line) for line in self.lines]
+
+    def _rows(self, line: Line) -> list[Row]:
         """The line, and its note below it where there is no room beside it."""
-        parts: list[Part] = [*line.mark]
+        parts, run = (
+            list[Part](line.mark),
+            "",
+        )  # text of no style of its own is one part: each costs as much
         for part, columns, column in zip(line.cells, self.widths, self.columns, strict=True):
             if columns:
-                text, style = part if isinstance(part, tuple) else (part, line.style)
-                parts += [(fit(text, columns, right=column.right), style), self.gap]
-        note = line.note
-        if note and self.note and width(note) <= self.canvas.width - self.used:
-            return [self.canvas.row(*parts, (note, line.note_style), style=line.style)]
+                text, style = part if isinstance(part, tuple) else (part, "")
+                cell = fit(text, columns, right=column.right)
+                shown = cell.strip(" ") if style else ""
+                if shown:
+                    before, _, after = cell.partition(shown)
+                    parts += [(run + before, ""), (shown, style)]
+                    run = after + self.gap
+                else:
+                    run += cell + self.gap
+        beside = self.note and width(line.note) <= self.canvas.width - self._used
+        parts += [(run, ""), (line.note, line.note_style)] if beside else [(run.rstrip(" "), "")]
+        hung = line.below if beside else (line.note, *line.below)
+        rows = [self.canvas.row(*parts)]
+        return rows + [row for text in hung for row in self._below(text, line.note_style)]
+
+    def _below(self, text: str, style: str) -> list[Row]:
+        """A text under its line, on as many rows as it needs, `NOTE_ROWS` at most."""
+        hook = f"   {self.canvas.glyphs.below} "
         return [
-            self.canvas.row(*parts, style=line.style),
-            *below(self.canvas, note, line.note_style),
+            self.canvas.row((hook if n == 0 else " " * len(hook), "dim"), (part, style))
+            for n, part in enumerate(wrapped(text, self.canvas.width - MARK - 2, NOTE_ROWS))
         ]
 
     @property
-    def used(self) -> int:
+    def _used(self) -> int:
         """Columns before the notes."""
         shown = [n for n in self.widths if n]
         return MARK + sum(shown) + len(self.gap) * len(shown)
@@ -102,13 +123,12 @@ class Table:
 def table(
     canvas: Canvas,
     columns: Sequence[Column],
-    lines: Iterable[Line],
+    lines: Sequence[Line],
     note: str = "",
     beside: float = 0.5,
 ) -> Table:
     """The columns as wide as they may be for these lines. Notes stand beside them that take no more than this share of the
     width; longer ones go below."""
-    lines = list(lines)
     natural = [
         c.most
         if c.least is None
@@ -118,9 +138,8 @@ def table(
     gap = 2 if canvas.wide else 1
     fitting = [w for line in lines if (w := width(line.note)) <= canvas.width * beside]
     notes = gap + max([width(note), *fitting]) if note else 0
-    return Table(
-        canvas, tuple(columns), _shared(columns, natural, canvas.width - MARK - notes, gap), note
-    )
+    widths = _shared(columns, natural, canvas.width - MARK - notes, gap)
+    return Table(canvas, tuple(columns), widths, tuple(lines), note)
 
 
 def _text(part: Part) -> str:
@@ -150,15 +169,3 @@ def _over(widths: Sequence[int], room: int, gap: int) -> int:
     """By how much they exceed the room."""
     shown = [w for w in widths if w]
     return sum(shown) + gap * (len(shown) - 1) - room
-
-
-def below(canvas: Canvas, note: str, style: str) -> list[Row]:
-    """A note under its line, on as many rows as it needs, `NOTE_ROWS` at most."""
-    if not note:
-        return []
-    hung = wrapped(note, canvas.width - MARK - 2, NOTE_ROWS)
-    hook = f"   {canvas.glyphs.below} "
-    return [
-        canvas.row((hook if n == 0 else " " * len(hook), "dim"), (text, style))
-        for n, text in enumerate(hung)
-    ]

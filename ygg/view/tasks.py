@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TypeVar
+from collections.abc import Sequence
 
 from ygg.model import EndView, Priority, RunningView, State, WaitingView
 from ygg.plain import counted
-from ygg.view.frame import Canvas, Part, Row, short_id
+from ygg.view.frame import Canvas, Part, short_id
 from ygg.view.table import Column, Line, Table, table
 from ygg.view.text import clock, duration, fit
 
-T = TypeVar("T")
 BAR = 10
 TYPE = Column("TYPE", 16, 6)
 
@@ -32,17 +30,17 @@ def place(host: str | None, endpoint: str = "") -> str:
 # --- running --------------------------------------------------------------------------------------
 
 
-def running_table(canvas: Canvas, runs: Sequence[RunningView]) -> Table:
+def running(canvas: Canvas, runs: Sequence[RunningView]) -> Table:
     progress = 16 if canvas.wide else 12
     columns = (
         _title(canvas), TYPE, Column("HOST · MODEL", 44, 12), Column("ELAPSED", 7, right=True),
         Column("PROGRESS", progress), Column("TOK/S", 7, right=True, rank=2), Column("TRY", 3, right=True, rank=1),
         Column("ID", 6, rank=3),
     )  # fmt: skip
-    return table(canvas, columns, [running(canvas, r) for r in runs])
+    return table(canvas, columns, [_running(canvas, r) for r in runs])
 
 
-def running(canvas: Canvas, run: RunningView) -> Line:
+def _running(canvas: Canvas, run: RunningView) -> Line:
     """One call in flight."""
     at = canvas.snapshot.at_ms
     rate = run.rate(at)
@@ -68,20 +66,20 @@ def _progress(canvas: Canvas, run: RunningView) -> Part:
 # --- next up --------------------------------------------------------------------------------------
 
 
-def waiting_table(canvas: Canvas, tasks: Sequence[WaitingView]) -> Table:
+def waiting(canvas: Canvas, tasks: Sequence[WaitingView]) -> Table:
     columns = (
         _title(canvas), TYPE, Column("WAITED", 7, right=True, rank=1), Column("STARTS", 11 if canvas.wide else 8), Column("ID", 6, rank=2),
     )  # fmt: skip
     return table(
         canvas,
         columns,
-        [waiting(canvas, w) for w in tasks],
+        [_waiting(canvas, w) for w in tasks],
         "WHY NOT NOW",
         beside=0.4 if canvas.wide else 0.5,
     )
 
 
-def waiting(canvas: Canvas, task: WaitingView) -> Line:
+def _waiting(canvas: Canvas, task: WaitingView) -> Line:
     """One waiting task: since when, when it is expected to start, and why it waits."""
     waited = duration((canvas.snapshot.at_ms - task.created_ms) / 1000)
     cells = (task.title, task.type, waited, starts(canvas, task), short_id(task.task_id))
@@ -99,15 +97,15 @@ def starts(canvas: Canvas, task: WaitingView) -> str:
 # --- recent ---------------------------------------------------------------------------------------
 
 
-def recent_table(canvas: Canvas, ends: Sequence[EndView]) -> Table:
+def recent(canvas: Canvas, ends: Sequence[EndView]) -> Table:
     columns = (
         _title(canvas), TYPE, Column("HOST", 20, 8), Column("TOOK", 6, right=True), Column("TOKENS", 7, right=True, rank=1),
         Column("TOK/S", 6, right=True, rank=2), Column("ID", 6, rank=3),
     )  # fmt: skip
-    return table(canvas, columns, [ended(canvas, e) for e in ends], " ")
+    return table(canvas, columns, [_ended(canvas, e) for e in ends], " ")
 
 
-def ended(canvas: Canvas, end: EndView) -> Line:
+def _ended(canvas: Canvas, end: EndView) -> Line:
     """One end: where, how long, how fast, and what came of it."""
     g, good = canvas.glyphs, end.state is State.COMPLETED
     again = end.state in (State.QUEUED, State.SCHEDULED)
@@ -132,11 +130,3 @@ def outcome(end: EndView) -> str:
     said = word if why == end.state else f"{word}: {why}"
     asks = end.state in (State.FAILED, State.BLOCKED) and "ygg retry" not in said
     return f"{said}; ygg retry {short_id(end.task_id)}" if asks else said
-
-
-# --- panels ---------------------------------------------------------------------------------------
-
-
-def lines(panel: Table, line: Callable[[Canvas, T], Line], items: Sequence[T]) -> list[list[Row]]:
-    """The rows of each item."""
-    return [panel.rows(line(panel.canvas, item)) for item in items]
