@@ -9,7 +9,7 @@ import pytest
 from tests.surface.view_world import AT, home, host, text
 from ygg.model import ReasonCode, SickView, because
 from ygg.model.reasons import pull
-from ygg.plain import counted, span
+from ygg.plain import counted, percent, span
 from ygg.telling.troubles import troubles
 
 LACKS = "model 'm:7b' not found, try pulling it first"
@@ -47,3 +47,12 @@ def test_a_span_is_told_in_its_largest_unit() -> None:
     assert [span(s) for s in (-3, 0.2, 59, 60, 3599, 3600, 200_000)] == [
         "1 s", "1 s", "59 s", "1 min", "59 min", "1 h", "2 d",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("used", "total", "said"), [(94.99, 100, 94), (95, 100, 95), (0, 8, 0), (8192, 8192, 100)]
+)
+def test_a_share_is_not_told_to_have_reached_what_it_has_not(
+    used: float, total: float, said: int
+) -> None:
+    assert percent(used, total) == said

@@ -145,9 +145,9 @@ class LegacyControl(OfflineControl):
             yield Piece(result.content)
         yield task
 
-    async def check_hosts(self, names: Collection[str] | None = None) -> Snapshot | None:
+    async def check_hosts(self, names: Collection[str] | None = None) -> Snapshot:
         view = await super().check_hosts(names)
-        return view and replace(view, epoch=self._epoch, started_ms=self._started_ms)
+        return replace(view, epoch=self._epoch, started_ms=self._started_ms)
 
 
 class _Worker(threading.Thread):

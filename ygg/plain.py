@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from functools import lru_cache
+from math import floor
 
 #: Control and format characters (C0, C1, bidirectional controls), line and paragraph separators, lone
 #: surrogates, and what a font may show as anything.
@@ -71,6 +72,11 @@ def counted(count: object, what: str) -> str:
     """`1 task`, `2,000 tasks`; what is no number stays as it is."""
     said = f"{count:,}" if isinstance(count, int) else str(count)
     return f"{said} {what}{'' if count == 1 else 's'}"
+
+
+def percent(used: float, total: float) -> int:
+    """Rounded down: no text tells a threshold as reached that is not."""
+    return floor(100 * used / total)
 
 
 def span(seconds: float) -> str:

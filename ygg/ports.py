@@ -398,7 +398,7 @@ class Control(Protocol):
         ...
 
     async def view(self) -> Snapshot | None:
-        """The same with what is stored now: its counts fit its lists."""
+        """The same with what is stored now: its counts fit its lists, and a task that was just submitted is counted."""
         ...
 
     def explain(self, task: Task) -> tuple[Reason, ...]:
@@ -439,8 +439,9 @@ class Control(Protocol):
         but is cut off when 1 MB behind."""
         ...
 
-    async def check_hosts(self, names: Collection[str] | None = None) -> Snapshot | None:
-        """Ask these hosts (None: every one) now, all at once, 3 s at most; the snapshot after it."""
+    async def check_hosts(self, names: Collection[str] | None = None) -> Snapshot:
+        """Ask these hosts (None: every one) now, all at once, 3 s at most; the snapshot after it. Without a dispatcher it
+        has hosts and counts alone."""
         ...
 
     async def pause(self, paused: bool) -> None: ...

@@ -10,6 +10,29 @@ SEEN = "tests/telling/test_snapshotting.py"
 
 MUTANTS: list[Mutant] = [
     Mutant(
+        "answers count what was stored some time ago",
+        "ygg/running/dispatcher.py",
+        "            await self._count()\n        return self.snapshot()",
+        "            pass\n        return self.snapshot()",
+        ("tests/surface/test_one_moment.py::test_what_was_just_submitted_is_counted_everywhere",),
+    ),
+    Mutant(
+        "memory is told to have reached a threshold that it has not",
+        "ygg/plain.py",
+        "    return floor(100 * used / total)",
+        "    return round(100 * used / total)",
+        ("tests/test_plain_words.py::test_a_share_is_not_told_to_have_reached_what_it_has_not",),
+    ),
+    Mutant(
+        "the fullness of one card is told as that of all",
+        "ygg/cli/read.py",
+        'used, total = (sum(g[key] for g in asked) for key in ("used_mb", "total_mb"))',
+        'used, total = (asked[0][key] for key in ("used_mb", "total_mb"))',
+        (
+            "tests/surface/test_cli.py::test_status_tells_what_is_loaded_and_how_full_and_hot_the_cards_are",
+        ),
+    ),
+    Mutant(
         "a temperature of some time ago is told as if it were of now",
         "ygg/core/hosts/lowered.py",
         "    if limits.trust(host, now) is Trust.FRESH:",

@@ -231,8 +231,8 @@ MUTANTS: list[Mutant] = [
     Mutant(
         "top shows counts of some time ago",
         "ygg/api/overseeing.py",
-        "self._there(await self._control.view())",
-        "self._there(self._control.snapshot())",
+        "view = self._there(await self._control.view())",
+        "view = self._there(self._control.snapshot())",
         ("tests/surface/test_api_readings.py::test_what_top_draws_counts_what_is_stored_now",),
     ),
 ]

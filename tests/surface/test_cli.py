@@ -379,13 +379,18 @@ def test_status_tells_what_is_loaded_and_how_full_and_hot_the_cards_are(
         "limit_c": None,
         "age_s": 1.0,
         "stale": False,
+        "error": "",
     }
+    lost = {**cold, "error": "it fell off the bus"}
     warm = {"used_mb": 6470, "total_mb": 8192, "level": "HIGH", "temperature_c": 71, "limit_c": 90}
-    warm |= {"age_s": 1.0, "stale": False}
+    warm |= {"age_s": 1.0, "stale": False, "error": ""}
     assert _gpu([cold]) == ("--", "--")
-    assert _gpu([cold, warm]) == ("79% HIGH", "71/90°C")
+    assert _gpu([lost, warm]) == ("78% HIGH", "71/90°C")
+    assert _gpu([cold, warm]) == ("--", "71/90°C")  # one that tells no memory may be full
+    empty = {**warm, "used_mb": 0, "temperature_c": 88}
+    assert _gpu([warm, empty]) == ("39% HIGH", "88/90°C")
     old = {**warm, "age_s": 252.0, "stale": True}
-    assert _gpu([cold, old]) == ("79% HIGH 4m12s ago", "71/90°C 4m12s ago")
+    assert _gpu([lost, old]) == ("78% HIGH 4m12s ago", "71/90°C 4m12s ago")
 
 
 # --- terminals and pipes --------------------------------------------------------------------------

@@ -7,13 +7,14 @@ from typing import Any
 
 from ygg.api import bodies
 from ygg.api.aside import aside
+from ygg.api.overseeing import view_of
 from ygg.api.place import place_of
 from ygg.api.submits import doubts
 from ygg.api.tasks import Tasks
 from ygg.config import Config
 from ygg.errors import YggError
 from ygg.intake.tasks import async_task
-from ygg.model import JsonDict, State
+from ygg.model import HostHealth, JsonDict, State
 from ygg.ports import Control
 
 
@@ -71,10 +72,8 @@ class AsyncFace:
 
     async def stats(self) -> JsonDict:
         """GET /v1/async/stats, with flat numbers for dashboards at the top level."""
-        counts = await self._control.archive.counts()
-        view = self._control.snapshot()
-        queue = bodies.queue_body(counts)
-        hosts = view.hosts if view else ()
+        view = await view_of(self._control)
+        queue = bodies.queue_body(view.counts)
         return {
             "timestamp": bodies.iso(self._wall_ms()),
             "queue": queue,
@@ -82,6 +81,6 @@ class AsyncFace:
             "cache": None,  # there is none
             "queue_depth": queue["queued"],
             "running": queue["processing"],
-            "hosts_up": sum(h.health == "up" for h in hosts),
-            "hosts_total": len(hosts),
+            "hosts_up": sum(h.health is HostHealth.UP for h in view.hosts),
+            "hosts_total": len(view.hosts),
         }

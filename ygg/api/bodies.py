@@ -252,12 +252,12 @@ def _endpoint_body(endpoint: Endpoint, host: HostView) -> JsonDict:
     return body | state | {"health": view.health, "message": view.text}
 
 
-def performance_body(snapshot: Snapshot | None) -> JsonDict:
+def performance_body(snapshot: Snapshot) -> JsonDict:
     """Means over the remembered ends; null before anything was measured."""
-    ends = [e for e in (snapshot.recent if snapshot else ()) if e.state is State.COMPLETED]
+    ends = [e for e in snapshot.recent if e.state is State.COMPLETED]
     took = [e.took_ms for e in ends if e.took_ms is not None]
     waits = [e.wait_ms for e in ends if e.wait_ms is not None]
-    rate = snapshot.per_minute if snapshot else None
+    rate = snapshot.per_minute
     return {
         "avg_processing_time_ms": _mean(took),
         "throughput_tasks_per_minute": None if rate is None else round(rate, 2),

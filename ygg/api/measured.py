@@ -29,8 +29,7 @@ class Measured:
         self._control, self._config, self._wall_ms = control, config, wall_ms
 
     async def _hosts(self) -> Sequence[HostView]:
-        view = await view_of(self._control)
-        return view.hosts if view else ()
+        return (await view_of(self._control)).hosts
 
     async def gpu_status(self) -> JsonDict:
         """GET /v1/gpu/status."""

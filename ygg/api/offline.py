@@ -30,7 +30,6 @@ from ygg.errors import StoreLocked, Unavailable, YggError, known_host
 from ygg.intake.times import wall_ms
 from ygg.model import (
     FINAL,
-    Counts,
     Endpoint,
     Health,
     Host,
@@ -143,13 +142,13 @@ class OfflineControl:
             raise Unavailable("no daemon is running, nothing will stream", hint="ygg loop --async")
         yield task
 
-    async def check_hosts(self, names: Collection[str] | None = None) -> Snapshot | None:
+    async def check_hosts(self, names: Collection[str] | None = None) -> Snapshot:
         """Ask hosts from here. What is not asked is unknown; pauses come from the store."""
         told = await self._checked(names) if names is None or names else {}
         held = await self._archive.holds()
         views = tuple(_view(h, told, h.name in held.drained) for h in self._config.hosts.values())
-        now = self.now_ms()
-        return Snapshot(now, now, 0, held.paused, False, views, (), (), (), Counts({}))
+        counts, now = await self._archive.counts(), self.now_ms()
+        return Snapshot(now, now, 0, held.paused, False, views, (), (), (), counts)
 
     async def _checked(self, names: Collection[str] | None) -> dict[tuple[str, str], Health]:
         backends = self._backends()

@@ -21,9 +21,10 @@ NOBODY = "no daemon is running"
 ENDS_SHOWN = 60  #: recent ends that a live view gets
 
 
-async def view_of(control: Control) -> Snapshot | None:
-    """What is known now; without a dispatcher what the store and the configuration say."""
-    return control.snapshot() or await control.check_hosts(())
+async def view_of(control: Control) -> Snapshot:
+    """What is known now; without a dispatcher what the store and the configuration say. An answer reads all its figures
+    from here: they are of one moment."""
+    return await control.view() or await control.check_hosts(())
 
 
 class Overseeing:
@@ -49,7 +50,7 @@ class Overseeing:
 
     async def workers(self) -> JsonDict:
         """GET /api/v1/status/workers: hosts that are up as workers, and the queues they serve."""
-        return workers_body(self._dispatching())
+        return workers_body(self._there(await self._control.view()))
 
     async def probe(self, host: str) -> JsonDict:
         """POST /v1/hosts/{host}/probe: ask it now. NotFound for a host that is not configured."""
@@ -67,10 +68,8 @@ class Overseeing:
         await self._control.drain_host(host, False)
         return {"host": host, "drained": False}
 
-    def _host_bodies(self, view: Snapshot | None) -> list[JsonDict]:
+    def _host_bodies(self, view: Snapshot) -> list[JsonDict]:
         known = self._config().hosts
-        if view is None:
-            return []
         return [bodies.host_body(h, known.get(h.name), view.at_ms) for h in view.hosts]
 
     # --- the queue -----------------------------------------------------------------------------
@@ -78,13 +77,12 @@ class Overseeing:
     async def queue(self) -> JsonDict:
         """GET /v1/queue: tasks by priority and state, and whether any will start."""
         view = await view_of(self._control)
-        counts = await self._control.archive.counts()
         return {
             "schema": "ygg.queue/1",
-            "paused": bool(view and view.paused),
-            "draining": bool(view and view.draining),
-            **bodies.queue_body(counts),
-            "priorities": bodies.priorities_body(counts),
+            "paused": view.paused,
+            "draining": view.draining,
+            **bodies.queue_body(view.counts),
+            "priorities": bodies.priorities_body(view.counts),
         }
 
     async def pause(self) -> JsonDict:
@@ -103,12 +101,11 @@ class Overseeing:
         """GET /v1/status: daemon, hosts and queue; `probe` asks every host first."""
         probe = flag(query, "probe", default=False)
         view = await (self._control.check_hosts() if probe else view_of(self._control))
-        counts = await self._control.archive.counts()
         return {
             "schema": "ygg.status/1",
-            "daemon": self._daemon(view) if view is not None and view.epoch else None,
+            "daemon": self._daemon(view) if view.epoch else None,
             "hosts": self._host_bodies(view),
-            "queue": bodies.queue_body(counts),
+            "queue": bodies.queue_body(view.counts),
         }
 
     def _daemon(self, view: Snapshot) -> JsonDict:
@@ -140,9 +137,6 @@ class Overseeing:
         view = self._there(await self._control.view())
         shown = replace(view, recent=view.recent[-ENDS_SHOWN:])
         return {"schema": "ygg.snapshot/1", "version": __version__, "snapshot": to_plain(shown)}
-
-    def _dispatching(self) -> Snapshot:
-        return self._there(self._control.snapshot())
 
     def _there(self, view: Snapshot | None) -> Snapshot:
         if view is None:

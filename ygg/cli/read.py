@@ -14,6 +14,7 @@ from ygg.cli import output
 from ygg.cli.app import Json, app, desk
 from ygg.desk import OVER
 from ygg.errors import YggError
+from ygg.plain import percent
 
 TaskId = Annotated[str, typer.Argument(metavar="ID", help="A task id, or the end of one.")]
 
@@ -232,8 +233,9 @@ def _print_status(body: dict[str, Any], where: str) -> None:
     queue = body["queue"]
     waiting = "  ".join(f"{name} {n}" for name, n in queue["by_priority"].items() if n) or "empty"
     output.field("queue", waiting, 9)
-    names = ("processing", "scheduled", "completed", "failed", "blocked")
-    output.field("tasks", "  ".join(f"{name} {queue[name]}" for name in names), 9)
+    told = ("processing", "scheduled", "completed", "failed", "blocked")
+    rare = (name for name in ("cancelled", "expired") if queue[name])
+    output.field("tasks", "  ".join(f"{name} {queue[name]}" for name in (*told, *rare)), 9)
     output.data("")
     read = any(h["gpus"] for h in body["hosts"])
     gpu = ("VRAM", "TEMP") if read else ()
@@ -277,21 +279,19 @@ def _models(host: dict[str, Any]) -> str:
 
 
 def _gpu(gpus: list[dict[str, Any]]) -> tuple[str, str]:
-    """Memory and heat of a host's cards, the fullest and the hottest, with their age once they are old; -- where none
-    tells."""
-    memory = [
-        (g["used_mb"] / g["total_mb"], g)
-        for g in gpus
-        if g["used_mb"] is not None and g["total_mb"]
-    ]
-    heat = [(g["temperature_c"], g) for g in gpus if g["temperature_c"] is not None]
-    share, full = max(memory, key=itemgetter(0), default=(None, None))
-    degrees, hot = max(heat, key=itemgetter(0), default=(None, None))
-    vram = "--" if full is None else f"{share:.0%} {full['level'] or ''}".rstrip() + _age(full)
-    if hot is None:
-        return vram, "--"
-    most = "" if hot["limit_c"] is None else f"/{hot['limit_c']:.0f}"
-    return vram, f"{degrees:.0f}{most}°C{_age(hot)}"
+    """Memory of a host's cards together and heat of the hottest, as in the live view, with their age once they are old;
+    -- where they do not tell."""
+    asked = [g for g in gpus if not g["error"]]
+    vram = heat = "--"
+    if asked and all(g["used_mb"] is not None and g["total_mb"] for g in asked):
+        used, total = (sum(g[key] for g in asked) for key in ("used_mb", "total_mb"))
+        vram = f"{percent(used, total)}% {asked[0]['level'] or ''}".rstrip() + _age(asked[0])
+    hot = [g for g in gpus if g["temperature_c"] is not None]
+    if hot:
+        hottest = max(hot, key=itemgetter("temperature_c"))
+        most = "" if hottest["limit_c"] is None else f"/{hottest['limit_c']:.0f}"
+        heat = f"{hottest['temperature_c']:.0f}{most}°C{_age(hottest)}"
+    return vram, heat
 
 
 def _age(gpu: dict[str, Any]) -> str:

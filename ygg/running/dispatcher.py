@@ -232,7 +232,7 @@ class Dispatcher:
         self._loop.feed(ev.HostDrained(host, drained))
         self._snapshot = None
 
-    async def check_hosts(self, names: Collection[str] | None = None) -> Snapshot | None:
+    async def check_hosts(self, names: Collection[str] | None = None) -> Snapshot:
         async def one(host: str, endpoint: str) -> None:
             health = await self.backends[host, endpoint].check()
             self._loop.feed(ev.HostChecked(host, endpoint, health))
@@ -271,16 +271,16 @@ class Dispatcher:
 
     async def view(self) -> Snapshot:
         """The same with what is stored now. What the store cannot tell just now stays as it was."""
-        if self._mono() - self._counted >= SNAPSHOT_S:
-            with contextlib.suppress(StoreError):
-                await self._count()
+        with contextlib.suppress(StoreError):
+            await self._count()
         return self.snapshot()
 
     async def _count(self) -> None:
         self._counted = self._mono()
-        self._counts = await self._archive.counts()
-        self._scheduled = await self._archive.scheduled(NEXT_UP)
-        self._snapshot = None
+        stored = await self._archive.counts(), await self._archive.scheduled(NEXT_UP)
+        if stored != (self._counts, self._scheduled):
+            self._snapshot = None
+        self._counts, self._scheduled = stored
 
     def _copy(self) -> Snapshot:
         now = self._loop.now()

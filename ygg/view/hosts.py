@@ -8,10 +8,11 @@ trouble come first, then those that work; the others share one row.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 
 from ygg.model import GpuView, HostHealth, HostView
 from ygg.model.snapshot import BUCKET_S, BUCKETS, memory_of
+from ygg.plain import percent
 from ygg.telling.troubles import troubles
 from ygg.view.frame import Canvas, Part, Row
 from ygg.view.table import MARK, Column, Line, Table, table
@@ -154,9 +155,8 @@ def _memory(canvas: Canvas, host: HostView) -> Part:
         return "--", "dim"
     share = found[0] / found[1]
     moved = None if host.trend.used_mb is None else host.trend.used_mb / found[1]
-    said = (
-        f"{gauge(canvas, share)} {fit(f'{share:.0%}', 4, right=True)} {host.level or ''}".lstrip()
-    )
+    used = fit(f"{percent(*found)}%", 4, right=True)
+    said = f"{gauge(canvas, share)} {used} {host.level or ''}".strip()
     if any(g.stale for g in host.gpus):
         return said, "dim"
     return f"{said} {_arrow(canvas, moved, MOVED_SHARE)}".rstrip(), LEVEL_STYLES.get(
@@ -182,12 +182,12 @@ def _temperature(canvas: Canvas, host: HostView) -> Part:
     known = [g for g in host.gpus if g.temperature_c is not None]
     if not known:
         return "--", "dim"
-    hottest = max(known, key=lambda g: (_heat(host, g), g.temperature_c))
+    hottest = max(known, key=attrgetter("temperature_c"))
     said = f"{hottest.temperature_c:.0f} {canvas.glyphs.degree}C"
     if hottest.stale:
         return f"{said} {age(hottest.age_s)}", "dim"
     arrow = _arrow(canvas, host.trend.temperature_c, MOVED_C)
-    return f"{said} {arrow}".rstrip(), HEAT_STYLES[_heat(host, hottest)]
+    return f"{said} {arrow}".rstrip(), HEAT_STYLES[max(_heat(host, g) for g in known)]
 
 
 def _heat(host: HostView, gpu: GpuView) -> int:

@@ -82,7 +82,7 @@ def _card(rule: HeatRule) -> bool:
 
 def described(heat: Heat, rule: HeatRule) -> str:
     """`83 °C`, `83 °C, 7 below the card's limit`, `… slowing itself down`."""
-    text = f"{heat.celsius:g} °C"
+    text = f"{heat.celsius:.0f} °C"
     if _card(rule):
         text += f", {heat.margin_c:g} below the card's limit"
     if heat.silent:

@@ -16,6 +16,7 @@ from ygg.core.hosts.limits import PROVEN, Cause
 from ygg.core.house import HostState
 from ygg.model import Now, Reason, ReasonCode, Trust, because
 from ygg.model.reasons import gb
+from ygg.plain import percent
 
 
 class _Said(NamedTuple):
@@ -109,7 +110,7 @@ def _pressed(host: HostState, now: Now) -> _Said:
 
 def _used(host: HostState, now: Now) -> str:
     found = host.condition.memory
-    return "" if found is None else f"{math.floor(found.percent)} %{_age(host, now)}"
+    return "" if found is None else f"{percent(*found)} %{_age(host, now)}"
 
 
 def _held(what: str, value: str, ends: str, since: float | None, hold_s: float, now: Now) -> _Said:
