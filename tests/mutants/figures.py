@@ -10,6 +10,13 @@ SEEN = "tests/telling/test_snapshotting.py"
 
 MUTANTS: list[Mutant] = [
     Mutant(
+        "what is held back from vLLM waits on when the other host goes down",
+        "ygg/core/placement/dispatching.py",
+        "if s.reach.yields)",
+        "if False)",
+        (f"{ORDER}::test_vllm_gets_a_waiting_task_as_soon_as_the_other_host_cannot_have_it",),
+    ),
+    Mutant(
         "answers count what was stored some time ago",
         "ygg/running/dispatcher.py",
         "            await self._count()\n        return self.snapshot()",

@@ -76,6 +76,7 @@ class Reach(NamedTuple):
     second: frozenset[Place]  #: those of the other kind
     hosts: frozenset[str]
     slots: int  #: configured, of all its hosts
+    yields: bool  #: whether it has vLLM servers and others: what the first may take hangs on how the second are
 
 
 class Offer(NamedTuple):

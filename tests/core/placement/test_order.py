@@ -81,6 +81,25 @@ def test_what_only_vllm_can_do_it_does_at_any_level() -> None:
     assert chosen(alone) == "vllm m"
 
 
+@pytest.mark.parametrize("how", ["down", "drained", "hot"])
+def test_vllm_gets_a_waiting_task_as_soon_as_the_other_host_cannot_have_it(how: str) -> None:
+    a, b = Host("a", 4, (VLLM,)), host("b", 1, ("m",))
+    route = (Candidate("a", "vllm", "m"), Candidate("b", "main", "m"))
+    world = World((a, b), {"general": TaskType("general", route)}, measured=("a", "b"))
+    world.read("a", card(75))
+    world.read("b", card(30))
+    first, second = world.submit("general"), world.submit("general")
+    assert world.calls[first].candidate.host == "b"
+    assert second not in world.calls
+    if how == "down":
+        world.feed(ev.HostChecked("b", "main", Health(HostHealth.DOWN)))
+    elif how == "drained":
+        world.feed(ev.HostDrained("b", True))
+    else:
+        world.read("b", card(30, celsius=99))
+    assert world.calls[second].candidate.host == "a"
+
+
 def test_another_server_is_waited_for_though_it_has_to_change_models() -> None:
     ollama = Endpoint(
         "main", "ollama", "http://a:1", ("m", "x"), sizes={"m": 500.0, "x": 500.0}, slots=1

@@ -9,7 +9,7 @@
 
 Lanes that may run on either kind of host depend on how many tasks wait for each, those that avoid a candidate
 on whether another is up, and servers that prepare to change models on everybody who wants them: all of these
-are looked at in every pass.
+are looked at in every pass. Lanes of vLLM and other servers are looked at also when one of the hosts closes.
 """
 
 from __future__ import annotations
@@ -90,6 +90,8 @@ class _Pass:
         asked = {board.lanes[lane]: None for lane in board.changed_lanes if lane in board.lanes}
         for host in board.changed_hosts.keys() & board.open.keys():
             asked.update(board.serving.get(host, {}))
+        for host in board.changed_hosts.keys() - board.open.keys():
+            asked.update((s, None) for s in board.serving.get(host, {}) if s.reach.yields)
         for host, _ in board.changing:
             asked.update(board.serving.get(host, {}))
         asked.update(board.avoiding)

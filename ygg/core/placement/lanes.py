@@ -13,7 +13,7 @@ from operator import attrgetter
 from ygg.core.board import Board, LaneState, Offer, Reach, Window
 from ygg.core.effects import Effect, Note, Peek, Tell
 from ygg.core.events import HeadsSeen, LanesSeen, Promoted, TasksQueued
-from ygg.core.placement import candidates
+from ygg.core.placement import candidates, order
 from ygg.core.placement.ranking import rank
 from ygg.model import Candidate, Head, Lane, Priority, ReasonCode, because
 
@@ -47,7 +47,9 @@ def _reach(board: Board, route: tuple[Candidate, ...]) -> Reach:
     wanted = tuple(c for c in route if kinds[c[:2]] == kind)
     hosts = frozenset(c.host for c in route)
     slots = sum(board.hosts[name].host.slots for name in hosts)
-    return Reach(kind, wanted, frozenset(p for p in kinds if kinds[p] != kind), hosts, slots)
+    second = frozenset(p for p in kinds if kinds[p] != kind)
+    yields = len({order.vllm(board, c) for c in route}) > 1
+    return Reach(kind, wanted, second, hosts, slots, yields)
 
 
 def _index(board: Board, state: LaneState) -> None:
