@@ -220,6 +220,7 @@ async def same_of_tasks(day: Api, now: Moment) -> None:
 SOAK = (pytest.param(seed, marks=pytest.mark.soak) for seed in range(2, 12))
 
 
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize("seed", [1, *SOAK])
 def test_every_figure_of_one_moment_agrees_over_a_simulated_day(seed: int) -> None:
     moments = day_of(seed)
