@@ -240,6 +240,7 @@ class Dispatcher:
         asked = [key for key in self.backends if names is None or key[0] in names]
         await asyncio.gather(*(one(h, e) for h, e in asked))
         await self._count()
+        self._snapshot = None  # what the hosts have just said is read by others too
         return self._copy()
 
     def explain(self, task: Task) -> tuple[Reason, ...]:
