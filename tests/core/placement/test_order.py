@@ -236,6 +236,31 @@ def test_the_best_of_a_route_says_in_what_it_is_better() -> None:
     assert told(world).endswith(": its model is in memory")
 
 
+B, V = Candidate("b", "main", "m"), Candidate("b", "vllm", "m")
+
+
+@pytest.mark.parametrize(
+    ("route", "server", "why"),
+    [
+        (
+            (B._replace(model="big"), Candidate("a", "main", "m"), V),
+            "b/vllm m",
+            "its route names b earlier",
+        ),
+        ((B, B._replace(model="big"), V), "b/vllm m", "its route names m earlier"),
+    ],
+)
+def test_a_route_that_comes_back_to_a_host_says_so(
+    route: tuple[Candidate, ...], server: str, why: str
+) -> None:
+    b = Host("b", 1, (host("b", models=("m", "big")).endpoints[0], VLLM))
+    world = World((host("a"), b), {"general": TaskType("general", route)})
+    world.check_answer("b", HostHealth.DOWN)
+    text = told(world)
+    assert text.startswith(f"general -> {server} (GPU, ")
+    assert text.endswith(f": {why}; b is down: down")
+
+
 @pytest.mark.parametrize(
     ("lane", "where", "why"),
     [

@@ -158,6 +158,8 @@ def _server(board: Board, choice: Candidate) -> str:
 
 #: What decided, by the part of a rank.
 _WORDS: dict[str, Callable[[Board, Candidate], str]] = {
+    "host": lambda _, choice: f"its route names {choice.host} earlier",
+    "model": lambda _, choice: f"its route names {choice.model} earlier",
     "last": lambda board, choice: f"a smaller model {_level(board, choice)}",
     "wrong": _server,
     "cold": lambda *_: "its model is in memory",
