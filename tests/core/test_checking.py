@@ -84,7 +84,9 @@ class Walk(World):
         a, b = host("a", pick((1, 2, 3)), ("m", "n")), host("b", pick((1, 2)), ("m", "n", "big"))
         main = replace(b.endpoints[0], sizes=pick((SIZES, {})))
         b = replace(b, endpoints=(main, Endpoint("v", "openai", "http://b:8000", ("m",), "vllm")))
-        gpus = (replace(h, telemetry=telemetry) for h in (a, b))
+        batching = Endpoint("main", "openai", "http://e:8000", ("m", "n"), "vllm")
+        e = replace(host("e", pick((2, 4))), endpoints=(batching,))
+        gpus = (replace(h, telemetry=telemetry) for h in (a, b, e))
         return (*gpus, host("c", pick((1, 2)), ("m", "n"), "cpu"), host("d", 1, kind="cpu"))
 
     def some_policy(self) -> Policy:
@@ -108,7 +110,7 @@ class Walk(World):
             name: TaskType(name, self.some_route(), choose=pick(("order", "best")))
             for name in ("general", "x", "y")
         }
-        self.measured = {n: pick((True, True, False)) for n in "ab" if n in names and pick((0, 1))}
+        self.measured = {n: pick((True, True, False)) for n in "abe" if n in names and pick((0, 1))}
         self.needs = pick(({}, {("a", "main"): (RATE,), ("b", "main"): (SOURCE, RATE)}))
         owned = ev.HostsOwned(self.hosts, self.types, self.policy, self.measured, self.needs)
         self.feed(owned, settle=False)
@@ -175,7 +177,7 @@ class Walk(World):
     def do_submit(self) -> None:
         pick = self.chance.choice
         lane = Lane(
-            pick(("general", "x", "y")), host=pick((None, None, None, "a", "b", "c")),
+            pick(("general", "x", "y")), host=pick((None, None, None, "a", "b", "c", "e")),
             model=pick((None, None, None, "m", "n")), gpu=pick(list(GpuNeed)),
         )  # fmt: skip
         priority, late = Priority(self.chance.randint(0, 4)), self.chance.random() < 0.15
@@ -213,7 +215,7 @@ class Walk(World):
     def do_read(self) -> None:
         pick = self.chance.choice
         name, used, celsius = (
-            pick("ab"),
+            pick("abe"),
             pick((20, 20, 20, 60, 85, 97)),
             pick((50, 50, 50, 79, 84, 95, 900, None)),
         )
@@ -225,7 +227,7 @@ class Walk(World):
             self.feed(ev.ReadingTaken(name, reading), settle=False)
 
     def do_miss(self) -> None:
-        name = self.chance.choice("ab")
+        name = self.chance.choice("abe")
         if name in self.measured:
             self.feed(ev.ReadingMissed(name, "nvml", "gone"), settle=False)
 
@@ -237,7 +239,7 @@ class Walk(World):
             self.feed(ev.DispatchPaused(False), settle=False)
 
     def do_drain(self) -> None:
-        self.feed(ev.HostDrained(self.chance.choice("abcd"), True), settle=False)
+        self.feed(ev.HostDrained(self.chance.choice("abcde"), True), settle=False)
 
     def do_undrain(self) -> None:
         for name in [n for n, h in self.board.hosts.items() if h.drained]:
@@ -310,7 +312,10 @@ def _failed(effect: fx.Effect) -> ev.StoreFailed:
             return ev.StoreFailed(promoting=isinstance(effect, fx.Promote), message="disk full")
 
 
-@pytest.mark.parametrize("seed", range(16))
+SOAK = (pytest.param(seed, marks=pytest.mark.soak) for seed in range(16, 216))
+
+
+@pytest.mark.parametrize("seed", [*range(16), *SOAK])
 def test_nobody_who_could_start_waits_and_whatever_was_taken_is_given_back_once(seed: int) -> None:
     walk = Walk(seed)
     for n in range(100):

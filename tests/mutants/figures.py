@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.mutants.mutant import Mutant
 
+MOMENT, PACING = "tests/surface/test_one_moment.py", "tests/telling/test_pacing.py"
 LOWERED = "tests/core/hosts/test_lowered.py"
 ORDER = "tests/core/placement/test_order.py"
 SEEN = "tests/telling/test_snapshotting.py"
@@ -17,11 +18,39 @@ MUTANTS: list[Mutant] = [
         (f"{ORDER}::test_vllm_gets_a_waiting_task_as_soon_as_the_other_host_cannot_have_it",),
     ),
     Mutant(
+        "a route that comes back to a host ends the dispatcher",
+        "ygg/core/placement/order.py",
+        '    "host": lambda _, choice: f"its route names {choice.host} earlier",\n',
+        "",
+        (f"{ORDER}::test_a_route_that_comes_back_to_a_host_says_so",),
+    ),
+    Mutant(
+        "counts that cannot be read are told as if they were of now",
+        "ygg/telling/snapshotting.py",
+        "board.store_error or uncounted",
+        "board.store_error",
+        (f"{MOMENT}::test_counts_of_some_time_ago_are_said_to_be_so_everywhere",),
+    ),
+    Mutant(
+        "a host with one busy server is told as busy",
+        "ygg/telling/snapshotting.py",
+        "None if None in pauses else min(p for p in pauses if p is not None)",
+        "min((p for p in pauses if p is not None), default=None)",
+        (f"{SEEN}::test_a_host_is_busy_once_all_its_servers_are_and_until_the_first_is_not",),
+    ),
+    Mutant(
+        "a task whose model finds no room is told to start at once",
+        "ygg/telling/pacing.py",
+        "and not fitting.hopeless(turn, c)",
+        "",
+        (f"{PACING}::test_a_model_that_a_game_leaves_no_room_has_no_wait_while_another_has",),
+    ),
+    Mutant(
         "answers count what was stored some time ago",
         "ygg/running/dispatcher.py",
-        "            await self._count()\n        return self.snapshot()",
-        "            pass\n        return self.snapshot()",
-        ("tests/surface/test_one_moment.py::test_what_was_just_submitted_is_counted_everywhere",),
+        "        await self._recount()\n        return self.snapshot()",
+        "        return self.snapshot()",
+        (f"{MOMENT}::test_what_was_just_submitted_is_counted_everywhere",),
     ),
     Mutant(
         "memory is told to have reached a threshold that it has not",
@@ -33,8 +62,8 @@ MUTANTS: list[Mutant] = [
     Mutant(
         "the fullness of one card is told as that of all",
         "ygg/cli/read.py",
-        'used, total = (sum(g[key] for g in asked) for key in ("used_mb", "total_mb"))',
-        'used, total = (asked[0][key] for key in ("used_mb", "total_mb"))',
+        "memory_of(cards)",
+        "memory_of(cards[:1])",
         (
             "tests/surface/test_cli.py::test_status_tells_what_is_loaded_and_how_full_and_hot_the_cards_are",
         ),
@@ -205,7 +234,7 @@ MUTANTS: list[Mutant] = [
     Mutant(
         "status shows old readings as if they were of now",
         "ygg/cli/read.py",
-        """ago" if gpu["stale"] else \"\"""",
+        """ago" if gpu.stale else \"\"""",
         """ago" if not gpu else \"\"""",
         (
             "tests/surface/test_cli.py::test_status_tells_what_is_loaded_and_how_full_and_hot_the_cards_are",

@@ -61,11 +61,13 @@ MUTANTS = [
         (MINUTES,),
     ),
     Mutant(
-        "half the cards are taken for all",
+        "one card that tells no memory hides that of the others",
         "ygg/model/snapshot.py",
-        "if not known or len(known) < len(asked):",
-        "if not known:",
-        (MINUTES,),
+        "if known else None",
+        "if len(known) == len(gpus) else None",
+        (
+            "tests/telling/test_snapshotting.py::test_memory_is_told_of_the_cards_that_pressure_is_measured_on",
+        ),
     ),
     Mutant(
         "a wait that is not known counts",

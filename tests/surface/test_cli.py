@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.surface.cli import Cli
-from tests.surface.world import Api
+from tests.surface.world import Api, JsonDict
 from ygg.cli.output import clock
 from ygg.desk import Desk
 from ygg.model import HostHealth
@@ -370,6 +370,9 @@ def test_status_tells_what_is_loaded_and_how_full_and_hot_the_cards_are(
 ) -> None:
     from ygg.cli.read import _gpu, _models
 
+    def gpu(*cards: JsonDict, level: str | None = "HIGH") -> tuple[str, str]:
+        return _gpu({"gpus": cards, "memory_pressure": level})
+
     assert _models({"models": ["a", "b"], "loaded": ["b", "c"]}) == "a, b (loaded), c (loaded)"
     cold = {
         "used_mb": None,
@@ -384,13 +387,13 @@ def test_status_tells_what_is_loaded_and_how_full_and_hot_the_cards_are(
     lost = {**cold, "error": "it fell off the bus"}
     warm = {"used_mb": 6470, "total_mb": 8192, "level": "HIGH", "temperature_c": 71, "limit_c": 90}
     warm |= {"age_s": 1.0, "stale": False, "error": ""}
-    assert _gpu([cold]) == ("--", "--")
-    assert _gpu([lost, warm]) == ("78% HIGH", "71/90°C")
-    assert _gpu([cold, warm]) == ("--", "71/90°C")  # one that tells no memory may be full
+    assert gpu(cold, level=None) == ("--", "--")
+    assert gpu(lost, warm) == ("78% HIGH", "71/90°C")
+    assert gpu(cold, warm) == ("78% HIGH", "71/90°C")  # pressure goes by those that tell
     empty = {**warm, "used_mb": 0, "temperature_c": 88}
-    assert _gpu([warm, empty]) == ("39% HIGH", "88/90°C")
+    assert gpu(warm, empty) == ("39% HIGH", "88/90°C")
     old = {**warm, "age_s": 252.0, "stale": True}
-    assert _gpu([lost, old]) == ("78% HIGH 4m12s ago", "71/90°C 4m12s ago")
+    assert gpu(lost, old) == ("78% HIGH 4m12s ago", "71/90°C 4m12s ago")
 
 
 # --- terminals and pipes --------------------------------------------------------------------------

@@ -96,7 +96,7 @@ def test_what_no_reading_tells_is_none() -> None:
         row = house.row(name)
         told = (row.used_mb, row.total_mb, row.used_share, row.temperature_c, row.utilization)
         assert told == (None,) * 5
-    assert memory_of((CARD, replace(CARD, used_mb=None))) is None
+    assert memory_of((replace(CARD, used_mb=None),)) is None
     assert memory_of(()) is None
 
 

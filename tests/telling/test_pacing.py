@@ -4,9 +4,22 @@ from __future__ import annotations
 
 import pytest
 
-from tests.core.world import START_MS, World, host, kind
+from tests.core.world import START_MS, World, card, host, kind
 from ygg.core import events as ev
-from ygg.model import Counts, HostHealth, Lane, MinuteRow, Outcome, OutcomeKind, Priority
+from ygg.model import (
+    Candidate,
+    Counts,
+    Endpoint,
+    Host,
+    HostHealth,
+    Lane,
+    MinuteRow,
+    Outcome,
+    OutcomeKind,
+    Priority,
+    Process,
+    TaskType,
+)
 from ygg.telling.pacing import PAST, Plan, Speeds, past_of
 from ygg.telling.snapshotting import snapshot
 
@@ -120,6 +133,21 @@ def test_what_no_host_would_take_has_no_wait_and_the_queue_no_end() -> None:
     found.check_answer("a", HostHealth.UP)
     found.feed(ev.DispatchPaused(True))
     assert (drain_s(found), wait_s(found, "b", 2, 3)) == (None, None)
+
+
+def test_a_model_that_a_game_leaves_no_room_has_no_wait_while_another_has() -> None:
+    sizes = {"big": 6000.0, "small": 1000.0}
+    server = Endpoint("main", "ollama", "http://a:1", tuple(sizes), sizes=sizes)
+    types = {name: TaskType(name, (Candidate("a", "main", name),)) for name in sizes}
+    found = World((Host("a", 1, (server,)),), types, measured=("a",))
+    found.feed(ev.PastLearned({"a": 1000}))
+
+    def waits(used: float, *processes: Process) -> tuple[float | None, float | None]:
+        found.read("a", card(used), loaded=(("main", ()),), processes=processes)
+        return wait_s(found, "big", 2, 0), wait_s(found, "small", 2, 0)
+
+    assert waits(65, Process(9, "doom", 5000.0)) == (None, 0)
+    assert waits(5) == (0, 0)
 
 
 def test_a_free_slot_is_taken_at_once_and_the_next_when_a_call_ends() -> None:

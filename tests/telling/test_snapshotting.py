@@ -8,8 +8,10 @@ import pytest
 
 from tests.core.world import World, card, host, kind
 from ygg.core import events as ev
-from ygg.model import Candidate, Endpoint, Health, HostHealth, HostView, Outcome
+from ygg.core.hosts import pressure
+from ygg.model import Candidate, Endpoint, Health, HostHealth, HostView, Level, Outcome, Reading
 from ygg.model import OutcomeKind as K
+from ygg.model.snapshot import memory_of
 from ygg.telling.snapshotting import host_views
 
 
@@ -76,3 +78,27 @@ def test_a_dead_servers_slots_are_not_the_hosts() -> None:
     found = world(*ends, slots=4)
     found.feed(ev.HostChecked("a", "y", Health(HostHealth.DOWN, message="gone")))
     assert view(found).free == 1
+
+
+def test_a_host_is_busy_once_all_its_servers_are_and_until_the_first_is_not() -> None:
+    servers = (
+        Endpoint("ollama", "ollama", "http://a:1", ("m",)),
+        Endpoint("llama", "openai", "http://a:2", ("m",), "llama.cpp"),
+    )
+    found = world(*servers)
+    task = found.submit("general")
+    for pause in (20.0, 50.0):
+        assert view(found).busy_until_ms is None
+        found.end(task, Outcome(K.BUSY, "later", retry_after_s=pause))
+    at = found.now.wall_ms
+    ends = [e.busy_until_ms for e in view(found).endpoints]
+    assert ends == [at + 20_000, at + 50_000]
+    assert view(found).busy_until_ms == at + 20_000
+
+
+def test_memory_is_told_of_the_cards_that_pressure_is_measured_on() -> None:
+    found, silent = world(measured=True), replace(card(50), uuid="GPU-2", free_mb=None)
+    found.feed(ev.ReadingTaken("a", Reading("nvml", (card(97), silent))))
+    told, measured = memory_of(view(found).gpus), pressure.memory_of((card(97), silent))
+    assert told == measured is not None
+    assert found.board.hosts["a"].condition.level is Level.CRITICAL

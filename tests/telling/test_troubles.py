@@ -15,8 +15,8 @@ DOWN, UP = HostHealth.DOWN, HostHealth.UP
 SICK = (SickView("a", "m", "it hangs up", AT + 9000), SickView("b", "", "no answer", AT))
 
 
-def server(name: str, health: HostHealth) -> EndpointView:
-    return EndpointView(name, "gpu", 1, 1, 0, health, "gone", 1)
+def server(name: str, health: HostHealth, busy_until_ms: int | None = None) -> EndpointView:
+    return EndpointView(name, "gpu", 1, 1, 0, health, "gone", 1, busy_until_ms)
 
 
 @pytest.mark.parametrize(
@@ -30,6 +30,7 @@ def server(name: str, health: HostHealth) -> EndpointView:
         ({"health": DOWN, "endpoints": (server("a", DOWN), server("b", DOWN))}, ["down"]),
         ({"drained": True}, ["drained: running calls go on, no new ones start: ygg hosts resume x"]),
         ({"busy_until_ms": AT + 30_000}, ["busy, asked again in 30 s"]),
+        ({"endpoints": (server("a", UP), server("b", UP, AT + 20_000))}, ["b busy, asked again in 20 s"]),
         ({"limit": 0, "limit_reason": "too hot: 88 °C", "ghosts": 1},
          ["too hot: 88 °C", "1 slot taken by a call that was cut off"]),
         ({"sick": SICK[:1]}, ["m is sick: it hangs up; asked again in 9 s, no task is spent: ygg doctor --try"]),

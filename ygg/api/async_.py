@@ -83,4 +83,5 @@ class AsyncFace:
             "running": queue["processing"],
             "hosts_up": sum(h.health is HostHealth.UP for h in view.hosts),
             "hosts_total": len(view.hosts),
+            "store_error": view.store_error,
         }

@@ -249,6 +249,7 @@ def _endpoint_body(endpoint: Endpoint, host: HostView) -> JsonDict:
         return body
     state = {"kind": view.kind, "slots": view.slots, "limit": view.limit, "in_flight": view.busy}
     state["available_slots"] = min(view.free, host.free)
+    state["busy_until"] = iso(view.busy_until_ms)
     return body | state | {"health": view.health, "message": view.text}
 
 

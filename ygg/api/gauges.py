@@ -7,11 +7,12 @@ that of the hottest, its power their sum, its use their mean. The house is summe
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from math import floor
 
 from ygg.api.bodies import iso
 from ygg.core.placement.order import suits
 from ygg.model import Endpoint, GpuView, Host, HostView, JsonDict, Level, MinuteRow, Policy
-from ygg.model.snapshot import memory_of
+from ygg.model.snapshot import hottest, memory_of
 from ygg.model.transfer import to_plain
 from ygg.telling.forecast import Forecast
 from ygg.telling.tuning import NEEDED, Advice
@@ -80,16 +81,16 @@ def _memory(used: float, total: float) -> JsonDict:
     return {
         "memory_used_mb": _rounded(used) if known else None,
         "memory_total_mb": _rounded(total) if known else None,
-        "memory_used_percent": _rounded(100 * used / total) if known else None,
+        "memory_used_percent": floor(1000 * used / total) / 10 if known else None,
     }
 
 
 def _figures(gpus: Sequence[GpuView]) -> JsonDict:
     power = [g.power_w for g in gpus if g.power_w is not None]
     busy = [g.utilization for g in gpus if g.utilization is not None]
-    degrees = (g.temperature_c for g in gpus if g.temperature_c is not None)
+    card = hottest(gpus)
     return {
-        "temperature_c": max(degrees, default=None),
+        "temperature_c": card and card.temperature_c,
         "power_w": _rounded(sum(power)) if power else None,
         "utilization_percent": _rounded(sum(busy) / len(busy)) if busy else None,
     }

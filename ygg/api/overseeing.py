@@ -81,6 +81,7 @@ class Overseeing:
             "schema": "ygg.queue/1",
             "paused": view.paused,
             "draining": view.draining,
+            "store_error": view.store_error,
             **bodies.queue_body(view.counts),
             "priorities": bodies.priorities_body(view.counts),
         }

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from operator import itemgetter
+from operator import attrgetter
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,6 +15,9 @@ from ygg.cli.app import Json, app, desk
 from ygg.desk import OVER
 from ygg.errors import YggError
 from ygg.plain import percent
+
+if TYPE_CHECKING:
+    from ygg.model import GpuView
 
 TaskId = Annotated[str, typer.Argument(metavar="ID", help="A task id, or the end of one.")]
 
@@ -259,7 +262,7 @@ def _host_rows(host: dict[str, Any], read: bool) -> list[tuple[str, ...]]:
 def _host_row(host: dict[str, Any], read: bool) -> tuple[str, ...]:
     latency = "--" if host["latency_ms"] is None else f"{host['latency_ms']:.0f} ms"
     backend = f"{host['backend']} {host['version'] or ''}".rstrip()
-    gpu = _gpu(host["gpus"]) if read else ()
+    gpu = _gpu(host) if read else ()
     return (
         host["name"],
         output.host_state(host),
@@ -278,23 +281,26 @@ def _models(host: dict[str, Any]) -> str:
     return ", ".join(f"{m} (loaded)" if m in loaded else m for m in known)
 
 
-def _gpu(gpus: list[dict[str, Any]]) -> tuple[str, str]:
+def _gpu(host: dict[str, Any]) -> tuple[str, str]:
     """Memory of a host's cards together and heat of the hottest, as in the live view, with their age once they are old;
     -- where they do not tell."""
-    asked = [g for g in gpus if not g["error"]]
+    from ygg.model import GpuView
+    from ygg.model.snapshot import hottest, memory_of
+    from ygg.model.transfer import from_plain
+
+    cards = [from_plain(GpuView, g) for g in host["gpus"]]
+    memory, hot = memory_of(cards), hottest(cards)
     vram = heat = "--"
-    if asked and all(g["used_mb"] is not None and g["total_mb"] for g in asked):
-        used, total = (sum(g[key] for g in asked) for key in ("used_mb", "total_mb"))
-        vram = f"{percent(used, total)}% {asked[0]['level'] or ''}".rstrip() + _age(asked[0])
-    hot = [g for g in gpus if g["temperature_c"] is not None]
-    if hot:
-        hottest = max(hot, key=itemgetter("temperature_c"))
-        most = "" if hottest["limit_c"] is None else f"/{hottest['limit_c']:.0f}"
-        heat = f"{hottest['temperature_c']:.0f}{most}°C{_age(hottest)}"
+    if memory is not None:
+        vram = f"{percent(*memory)}% {host['memory_pressure'] or ''}".rstrip()
+        vram += _age(max(cards, key=attrgetter("age_s")))
+    if hot is not None:
+        most = "" if hot.limit_c is None else f"/{hot.limit_c:.0f}"
+        heat = f"{hot.temperature_c:.0f}{most}°C{_age(hot)}"
     return vram, heat
 
 
-def _age(gpu: dict[str, Any]) -> str:
+def _age(gpu: GpuView) -> str:
     from ygg.view.text import duration
 
-    return f" {duration(gpu['age_s'])} ago" if gpu["stale"] else ""
+    return f" {duration(gpu.age_s)} ago" if gpu.stale else ""

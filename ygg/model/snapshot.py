@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 
 from ygg.model.calls import Counts
 from ygg.model.reasons import Reason
@@ -31,12 +32,15 @@ class GpuView:
 
 
 def memory_of(gpus: Sequence[GpuView]) -> tuple[float, float] | None:
-    """MiB used and in all over the cards of a host, lost ones aside; None unless each tells both."""
-    asked = [g for g in gpus if not g.error]
-    known = [(g.used_mb, g.total_mb) for g in asked if g.used_mb is not None and g.total_mb]
-    if not known or len(known) < len(asked):
-        return None
-    return sum(used for used, _ in known), sum(total or 0.0 for _, total in known)
+    """MiB used and in all over those cards of a host that tell both, as pressure is measured; None when none does."""
+    known = [(g.used_mb, g.total_mb) for g in gpus if g.used_mb is not None and g.total_mb]
+    return (sum(used for used, _ in known), sum(total for _, total in known)) if known else None
+
+
+def hottest(gpus: Iterable[GpuView]) -> GpuView | None:
+    """The hottest card of those that tell their temperature."""
+    known = (g for g in gpus if g.temperature_c is not None)
+    return max(known, key=attrgetter("temperature_c"), default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +73,7 @@ class EndpointView:
     health: HostHealth
     text: str
     free: int = 0  #: slots that are open for a call now
+    busy_until_ms: int | None = None  #: it said that it is busy: asked again then
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +88,9 @@ class HostView:
     health: HostHealth
     health_text: str
     drained: bool
-    busy_until_ms: int | None
+    busy_until_ms: (
+        int | None
+    )  #: all its servers said that they are busy: the first is asked again then
     checked_ms: int | None
     latency_ms: float | None
     version: str | None

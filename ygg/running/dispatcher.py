@@ -6,7 +6,6 @@ Every verb is a write first, answered when it is durable; the board hears of it 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 
@@ -67,6 +66,7 @@ class Dispatcher:
         self._mono = asyncio.get_running_loop().time
         self._started = self._mono()
         self._counts, self._counted = Counts({}), float("-inf")
+        self._uncounted: str | None = None
         self._scheduled: Sequence[Scheduled] = ()
         self.config_error: str | None = None  #: what the snapshot tells of hosts.yaml
         self._cut_off_ms: int | None = None
@@ -239,7 +239,7 @@ class Dispatcher:
 
         asked = [key for key in self.backends if names is None or key[0] in names]
         await asyncio.gather(*(one(h, e) for h, e in asked))
-        await self._count()
+        await self._recount()
         self._snapshot = None  # what the hosts have just said is read by others too
         return self._copy()
 
@@ -266,15 +266,24 @@ class Dispatcher:
         at = self._mono()
         if self._snapshot is None or at - self._snapshot[0] >= max_age_s:
             if at - self._counted >= COUNTS_S:
-                self._loop.asks.run(self._count(), log.debug)
+                self._loop.asks.run(self._recount(), log.debug)
             self._snapshot = (at, self._copy())
         return self._snapshot[1]
 
     async def view(self) -> Snapshot:
-        """The same with what is stored now. What the store cannot tell just now stays as it was."""
-        with contextlib.suppress(StoreError):
-            await self._count()
+        """The same with what is stored now."""
+        await self._recount()
         return self.snapshot()
+
+    async def _recount(self) -> None:
+        """What the store cannot tell just now stays as it was, and a snapshot says so."""
+        before, self._uncounted = self._uncounted, None
+        try:
+            await self._count()
+        except StoreError as error:
+            self._uncounted = str(error)
+        if before != self._uncounted:
+            self._snapshot = None
 
     async def _count(self) -> None:
         self._counted = self._mono()
@@ -292,6 +301,7 @@ class Dispatcher:
             started_ms=now.wall_ms - round((now.mono - self._started) * 1000),
             counts=self._counts,
             scheduled=self._scheduled,
+            uncounted=self._uncounted,
             streamed=self._loop.streams.progress(),
             worked=self._worked,
             log=self._loop.log_tail,

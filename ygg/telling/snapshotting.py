@@ -52,10 +52,11 @@ def snapshot(
     worked: Worked | None = None,
     log: Iterable[LogView] = (),
     config_error: str | None = None,
+    uncounted: str | None = None,
     cut_off_ms: int | None = None,
 ) -> Snapshot:
     """Copy what readers may see. `streamed`: pieces that the running calls have streamed, by task id; `worked`: what is
-    worked out already, kept from one snapshot to the next."""
+    worked out already, kept from one snapshot to the next; `uncounted`: why the counts are of some time ago."""
     worked = worked or Worked()
     calls = [_running(board, c, t, now, streamed) for c in board.running for t in c.tries.values()]
     worked.renew(board, calls, now)
@@ -75,7 +76,7 @@ def snapshot(
         recent=tuple(board.recent),
         counts=counts,
         stale_ends=board.stale_ends,
-        store_error=board.store_error,
+        store_error=board.store_error or uncounted,
         config_error=config_error,
         log=tuple(log),
         per_minute=rates.per_minute(board.recent, running, now.wall_ms),
@@ -110,7 +111,7 @@ def host_view(host: HostState, running: Iterable[str], now: Now) -> HostView:
     """One host as readers see it. `running`: ids of the tasks of its calls."""
     servers = host.servers
     worst = min(servers.values(), key=lambda s: _ORDER.index(s.health))
-    pauses = [s.busy_until for s in servers.values() if s.busy_until > now.mono]
+    pauses = [_pause_ends(s, now) for s in servers.values()]
     info = worst.info
     return HostView(
         name=host.host.name,
@@ -122,7 +123,7 @@ def host_view(host: HostState, running: Iterable[str], now: Now) -> HostView:
         health=worst.health,
         health_text=worst.text,
         drained=host.drained,
-        busy_until_ms=now.wall_ms + round((max(pauses) - now.mono) * 1000) if pauses else None,
+        busy_until_ms=None if None in pauses else min(p for p in pauses if p is not None),
         checked_ms=worst.checked_ms,
         latency_ms=info.latency_ms if info else None,
         version=info.version if info else None,
@@ -151,7 +152,14 @@ def _endpoint(host: HostState, endpoint: Endpoint, now: Now) -> EndpointView:
         server.health,
         server.text,
         gates.free_of(host, server, now),
+        _pause_ends(server, now),
     )
+
+
+def _pause_ends(server: Server, now: Now) -> int | None:
+    """When a server that said it is busy is asked again."""
+    left_s = server.busy_until - now.mono
+    return now.wall_ms + round(left_s * 1000) if left_s > 0 else None
 
 
 def _sick(host: HostState, now: Now) -> tuple[SickView, ...]:

@@ -23,8 +23,7 @@ def _found(host: HostView, at_ms: int) -> Iterator[str]:
         yield f"drained: running calls go on, no new ones start: ygg hosts resume {host.name}"
     for sick in host.sick:
         yield _sick(host, sick, at_ms)
-    if host.busy_until_ms is not None:
-        yield f"busy, asked again in {_left(host.busy_until_ms, at_ms)}"
+    yield from _busy(host, at_ms)
     if host.limit_reason:
         yield host.limit_reason
     if host.ghosts:
@@ -38,6 +37,16 @@ def _ill(host: HostView, at_ms: int) -> str:
     why = f": {host.health_text}" if host.health_text else ""
     again = "" if host.ask_at_ms is None else f"; asked again in {_left(host.ask_at_ms, at_ms)}"
     return f"{which}{WORDS[host.health]}{why}{again}"
+
+
+def _busy(host: HostView, at_ms: int) -> Iterator[str]:
+    """The host once they all are; else which of its servers."""
+    if host.busy_until_ms is not None:
+        yield f"busy, asked again in {_left(host.busy_until_ms, at_ms)}"
+        return
+    for server in host.endpoints:
+        if server.busy_until_ms is not None:
+            yield f"{server.name} busy, asked again in {_left(server.busy_until_ms, at_ms)}"
 
 
 def _sick(host: HostView, sick: SickView, at_ms: int) -> str:

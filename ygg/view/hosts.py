@@ -8,10 +8,10 @@ trouble come first, then those that work; the others share one row.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from operator import attrgetter, itemgetter
+from operator import itemgetter
 
 from ygg.model import GpuView, HostHealth, HostView
-from ygg.model.snapshot import BUCKET_S, BUCKETS, memory_of
+from ygg.model.snapshot import BUCKET_S, BUCKETS, hottest, memory_of
 from ygg.plain import percent
 from ygg.telling.troubles import troubles
 from ygg.view.frame import Canvas, Part, Row
@@ -179,15 +179,14 @@ def _arrow(canvas: Canvas, moved: float | None, least: float) -> str:
 
 def _temperature(canvas: Canvas, host: HostView) -> Part:
     """Of the hottest card."""
-    known = [g for g in host.gpus if g.temperature_c is not None]
-    if not known:
+    card = hottest(host.gpus)
+    if card is None:
         return "--", "dim"
-    hottest = max(known, key=attrgetter("temperature_c"))
-    said = f"{hottest.temperature_c:.0f} {canvas.glyphs.degree}C"
-    if hottest.stale:
-        return f"{said} {age(hottest.age_s)}", "dim"
+    said = f"{card.temperature_c:.0f} {canvas.glyphs.degree}C"
+    if card.stale:
+        return f"{said} {age(card.age_s)}", "dim"
     arrow = _arrow(canvas, host.trend.temperature_c, MOVED_C)
-    return f"{said} {arrow}".rstrip(), HEAT_STYLES[max(_heat(host, g) for g in known)]
+    return f"{said} {arrow}".rstrip(), HEAT_STYLES[max(_heat(host, g) for g in host.gpus)]
 
 
 def _heat(host: HostView, gpu: GpuView) -> int:
