@@ -29,6 +29,7 @@ from ygg.model import (
     OutcomeKind,
     Priority,
     Promoted,
+    Pruned,
     Reading,
     Reason,
     Recovery,
@@ -184,8 +185,7 @@ class Queue(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which tasks a listing shows; None means any. Newest first, or with `queue_order` by (priority,
-    rank, seq)."""
+    """Which tasks a listing shows; None means any. Newest first, or with `queue_order` by (priority, rank, seq)."""
 
     states: tuple[State, ...] = ()
     type: str | None = None
@@ -204,8 +204,7 @@ class Archive(Protocol):
     a write which is not yet waits for its sync, and for nothing else."""
 
     def get(self, task_id: str) -> Awaitable[Task]:
-        """By id, or by a suffix of at least 4 characters that fits one task alone. `NotFound`;
-        `InvalidInput` when several fit."""
+        """By id, or by a suffix of at least 4 characters that fits one alone. `NotFound`; `InvalidInput` when several do."""
         ...
 
     def find(self, which: Filter) -> Awaitable[list[Task]]: ...
@@ -223,8 +222,7 @@ class Archive(Protocol):
         ...
 
     def ahead(self, task: Task, lanes: Sequence[Lane], limit: int) -> Awaitable[int]:
-        """How many queued tasks of `lanes` come before `task` by (priority, rank, seq), counted to
-        `limit`."""
+        """How many queued tasks of `lanes` come before `task` by (priority, rank, seq), counted to `limit`."""
         ...
 
     def scheduled(self, limit: int) -> Awaitable[list[Scheduled]]:
@@ -236,8 +234,11 @@ class Archive(Protocol):
         ...
 
     def minutes(self, host: str | None, since_ms: int) -> Awaitable[list[MinuteRow]]:
-        """What this host, or with None every one, did in the minutes that began at `since_ms` or later;
-        by minute, then host."""
+        """What this host, or with None every one, did in the minutes from `since_ms` on; by minute, then host."""
+        ...
+
+    def pruned(self, task_id: str) -> Awaitable[Pruned | None]:
+        """Of a task that was deleted: by id, or by a suffix that fits one alone. None of old ones."""
         ...
 
 

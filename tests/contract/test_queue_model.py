@@ -139,6 +139,8 @@ class TwoStores(RuleBasedStateMachine):
     def prune(self, limit: int) -> None:
         self.both("prune", self.now, limit)
         self.both("minutes", None, 0)
+        for task_id in self.ids:
+            self.both("pruned", task_id)
 
     @rule()
     def crash(self) -> None:

@@ -6,6 +6,20 @@ from tests.mutants.mutant import Mutant
 
 MUTANTS: list[Mutant] = [
     Mutant(
+        "what was deleted is not remembered",
+        "ygg/stores/sqlite/verbs.py",
+        "        pruned.record(self._db, went)\n",
+        "",
+        ("tests/contract/test_queue.py", "tests/surface/test_pruned.py"),
+    ),
+    Mutant(
+        "what was deleted is remembered for ever",
+        "ygg/stores/sqlite/pruned.py",
+        "    db.execute(_FORGET, (PRUNED_KEPT,))\n",
+        "",
+        ("tests/contract/test_queue.py",),
+    ),
+    Mutant(
         "an end is not fenced by its attempt",
         "ygg/model/lifecycle.py",
         '        Is(Old("attempt"), In("attempt")),\n',

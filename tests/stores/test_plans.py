@@ -10,7 +10,7 @@ import pytest
 
 from tests.builders import new_task
 from ygg.model import Priority
-from ygg.stores.sqlite import minutes, open_store, statements
+from ygg.stores.sqlite import minutes, open_store, pruned, statements
 from ygg.stores.sqlite.reader import AHEAD
 
 NOW = 1_800_000_000_000
@@ -40,6 +40,7 @@ PLANS = {
     ),
     "minutes": (minutes.SINCE, "SEARCH minutes USING PRIMARY KEY (minute_ms>?)"),
     "old minutes": (minutes.OLD, "SEARCH minutes USING PRIMARY KEY (minute_ms<?)"),
+    "pruned": (pruned.BY_ID, "USING INDEX sqlite_autoindex_pruned_1 (id=?)"),
     "ahead": (AHEAD, "USING COVERING INDEX claim (lane=? AND priority<?)"),
 }
 

@@ -42,7 +42,7 @@ class Handlers:
         """`config` is asked anew each time: it may be reloaded. `about`: what the daemon tells of itself in
         the status (`store`, `socket`, `stalls`). `run_ms`: the clock that stored times are of, by default the machine's.
         `reload`: reads hosts.yaml again and says what is different."""
-        self._config, self._now_ms = config, run_ms or wall_ms
+        self._control, self._config, self._now_ms = control, config, run_ms or wall_ms
         self.tasks = Tasks(control, config)
         self.submits = Submits(control, config, wall_ms)
         self.async_ = AsyncFace(control, config, wall_ms, self.tasks)
@@ -57,4 +57,5 @@ class Handlers:
         except NotFound as error:
             if verb.key != "task_id" or target is None:
                 raise
-            raise explained(error, target, self._config().policy, self._now_ms()) from None
+            known = await self._control.archive.pruned(target)
+            raise explained(error, target, self._config().policy, self._now_ms(), known) from None

@@ -86,6 +86,9 @@ def submit(
     deadline: Annotated[
         str | None, typer.Option("--deadline", help="Expire when not done by then.")
     ] = None,
+    retention: Annotated[
+        str | None, typer.Option("--retention", help="Keep it so long once it has ended: 1h, 30d.")
+    ] = None,
     idempotency_key: Annotated[
         str | None, typer.Option("--idempotency-key", help="Same key and task: the same id again.")
     ] = None,
@@ -119,7 +122,7 @@ def submit(
         "labels": label or None, "model": model, "host": host, "system": system,
         "max_tokens": max_tokens, "temperature": temperature, "timeout": timeout,
         "not_before": not_before, "deadline": deadline, "idempotency_key": idempotency_key,
-        "gpu": gpu, "content_type": content_type,
+        "gpu": gpu, "content_type": content_type, "retention": retention,
     }  # fmt: skip
     with desk(write=True) as found:
         answer = _one(found, {k: v for k, v in doc.items() if v is not None})

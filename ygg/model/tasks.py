@@ -228,6 +228,20 @@ class End:
     add_deferrals: int = 0
 
 
+PRUNED_KEPT = 100_000  #: deleted tasks that a store remembers: some 10 MB
+
+
+@dataclass(frozen=True, slots=True)
+class Pruned:
+    """What is remembered of a task that was deleted once its retention was over."""
+
+    id: str
+    state: State
+    finished_ms: int | None
+    read_ms: int | None  #: its result was first read over HTTP
+    pruned_ms: int
+
+
 @dataclass(frozen=True, slots=True)
 class Scheduled:
     """What lists tell of a task that waits for its time: its first start, or another try."""

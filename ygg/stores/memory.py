@@ -33,6 +33,7 @@ from ygg.model import (
     NewTask,
     Priority,
     Promoted,
+    Pruned,
     ReasonCode,
     Recovery,
     Result,
@@ -45,6 +46,7 @@ from ygg.model import (
 from ygg.model import lifecycle as life
 from ygg.model.cases import Case, Refusal, Verb, changes, decide, row_of
 from ygg.model.history import KEPT_MS
+from ygg.model.tasks import PRUNED_KEPT
 from ygg.ports import Filter
 
 _WAITING = (State.QUEUED, State.SCHEDULED)
@@ -64,22 +66,15 @@ class MemoryStore:
         self._next_seq = 1
         self._held: set[str | None] = set()
         self._minutes: dict[tuple[int, str], MinuteRow] = {}
+        self._pruned: dict[str, Pruned] = {}
         self._closed = False
 
     def reopened(self) -> MemoryStore:
         """The same rows under a new epoch, as after kill -9. The old object goes dead."""
         fresh = MemoryStore(self._epoch + 1, retention_s=self._retention_s)
         for name in (
-            "_rows",
-            "_logs",
-            "_results",
-            "_keys",
-            "_expiry",
-            "_read",
-            "_next_seq",
-            "_held",
-            "_minutes",
-        ):
+            "_rows", "_logs", "_results", "_keys", "_expiry", "_read", "_next_seq", "_held", "_minutes", "_pruned",
+        ):  # fmt: skip
             setattr(fresh, name, getattr(self, name))
         self._closed = True
         return fresh
@@ -346,7 +341,11 @@ class MemoryStore:
         over = sorted((t, i) for i, t in self._expiry.items() if _reached(t, now_ms))
         gone = self._first(life.PRUNE, [self._rows[i] for _, i in over], now_ms, limit)
         for task in gone:
+            seen = (task.finished_ms, self._read.get(task.id))
+            self._pruned[task.id] = Pruned(task.id, task.state, *seen, now_ms)
             self._forget(task)
+        while len(self._pruned) > PRUNED_KEPT:
+            del self._pruned[next(iter(self._pruned))]
         old = sorted(key for key in self._minutes if key[0] < now_ms - KEPT_MS)[:limit]
         for key in old:
             del self._minutes[key]
@@ -405,6 +404,11 @@ class MemoryStore:
     async def minutes(self, host: str | None, since_ms: int) -> list[MinuteRow]:
         found = [row for _, row in sorted(self._minutes.items()) if row.minute_ms >= since_ms]
         return [row for row in found if host in (None, row.host)]
+
+    async def pruned(self, task_id: str) -> Pruned | None:
+        fits = [i for i in self._pruned if len(task_id) >= 4 and i.endswith(task_id)]
+        whole = self._pruned.get(task_id)
+        return whole or (self._pruned[fits[0]] if len(fits) == 1 else None)
 
 
 def _scheduled(task: Task) -> Scheduled:

@@ -29,6 +29,7 @@ from ygg.model import (
     NewTask,
     Priority,
     Promoted,
+    Pruned,
     Recovery,
     Result,
     RunningRow,
@@ -260,3 +261,6 @@ class SqliteStore:
 
     def minutes(self, host: str | None, since_ms: int) -> Awaitable[list[MinuteRow]]:
         return self._reader.minutes(host, since_ms)
+
+    def pruned(self, task_id: str) -> Awaitable[Pruned | None]:
+        return self._reader.pruned(task_id)

@@ -34,7 +34,7 @@ RETRY = update(life.RETRY, SET, TASK_COLUMNS)
 RECOVER = update(life.RECOVER, SET, LIGHT_COLUMNS)
 EXPIRE = update(life.EXPIRE, SET, LIGHT_COLUMNS)
 BECOME_DUE = update(life.BECOME_DUE, SET, f"{LIGHT_COLUMNS}, created_ms, deadline_ms, rank, title")
-PRUNE = delete(life.PRUNE, SET, "lane, priority, state, batch")
+PRUNE = delete(life.PRUNE, SET, "lane, priority, state, batch, id, finished_ms, read_ms")
 
 _WAS = f"SELECT {', '.join(Was._fields)} FROM tasks"
 WAS_BY_ID = f"{_WAS} WHERE id = ?"

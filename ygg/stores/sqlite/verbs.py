@@ -22,6 +22,7 @@ from ygg.model import (
     NewTask,
     Priority,
     Promoted,
+    Pruned,
     Recovery,
     RunningRow,
     State,
@@ -30,7 +31,7 @@ from ygg.model import (
 )
 from ygg.model import lifecycle as life
 from ygg.model.cases import Given, Refusal, Verb, decide, row_of
-from ygg.stores.sqlite import statements
+from ygg.stores.sqlite import pruned, statements
 from ygg.stores.sqlite.ledger import Ledger
 from ygg.stores.sqlite.rows import LANE, STATES, Row, dumps, fetch, result_values, to_head, to_task
 from ygg.stores.sqlite.statements import Was
@@ -298,8 +299,11 @@ class Verbs:
         gone = (
             fetch(self._db, statements.PRUNE, {"seqs": dumps(seqs), "now": now_ms}) if seqs else []
         )
-        for lane, priority, state, batch in gone:
+        went = []
+        for lane, priority, state, batch, *task in gone:
             self._ledger.left((lane, priority, State(state)), batch)
+            went.append(Pruned(task[0], State(state), task[1], task[2], now_ms))
+        pruned.record(self._db, went)
         return len(gone)
 
 
