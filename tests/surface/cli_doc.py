@@ -159,6 +159,7 @@ def _row(param: Any) -> str:
 _VOLATILE = (
     (re.compile(r"\b[0-9a-z]{9}-[0-9a-z]{6}\b"), "ID"),
     (re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+(Z|\+00:00)"), "TIME"),
+    (re.compile(r"\b\d\d:\d\d:\d\d\b"), "CLOCK"),
     (re.compile(r"\b\d+(\.\d+)?(ms| ms|s)\b"), "SOME"),
     (re.compile(r" +"), " "),
 )  # fmt: skip

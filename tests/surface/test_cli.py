@@ -396,6 +396,16 @@ def test_status_tells_what_is_loaded_and_how_full_and_hot_the_cards_are(
     assert gpu(lost, old) == ("78% HIGH 4m12s ago", "71/90°C 4m12s ago")
 
 
+def test_of_a_servers_slots_those_are_told_that_are_open_now() -> None:
+    from ygg.cli.output import servers
+
+    one = {"backend": "ollama", "slots": 2, "limit": 2, "in_flight": 0, "available_slots": 2}
+    states = [("a", "up", one), ("b", "down", one | {"available_slots": 0}), ("c", "unknown", one)]
+    found = [{"name": name, "health": health, **what} for name, health, what in states]
+    rows = servers({"endpoints": found, "sick": []})
+    assert [row[2] for row in rows] == ["0/2", "0/0 of 2", "0/2"]
+
+
 # --- terminals and pipes --------------------------------------------------------------------------
 
 

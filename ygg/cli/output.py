@@ -101,12 +101,12 @@ def host_state(host: dict[str, Any]) -> str:
     return f"{word}, drained" if host["drained"] else word
 
 
-def slots(host: dict[str, Any]) -> str:
-    """Busy ones of those that are open now, and how many it has where that is more."""
-    asked = host["reachable"] is not None
-    open_ = host["in_flight"] + host["available_slots"] if asked else host["limit"]
-    said = f"{host['in_flight']}/{open_}"
-    return said if open_ >= host["slots"] else f"{said} of {host['slots']}"
+def slots(of: dict[str, Any]) -> str:
+    """Of a host or a server: busy ones of those that are open now, and how many it has where that is more."""
+    asked = of["health"] != "unknown"
+    open_ = of["in_flight"] + of["available_slots"] if asked else of["limit"]
+    said = f"{of['in_flight']}/{open_}"
+    return said if open_ >= of["slots"] else f"{said} of {of['slots']}"
 
 
 def servers(host: dict[str, Any]) -> list[tuple[str, str, str, str]]:
@@ -117,7 +117,7 @@ def servers(host: dict[str, Any]) -> list[tuple[str, str, str, str]]:
         (
             f"  /{e['name']}",
             _state(e["health"], sick=e["name"] in sick),
-            f"{e['in_flight']}/{e['limit']}",
+            slots(e),
             e["backend"],
         )
         for e in found
