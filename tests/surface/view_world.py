@@ -35,7 +35,7 @@ from ygg.view.ui import Ui
 
 AT = 1_800_000_000_000
 GOLDEN = Path(__file__).parent / "golden"
-SIZES = ((80, 24), (100, 30), (160, 50))
+SIZES = ((80, 24), (100, 30), (120, 40), (160, 50))
 WORDS = (
     "Fix the build of the release branch",
     "Summarise the council minutes",

@@ -88,9 +88,7 @@ class HostView:
     health: HostHealth
     health_text: str
     drained: bool
-    busy_until_ms: (
-        int | None
-    )  #: all its servers said that they are busy: the first is asked again then
+    busy_until_ms: int | None  #: all its servers are busy: the first is asked again then
     checked_ms: int | None
     latency_ms: float | None
     version: str | None

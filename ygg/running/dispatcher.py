@@ -277,13 +277,13 @@ class Dispatcher:
 
     async def _recount(self) -> None:
         """What the store cannot tell just now stays as it was, and a snapshot says so."""
-        before, self._uncounted = self._uncounted, None
+        failed = None
         try:
             await self._count()
         except StoreError as error:
-            self._uncounted = str(error)
-        if before != self._uncounted:
-            self._snapshot = None
+            failed = str(error)
+        if failed != self._uncounted:
+            self._uncounted, self._snapshot = failed, None
 
     async def _count(self) -> None:
         self._counted = self._mono()
