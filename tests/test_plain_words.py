@@ -9,7 +9,7 @@ import pytest
 from tests.surface.view_world import AT, home, host, text
 from ygg.model import ReasonCode, SickView, because
 from ygg.model.reasons import pull
-from ygg.plain import counted, percent, span
+from ygg.plain import counted, percent, span, tenths
 from ygg.telling.troubles import troubles
 
 LACKS = "model 'm:7b' not found, try pulling it first"
@@ -56,3 +56,8 @@ def test_a_share_is_not_told_to_have_reached_what_it_has_not(
     used: float, total: float, said: int
 ) -> None:
     assert percent(used, total) == said
+
+
+@pytest.mark.parametrize(("share", "said"), [(69.96, 69.9), (70.0, 70.0), (0.0, 0.0)])
+def test_nor_to_a_tenth(share: float, said: float) -> None:
+    assert tenths(share) == said

@@ -79,6 +79,11 @@ def percent(used: float, total: float) -> int:
     return floor(100 * used / total)
 
 
+def tenths(percentage: float) -> float:
+    """The same of a percentage, to a tenth."""
+    return floor(10 * percentage) / 10
+
+
 def span(seconds: float) -> str:
     """In the largest unit: `14 s`, `12 min`, `3 h`, `2 d`."""
     for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):

@@ -528,6 +528,10 @@ async def test_a_pruned_task_is_remembered_by_its_id_and_by_an_end_of_it(store: 
     second = Pruned(read.id, State.COMPLETED, NOW, NOW + 10, NOW + 2010)
     told = [await store.pruned(i) for i in (done.id, read.id, read.id[-6:], "zzzzzz", read.id[-3:])]
     assert told == [first, second, second, None, None]
+    for name in ("a-common", "b-common"):
+        await store.finish([end_of(await run(store, id=name, retention_s=0.0))], NOW)
+    assert await store.prune(NOW) == 2
+    assert await store.pruned("common") is None
 
 
 async def test_no_more_than_the_newest_pruned_tasks_are_remembered(

@@ -25,6 +25,27 @@ MUTANTS: list[Mutant] = [
         (f"{ORDER}::test_a_route_that_comes_back_to_a_host_says_so",),
     ),
     Mutant(
+        "a host with servers of both kinds has one place in a route",
+        "ygg/core/placement/order.py",
+        'return candidate.host, host.host.kind_of(candidate.endpoint) if host else ""',
+        'return candidate.host, ""',
+        (f"{ORDER}::test_of_one_kind_the_hosts_of_a_route_keep_their_order",),
+    ),
+    Mutant(
+        "counts of some time ago are told as new while others are read",
+        "ygg/running/dispatcher.py",
+        "        failed = None\n        try:",
+        "        failed = self._uncounted = None\n        try:",
+        (f"{MOMENT}::test_counts_of_some_time_ago_are_said_to_be_so_everywhere",),
+    ),
+    Mutant(
+        "a share of the history has reached what it has not",
+        "ygg/plain.py",
+        "    return floor(10 * percentage) / 10",
+        "    return round(10 * percentage) / 10",
+        ("tests/test_plain_words.py::test_nor_to_a_tenth",),
+    ),
+    Mutant(
         "counts that cannot be read are told as if they were of now",
         "ygg/telling/snapshotting.py",
         "board.store_error or uncounted",
@@ -41,8 +62,8 @@ MUTANTS: list[Mutant] = [
     Mutant(
         "a task whose model finds no room is told to start at once",
         "ygg/telling/pacing.py",
-        "and not fitting.hopeless(turn, c)",
-        "",
+        "if kinds.usable(turn, c)",
+        "if gates.up(board, c, turn.now)",
         (f"{PACING}::test_a_model_that_a_game_leaves_no_room_has_no_wait_while_another_has",),
     ),
     Mutant(

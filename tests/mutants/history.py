@@ -42,7 +42,7 @@ MUTANTS = [
     Mutant(
         "tasks wait for a host with an open slot",
         "ygg/telling/minutes.py",
-        "waiting[host.name] if full else 0",
+        "0 if host.free else waiting[host.name]",
         "waiting[host.name]",
         (MINUTES,),
     ),
@@ -63,8 +63,8 @@ MUTANTS = [
     Mutant(
         "one card that tells no memory hides that of the others",
         "ygg/model/snapshot.py",
-        "if known else None",
-        "if len(known) == len(gpus) else None",
+        "if not known or (whole and",
+        "if not known or (",
         (
             "tests/telling/test_snapshotting.py::test_memory_is_told_of_the_cards_that_pressure_is_measured_on",
         ),
@@ -252,9 +252,23 @@ MUTANTS = [
     Mutant(
         "a stale reading goes into the forecast",
         "ygg/api/measured.py",
-        "memory_of([g for g in host.gpus if not g.stale])",
+        "memory_of([g for g in host.gpus if not g.stale], whole=True)",
         "memory_of(host.gpus)",
         (API,),
+    ),
+    Mutant(
+        "half the cards are kept for all",
+        "ygg/telling/minutes.py",
+        "memory_of(gpus, whole=True)",
+        "memory_of(gpus)",
+        (MINUTES,),
+    ),
+    Mutant(
+        "tasks wait for the slots of a server that says it is busy",
+        "ygg/telling/minutes.py",
+        "    return turn.board.hosts[candidate.host].servers[candidate.endpoint].busy_until <= turn.now.mono",
+        "    return True",
+        (MINUTES,),
     ),
     Mutant(
         "a whole house's two weeks come in one answer",

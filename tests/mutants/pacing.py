@@ -45,8 +45,8 @@ MUTANTS = [
     Mutant(
         "pacing: a host that is down is waited for",
         FILE,
-        "if gates.up(board, c, turn.now) and",
-        "if",
+        " if kinds.usable(turn, c))",
+        ")",
         (f"{PACING}::test_what_no_host_would_take_has_no_wait_and_the_queue_no_end",),
     ),
     Mutant(

@@ -13,6 +13,13 @@ MUTANTS: list[Mutant] = [
         ("tests/contract/test_queue.py", "tests/surface/test_pruned.py"),
     ),
     Mutant(
+        "an end that fits two deleted tasks is taken for one",
+        "ygg/stores/sqlite/pruned.py",
+        "= ?2 LIMIT 2",
+        "= ?2 LIMIT 1",
+        ("tests/contract/test_queue.py",),
+    ),
+    Mutant(
         "what was deleted is remembered for ever",
         "ygg/stores/sqlite/pruned.py",
         "    db.execute(_FORGET, (PRUNED_KEPT,))\n",

@@ -313,7 +313,7 @@ async def _daemon(page: _Page) -> None:
 
 async def _readings(page: _Page) -> None:
     page.text(
-        "## Readings\n\nMemory is in MiB, that of all cards of a host together; temperature is that of the hottest, power their"
+        "## Readings\n\nMemory is in MiB, that of all cards of a host that tell it together; temperature is that of the hottest, power their"
         " sum, use their mean. A reading that is stale is shown with its age; one that says nothing any more is null.\n"
     )
     home = page.api.house

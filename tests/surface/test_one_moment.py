@@ -232,10 +232,14 @@ def test_counts_of_some_time_ago_are_said_to_be_so_everywhere(
             with monkeypatch.context() as broken:
 
                 async def fails() -> Counts:
+                    meanwhile.append(house.house.dispatcher.snapshot(0).store_error)
                     raise StoreError("the disk does not answer")
 
+                meanwhile: list[str | None] = []
                 broken.setattr(house.house.store, "counts", fails)
                 assert await told(house) == ["the disk does not answer"] * 4
+                first, *later = meanwhile
+                assert (first, set(later)) == (None, {"the disk does not answer"})
             assert await told(house) == [None] * 4
 
     async def told(house: Api) -> list[str | None]:

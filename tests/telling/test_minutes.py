@@ -9,7 +9,17 @@ import pytest
 from tests.core.world import World, host, kind
 from ygg.core import events as ev
 from ygg.core.events import DispatchPaused, HostDrained
-from ygg.model import GpuView, HostHealth, Lane, MinuteRow, OutcomeKind
+from ygg.model import (
+    Candidate,
+    Endpoint,
+    GpuView,
+    HostHealth,
+    Lane,
+    MinuteRow,
+    Outcome,
+    OutcomeKind,
+    TaskType,
+)
 from ygg.model.snapshot import memory_of
 from ygg.telling.minutes import Minutes, waiting_by_host
 from ygg.telling.snapshotting import host_views
@@ -145,6 +155,35 @@ def test_tasks_that_wait_for_something_else_than_a_slot_do_not_count(why: str) -
     assert house.row("skadi").waiting == 2
     house.rest_of_minute()
     assert house.row("skadi").waiting == 0
+
+
+def test_tasks_that_only_a_busy_server_could_take_wait_for_no_slot() -> None:
+    house = Watched()
+    servers = tuple(Endpoint(n, "ollama", f"http://{n}", ("m",), slots=1) for n in ("x", "y"))
+    for name in ("x", "y"):
+        house.world.types[name] = TaskType(name, (Candidate("skadi", name, "m"),))  # type: ignore[index]
+    house.world.hosts = (replace(host("skadi", 2), endpoints=servers),)
+    house.world.own()
+    busy, runs = house.world.submit("x"), house.world.submit("y")
+    house.world.end(busy, Outcome(OutcomeKind.BUSY, "later", retry_after_s=900.0))
+    house.world.submit("x")
+    assert runs in house.world.calls
+    house.look()
+    house.rest_of_minute()
+    assert house.row("skadi").waiting == 0
+    house.world.submit("y")
+    house.rest_of_minute()
+    assert house.row("skadi").waiting == 1
+
+
+def test_memory_is_kept_of_all_cards_or_of_none() -> None:
+    house = Watched()
+    silent, lost = replace(CARD, used_mb=None), GpuView(error="it fell off the bus")
+    for cards, used in (((CARD, silent), None), ((CARD, lost), 4096)):
+        house.gpus["surtr"] = cards
+        house.look()
+        house.rest_of_minute()
+        assert house.row("surtr").used_mb == used
 
 
 def test_an_open_slot_keeps_nobody_waiting() -> None:

@@ -1,19 +1,19 @@
 """Readings, forecasts, history and advice as JSON bodies: pure functions. What is not known is null.
 
-A host's memory is that of its cards together, lost ones aside, known only when each of them tells; its temperature is
-that of the hottest, its power their sum, its use their mean. The house is summed up in the same way.
+A host's memory is that of its cards together, of those that tell it; its temperature is that of the hottest, its
+power their sum, its use their mean. The house is summed up in the same way.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from math import floor
 
 from ygg.api.bodies import iso
 from ygg.core.placement.order import suits
 from ygg.model import Endpoint, GpuView, Host, HostView, JsonDict, Level, MinuteRow, Policy
 from ygg.model.snapshot import hottest, memory_of
 from ygg.model.transfer import to_plain
+from ygg.plain import tenths
 from ygg.telling.forecast import Forecast
 from ygg.telling.tuning import NEEDED, Advice
 
@@ -81,7 +81,7 @@ def _memory(used: float, total: float) -> JsonDict:
     return {
         "memory_used_mb": _rounded(used) if known else None,
         "memory_total_mb": _rounded(total) if known else None,
-        "memory_used_percent": floor(1000 * used / total) / 10 if known else None,
+        "memory_used_percent": tenths(100 * used / total) if known else None,
     }
 
 
@@ -117,7 +117,7 @@ def forecast_body(host: str, found: Forecast) -> JsonDict:
     """One host of GET /v1/gpu/memory-forecast."""
     return {
         "name": host,
-        "memory_used_percent": _rounded(found.used_percent),
+        "memory_used_percent": None if found.used_percent is None else tenths(found.used_percent),
         "memory_pressure": None if found.level is None else found.level.name,
         "trend_mb_per_minute": _rounded(found.trend),
         "next_level": found.next_level,
@@ -142,7 +142,7 @@ def minute_body(row: MinuteRow) -> JsonDict:
         "wait_max_ms": row.wait_max_ms,
         "memory_used_mb": row.used_mb,
         "memory_total_mb": row.total_mb,
-        "memory_used_percent": None if share is None else _rounded(100 * share),
+        "memory_used_percent": None if share is None else tenths(100 * share),
         "temperature_c": row.temperature_c,
         "utilization_percent": row.utilization,
     }

@@ -56,7 +56,7 @@ class Measured:
         mine = [r for r in rows if r.host == host.name and r.used_mb is not None]
         points = [Point(r.minute_ms + MINUTE_MS // 2, r.used_mb or 0.0) for r in mine]
         total = mine[-1].total_mb if mine else None
-        memory = memory_of([g for g in host.gpus if not g.stale])
+        memory = memory_of([g for g in host.gpus if not g.stale], whole=True)
         if memory is not None:
             used, total = memory
             age_s = max(g.age_s for g in host.gpus)

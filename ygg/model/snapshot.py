@@ -31,10 +31,13 @@ class GpuView:
     error: str = ""  #: why it cannot be read: it is lost
 
 
-def memory_of(gpus: Sequence[GpuView]) -> tuple[float, float] | None:
-    """MiB used and in all over those cards of a host that tell both, as pressure is measured; None when none does."""
+def memory_of(gpus: Sequence[GpuView], *, whole: bool = False) -> tuple[float, float] | None:
+    """MiB used and in all over those cards of a host that tell both, as pressure is measured; None when none does.
+    `whole`: None as well where one that is not lost does not; what is kept for days is of the same cards throughout."""
     known = [(g.used_mb, g.total_mb) for g in gpus if g.used_mb is not None and g.total_mb]
-    return (sum(used for used, _ in known), sum(total for _, total in known)) if known else None
+    if not known or (whole and len(known) < sum(not g.error for g in gpus)):
+        return None
+    return sum(used for used, _ in known), sum(total for _, total in known)
 
 
 def hottest(gpus: Iterable[GpuView]) -> GpuView | None:

@@ -1,7 +1,7 @@
 """Looks at the hosts every few seconds, folded into one row per host and minute.
 
 A task counts as waiting for a host that could take it and has no slot open; one that waits because its
-hosts are down, drained or paused says nothing about their slots. A minute in which a host had nothing to
+servers are down, drained or paused, or have no room for its model, says nothing about their slots. A minute in which a host had nothing to
 do and looked as in its last row has no row of its own, so an idle house writes nothing.
 """
 
@@ -12,9 +12,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from ygg.core.board import Board
-from ygg.core.placement import links
+from ygg.core.placement import kinds, links
 from ygg.core.placement.rounds import Round
-from ygg.model import GpuView, HostHealth, HostView, MinuteRow, Now
+from ygg.model import Candidate, GpuView, HostView, MinuteRow, Now
 from ygg.model.history import MINUTE_MS
 from ygg.model.snapshot import memory_of
 
@@ -45,7 +45,7 @@ class _Minute:
         self._read(fresh)
 
     def _read(self, gpus: Sequence[GpuView]) -> None:
-        memory = memory_of(gpus)
+        memory = memory_of(gpus, whole=True)
         if memory is not None:
             used, self.total_mb = memory
             self.used.append(used)
@@ -69,18 +69,14 @@ class _Minute:
             wait_max_ms=max(self.waits, default=None),
             used_mb=_mean(self.used),
             total_mb=self.total_mb,
-            used_share=_most(self.shares, 4),
-            temperature_c=_most(self.temperatures, 0),
+            used_share=max(self.shares, default=None),
+            temperature_c=round(max(self.temperatures)) if self.temperatures else None,
             utilization=_mean(self.utilizations),
         )
 
 
 def _mean(values: Sequence[float], digits: int = 1) -> float | None:
     return round(sum(values) / len(values), digits) if values else None
-
-
-def _most(values: Sequence[float], digits: int) -> float | None:
-    return round(max(values), digits) if values else None
 
 
 class Minutes:
@@ -101,9 +97,7 @@ class Minutes:
         waiting, waits = waiting_by_host(board, now), self._waits(board, now.wall_ms)
         for host in hosts:
             minute = self._hosts.setdefault(host.name, _Minute(host.slots, host.limit))
-            open_ = host.health is HostHealth.UP and not host.drained and host.busy_until_ms is None
-            full = open_ and not host.free
-            minute.see(host, waiting[host.name] if full else 0, waits.get(host.name, ()))
+            minute.see(host, 0 if host.free else waiting[host.name], waits.get(host.name, ()))
         return over
 
     def _over(self) -> tuple[MinuteRow, ...]:
@@ -155,9 +149,16 @@ def _starts(board: Board, since_ms: int) -> Iterator[tuple[Start, str, int]]:
             yield (end.task_id, at), end.host, end.wait_ms
 
 
+def _asked(turn: Round, candidate: Candidate) -> bool:
+    """Whether its server takes work, all slots busy or not."""
+    if not kinds.usable(turn, candidate):
+        return False
+    return turn.board.hosts[candidate.host].servers[candidate.endpoint].busy_until <= turn.now.mono
+
+
 def waiting_by_host(board: Board, now: Now) -> Counter[str]:
-    """Queued tasks by the hosts they could run on, as far as the dispatcher looks ahead: all of a short
-    queue, the first of each lane and priority of a long one. None while dispatch as a whole stands."""
+    """Queued tasks by the hosts that would take them but for their slots, as far as the dispatcher looks ahead: all of
+    a short queue, the first of each lane and priority of a long one. None while dispatch as a whole stands."""
     found: Counter[str] = Counter()
     if board.paused or board.stopping:
         return found
@@ -165,6 +166,6 @@ def waiting_by_host(board: Board, now: Now) -> Counter[str]:
     for state in board.lanes.values():
         waiting = sum(len(w.heads) for w in state.windows.values())
         if waiting:
-            for host in {c.host for c in links.open_to(turn, state)}:
+            for host in {c.host for c in links.open_to(turn, state) if _asked(turn, c)}:
                 found[host] += waiting
     return found

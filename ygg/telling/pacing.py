@@ -14,7 +14,7 @@ from math import inf
 from ygg.core.board import Board, LaneState
 from ygg.core.hosts import gates
 from ygg.core.house import HostState
-from ygg.core.placement import fitting, lanes, links
+from ygg.core.placement import kinds, lanes, links
 from ygg.core.placement.rounds import Round
 from ygg.model import Head, Lane, MinuteRow, Now, Priority, State
 from ygg.model.history import MINUTE_MS
@@ -94,15 +94,11 @@ class Plan:
         return max(level, 1000 * pause) if pause > 0 else level
 
     def _pace(self, state: LaneState) -> Mapping[str, float]:
-        """Of the hosts that would take a task of the lane now or once a slot is free, its model finding room there: the milliseconds from one start
-        to the next. Those of which nothing is known are left out."""
+        """Of the hosts that would take a task of the lane now or once calls have ended: the milliseconds from one
+        start to the next. Those of which nothing is known are left out."""
         if state.lane not in self._paces:
             board, turn = self._board, self._turn
-            open_ = (
-                c
-                for c in links.open_to(turn, state)
-                if gates.up(board, c, turn.now) and not fitting.hopeless(turn, c)
-            )
+            open_ = (c for c in links.open_to(turn, state) if kinds.usable(turn, c))
             slots = {c.host: gates.limit(board.hosts[c.host]) for c in open_}
             means = {name: self._speeds.mean_ms(name, state.lane.type) for name in slots}
             self._paces[state.lane] = {

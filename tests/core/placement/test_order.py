@@ -261,6 +261,23 @@ def test_a_route_that_comes_back_to_a_host_says_so(
     assert text.endswith(f": {why}; b is down: down")
 
 
+def test_of_one_kind_the_hosts_of_a_route_keep_their_order() -> None:
+    """A host with servers of both kinds stands in the route once for each."""
+    gpu, cpu = (
+        Endpoint("g", "ollama", "http://a:1", ("m",)),
+        Endpoint("c", "ollama", "http://a:2", ("m",)),
+    )
+    hosts = (
+        Host("a", 2, (gpu, replace(cpu, kind="cpu"))),
+        Host("b", 1, (replace(cpu, kind="cpu"),)),
+    )
+    route = tuple(Candidate(h, e, "m") for h, e in (("b", "c"), ("a", "c"), ("a", "g")))
+    world = World(hosts, {"general": TaskType("general", route)})
+    world.feed(ev.HostChecked("a", "g", Health(HostHealth.DOWN)))
+    text = told(world, lane=Lane("general", gpu=GpuNeed.PREFERRED))
+    assert text.startswith("general -> b m (CPU, ")
+
+
 @pytest.mark.parametrize(
     ("lane", "where", "why"),
     [

@@ -75,8 +75,15 @@ class _Rank:
     best: bool
 
     def __post_init__(self) -> None:
-        self.hosts = {c.host: n for n, c in reversed([*enumerate(self.candidates)])}
-        self.models = {(c.host, c.model): n for n, c in reversed([*enumerate(self.candidates)])}
+        self.places = {c[:2]: self._place(c) for c in self.candidates}
+        numbered = [(self.places[c[:2]], c.model, n) for n, c in enumerate(self.candidates)]
+        self.hosts = {place: n for place, _, n in reversed(numbered)}
+        self.models = {(place, model): n for place, model, n in reversed(numbered)}
+
+    def _place(self, candidate: Candidate) -> tuple[str, str]:
+        """One host with servers of both kinds is two."""
+        host = self.board.hosts.get(candidate.host)
+        return candidate.host, host.host.kind_of(candidate.endpoint) if host else ""
 
     def __call__(self, candidate: Candidate) -> tuple[float, ...]:
         last, wrong = last_at_level(self.board, candidate), not preferred(self.board, candidate)
@@ -84,8 +91,9 @@ class _Rank:
         if self.best:
             cold = not loaded(self.board, candidate)
             return (last, wrong, cold, pace, failing, self.candidates.index(candidate))
-        place = self.hosts[candidate.host], last, self.models[candidate.host, candidate.model]
-        return (*place, wrong, pace, failing)
+        place = self.places[candidate[:2]]
+        first = self.hosts[place], last, self.models[place, candidate.model]
+        return (*first, wrong, pace, failing)
 
     def decides(self, better: Candidate, worse: Candidate) -> str:
         """The first part in which they differ."""
@@ -159,7 +167,7 @@ def _server(board: Board, choice: Candidate) -> str:
 #: What decided, by the part of a rank.
 _WORDS: dict[str, Callable[[Board, Candidate], str]] = {
     "host": lambda _, choice: f"its route names {choice.host} earlier",
-    "model": lambda _, choice: f"its route names {choice.model} earlier",
+    "model": lambda _, choice: f"its route names {choice.model or 'its model'} earlier",
     "last": lambda board, choice: f"a smaller model {_level(board, choice)}",
     "wrong": _server,
     "cold": lambda *_: "its model is in memory",

@@ -1,7 +1,7 @@
 -- Schema 5: what is remembered of tasks that were deleted, the newest of them.
 
 CREATE TABLE pruned (
-    seq         INTEGER PRIMARY KEY,
+    seq         INTEGER PRIMARY KEY,  -- in the order in which they went
     id          TEXT NOT NULL UNIQUE,
     state       TEXT NOT NULL,
     finished_ms INTEGER,

@@ -300,9 +300,9 @@ class Verbs:
             fetch(self._db, statements.PRUNE, {"seqs": dumps(seqs), "now": now_ms}) if seqs else []
         )
         went = []
-        for lane, priority, state, batch, *task in gone:
+        for lane, priority, state, batch, task_id, finished_ms, read_ms in gone:
             self._ledger.left((lane, priority, State(state)), batch)
-            went.append(Pruned(task[0], State(state), task[1], task[2], now_ms))
+            went.append(Pruned(task_id, State(state), finished_ms, read_ms, now_ms))
         pruned.record(self._db, went)
         return len(gone)
 
