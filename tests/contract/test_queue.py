@@ -25,7 +25,6 @@ from ygg.model import (
     Holds,
     Lane,
     Priority,
-    Pruned,
     ReasonCode,
     Result,
     RunningRow,
@@ -36,8 +35,6 @@ from ygg.model import (
 )
 from ygg.model.lifecycle import SET_ROWS
 from ygg.ports import Filter
-from ygg.stores import memory
-from ygg.stores.sqlite import pruned
 
 NOW = 1_800_000_000_000
 Reopen = Callable[[Store], Awaitable[Store]]
@@ -516,35 +513,6 @@ async def test_pruning_goes_in_small_steps(store: Store) -> None:
         claimed = await run(store, retention_s=0.0)
         await store.finish([end_of(claimed)], NOW)
     assert [await store.prune(NOW, limit=2) for _ in range(4)] == [2, 2, 1, 0]
-
-
-async def test_a_pruned_task_is_remembered_by_its_id_and_by_an_end_of_it(store: Store) -> None:
-    done, read = await run(store, retention_s=1.0), await run(store)
-    await store.finish([end_of(done), end_of(read)], NOW)
-    await store.touch_read(read.id, NOW + 10, 2.0)
-    assert await store.pruned(done.id) is None
-    assert [await store.prune(at) for at in (NOW + 1000, NOW + 2010)] == [1, 1]
-    first = Pruned(done.id, State.COMPLETED, NOW, None, NOW + 1000)
-    second = Pruned(read.id, State.COMPLETED, NOW, NOW + 10, NOW + 2010)
-    told = [await store.pruned(i) for i in (done.id, read.id, read.id[-6:], "zzzzzz", read.id[-3:])]
-    assert told == [first, second, second, None, None]
-    for name in ("a-common", "b-common"):
-        await store.finish([end_of(await run(store, id=name, retention_s=0.0))], NOW)
-    assert await store.prune(NOW) == 2
-    assert await store.pruned("common") is None
-
-
-async def test_no_more_than_the_newest_pruned_tasks_are_remembered(
-    store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for module in (memory, pruned):
-        monkeypatch.setattr(module, "PRUNED_KEPT", 2)
-    tasks = [await run(store, retention_s=0.0) for _ in range(5)]
-    for n, task in enumerate(tasks):
-        await store.finish([end_of(task)], NOW + n)
-        await store.prune(NOW + n)
-    known = [await store.pruned(task.id) is not None for task in tasks]
-    assert known == [False, False, False, True, True]
 
 
 # --- recovery -------------------------------------------------------------------------------------

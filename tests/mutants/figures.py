@@ -27,8 +27,8 @@ MUTANTS: list[Mutant] = [
     Mutant(
         "a host with servers of both kinds has one place in a route",
         "ygg/core/placement/order.py",
-        'return candidate.host, host.host.kind_of(candidate.endpoint) if host else ""',
-        'return candidate.host, ""',
+        "return candidate.host, candidate[:2] in self.second",
+        "return candidate.host, False",
         (f"{ORDER}::test_of_one_kind_the_hosts_of_a_route_keep_their_order",),
     ),
     Mutant(

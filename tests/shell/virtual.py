@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import selectors
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -32,7 +32,7 @@ from ygg.model import (
     TaskType,
     Usage,
 )
-from ygg.ports import CallFailed, Limiter
+from ygg.ports import CallFailed, Limiter, Probes
 from ygg.running.clock import Clock
 from ygg.running.dispatcher import Dispatcher
 from ygg.stores.memory import MemoryStore
@@ -208,25 +208,49 @@ async def house(
     `cpu…` is a CPU host."""
     slots = slots or {"a": 1}
     routes = routes or {"general": (next(iter(slots)),)}
-    loop = asyncio.get_running_loop()
-    began = loop.time()
-    store = store or MemoryStore()
-    dispatcher = Dispatcher(
-        store, store, limiters=limiters, checked=True,
-        clock=Clock(lambda: START_MS + set_by() + round((loop.time() - began) * 1000), loop.time),
-    )  # fmt: skip
-    hosts, backends, places = [], {}, {}
+    hosts = []
     for name, count in slots.items():
         endpoint = Endpoint("main", "ollama", f"http://{name}:11434", ("m",))
         kind = "cpu" if name.startswith("cpu") else "gpu"
         hosts.append(Host(name, count, (endpoint,), kind, models=("m",)))
-        places[name] = Place(name)
-        backends[name, "main"] = FakeBackend(places[name], endpoint)
     types = {
         name: TaskType(name, tuple(Candidate(h, "main", "m") for h in route))
         for name, route in routes.items()
     }
-    await dispatcher.start(hosts, types, policy or Policy(), backends, needs=needs)
+    settings = hosts, types, policy or Policy()
+    async with opened(*settings, store, needs=needs, limiters=limiters, set_by=set_by) as found:
+        yield found
+
+
+@asynccontextmanager
+async def opened(
+    hosts: Sequence[Host],
+    types: Mapping[str, TaskType],
+    policy: Policy,
+    store: MemoryStore | None = None,
+    *,
+    probes: Probes | None = None,
+    checked: bool = True,
+    needs: Mapping[tuple[str, str], tuple[Permit, ...]] | None = None,
+    limiters: Mapping[str, Limiter] | None = None,
+    set_by: Callable[[], int] = int,
+) -> AsyncIterator[House]:
+    """A house of these hosts; where one has several servers, their places are called HOST/SERVER. `checked`: every index
+    is recomputed at each step."""
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    store = store or MemoryStore()
+    dispatcher = Dispatcher(
+        store, store, limiters=limiters, checked=checked,
+        clock=Clock(lambda: START_MS + set_by() + round((loop.time() - began) * 1000), loop.time),
+    )  # fmt: skip
+    backends, places = {}, {}
+    for host in hosts:
+        for endpoint in host.endpoints:
+            name = host.name if len(host.endpoints) == 1 else f"{host.name}/{endpoint.name}"
+            places[name] = Place(name)
+            backends[host.name, endpoint.name] = FakeBackend(places[name], endpoint)
+    await dispatcher.start(hosts, types, policy, backends, probes, needs=needs)
     yield House(dispatcher, store, places)
     if not dispatcher.board.stopping:
         hurry = asyncio.Event()

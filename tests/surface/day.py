@@ -11,21 +11,15 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from random import Random
 
-import httpx
-
 from tests.builders import new_task
 from tests.shell.readings import CARD, FakeProbe
-from tests.shell.virtual import START_MS, FakeBackend, House, Place
-from tests.surface.world import Api
-from ygg.api.app import build_app
+from tests.shell.virtual import House, opened
+from tests.surface.world import Api, over
 from ygg.api.handlers import Handlers
 from ygg.config import from_dict
 from ygg.errors import Conflict
 from ygg.model import Device, Lane, OutcomeKind, Priority, Reading, State
 from ygg.ports import Filter, ProbeFailed
-from ygg.running.clock import Clock
-from ygg.running.dispatcher import Dispatcher
-from ygg.stores.memory import MemoryStore
 
 HOURS = 24
 MODELS = ["m"]
@@ -99,15 +93,15 @@ class Day:
     drained: set[str] = field(default_factory=set)
     paused: bool = False
 
-    async def moments(self) -> AsyncIterator[int]:
-        """Each time after some minutes in which something happened; milliseconds of the wall clock."""
+    async def moments(self) -> AsyncIterator[None]:
+        """Each time after some minutes in which something happened."""
         loop = asyncio.get_running_loop()
         over = loop.time() + HOURS * 3600
         while loop.time() < over:
             await self._something()
-            # the fraction is one that no timer of the house ends at
+            # time of the virtual clock; its fraction is one that no timer of the house ends at
             await asyncio.sleep(self.chance.choice((17, 61, 240, 900, 1800, 1800)) + 0.123457)
-            yield self.home.dispatcher.loop.clock.now_ms()
+            yield
 
     async def _something(self) -> None:
         chance = self.chance
@@ -198,26 +192,12 @@ class Day:
 @asynccontextmanager
 async def day(seed: int, *, checked: bool = False) -> AsyncIterator[Day]:
     """The house at midnight."""
-    loop = asyncio.get_running_loop()
-    began, store = loop.time(), MemoryStore()
-    dispatcher = Dispatcher(
-        store, store, checked=checked, clock=Clock(lambda: START_MS + round((loop.time() - began) * 1000), loop.time),
-    )  # fmt: skip
-    places, backends = {}, {}
-    for host in CONFIG.hosts.values():
-        for endpoint in host.endpoints:
-            place = places[f"{host.name}/{endpoint.name}"] = Place(f"{host.name}/{endpoint.name}")
-            backends[host.name, endpoint.name] = FakeBackend(place, endpoint)
     probes = {name: Machine(count) for name, count in CARDS.items()}
-    hosts = list(CONFIG.hosts.values())
-    await dispatcher.start(
-        hosts, CONFIG.types, CONFIG.policy, backends, {name: (probe,) for name, probe in probes.items()}
+    house = opened(
+        list(CONFIG.hosts.values()), CONFIG.types, CONFIG.policy, checked=checked,
+        probes={name: (probe,) for name, probe in probes.items()},
     )  # fmt: skip
-    home = House(dispatcher, store, places)
-    handlers = Handlers(dispatcher, lambda: CONFIG, wall_ms=dispatcher.loop.clock.now_ms)
-    transport = httpx.ASGITransport(build_app(handlers))
-    async with httpx.AsyncClient(transport=transport, base_url="http://ygg") as http:
-        yield Day(home, Api(http, home, handlers), probes, Random(seed))
-    hurry = asyncio.Event()
-    hurry.set()
-    await dispatcher.drain(0, hurry)
+    async with house as home:
+        clock = home.dispatcher.loop.clock.now_ms
+        async with over(home, Handlers(home.dispatcher, lambda: CONFIG, wall_ms=clock)) as api:
+            yield Day(home, api, probes, Random(seed))

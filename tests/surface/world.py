@@ -89,9 +89,16 @@ async def api(capacity: int = 1000, policy: Policy | None = None) -> AsyncIterat
         handlers = Handlers(
             home.dispatcher, lambda: settings, about=about, wall_ms=clock, reload=_more_slots
         )
-        transport = httpx.ASGITransport(build_app(handlers))
-        async with httpx.AsyncClient(transport=transport, base_url="http://ygg") as http:
-            yield Api(http, home, handlers)
+        async with over(home, handlers) as found:
+            yield found
+
+
+@asynccontextmanager
+async def over(home: House, handlers: Handlers) -> AsyncIterator[Api]:
+    """A client of these handlers."""
+    transport = httpx.ASGITransport(build_app(handlers))
+    async with httpx.AsyncClient(transport=transport, base_url="http://ygg") as http:
+        yield Api(http, home, handlers)
 
 
 async def _more_slots() -> list[str]:

@@ -160,8 +160,7 @@ def test_tasks_that_wait_for_something_else_than_a_slot_do_not_count(why: str) -
 def test_tasks_that_only_a_busy_server_could_take_wait_for_no_slot() -> None:
     house = Watched()
     servers = tuple(Endpoint(n, "ollama", f"http://{n}", ("m",), slots=1) for n in ("x", "y"))
-    for name in ("x", "y"):
-        house.world.types[name] = TaskType(name, (Candidate("skadi", name, "m"),))  # type: ignore[index]
+    house.world.types = {n: TaskType(n, (Candidate("skadi", n, "m"),)) for n in ("x", "y")}
     house.world.hosts = (replace(host("skadi", 2), endpoints=servers),)
     house.world.own()
     busy, runs = house.world.submit("x"), house.world.submit("y")

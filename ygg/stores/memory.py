@@ -8,7 +8,7 @@ clock. `reopened` is a crash and restart: the rows stay, the epoch goes on.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -369,10 +369,10 @@ class MemoryStore:
     async def get(self, task_id: str) -> Task:
         if task_id in self._rows:
             return self._rows[task_id]
-        fits = [t for i, t in self._rows.items() if len(task_id) >= 4 and i.endswith(task_id)]
+        fits = _ending(self._rows, task_id)
         if len(fits) > 1:
-            raise InvalidInput(f"{task_id} fits several tasks: {', '.join(t.id for t in fits)}")
-        return fits[0] if fits else self._get(task_id)
+            raise InvalidInput(f"{task_id} fits several tasks: {', '.join(fits)}")
+        return self._get(fits[0] if fits else task_id)
 
     async def find(self, which: Filter) -> list[Task]:
         found = [t for t in self._rows.values() if _fits(t, which)]
@@ -406,9 +406,13 @@ class MemoryStore:
         return [row for row in found if host in (None, row.host)]
 
     async def pruned(self, task_id: str) -> Pruned | None:
-        fits = [i for i in self._pruned if len(task_id) >= 4 and i.endswith(task_id)]
-        whole = self._pruned.get(task_id)
-        return whole or (self._pruned[fits[0]] if len(fits) == 1 else None)
+        fits = [task_id] if task_id in self._pruned else _ending(self._pruned, task_id)
+        return self._pruned[fits[0]] if len(fits) == 1 else None
+
+
+def _ending(ids: Iterable[str], end: str) -> list[str]:
+    """Those that end so; a shorter end than this says nothing."""
+    return [i for i in ids if i.endswith(end)] if len(end) >= 4 else []
 
 
 def _scheduled(task: Task) -> Scheduled:

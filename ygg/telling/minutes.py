@@ -1,8 +1,8 @@
 """Looks at the hosts every few seconds, folded into one row per host and minute.
 
 A task counts as waiting for a host that could take it and has no slot open; one that waits because its
-servers are down, drained or paused, or have no room for its model, says nothing about their slots. A minute in which a host had nothing to
-do and looked as in its last row has no row of its own, so an idle house writes nothing.
+servers are down, drained or paused, or have no room for its model, says nothing about their slots. A minute in
+which a host had nothing to do and looked as in its last row has no row of its own, so an idle house writes nothing.
 """
 
 from __future__ import annotations

@@ -38,8 +38,8 @@ def best_first(board: Board, state: LaneState) -> tuple[Candidate, ...]:
     best = task_type is not None and task_type.choose == "best"
     if len(state.route) < 2 or (not best and len(state.reach.hosts) == len(state.route)):
         return state.route
-    found = tuple(sorted(state.route, key=_Rank(board, state.route, best=best)))
     second = state.reach.second
+    found = tuple(sorted(state.route, key=_Rank(board, state.route, second, best=best)))
     return tuple(sorted(found, key=lambda c: c[:2] in second)) if second else found
 
 
@@ -61,7 +61,9 @@ def decided(
     if first not in state.route:
         return ASKED
     best = task_type is not None and task_type.choose == "best"
-    return _WORDS[_Rank(board, state.route, best=best).decides(choice, first)](board, choice)
+    return _WORDS[_Rank(board, state.route, state.reach.second, best=best).decides(choice, first)](
+        board, choice
+    )
 
 
 def _kind(board: Board, candidate: Candidate) -> str:
@@ -72,18 +74,18 @@ def _kind(board: Board, candidate: Candidate) -> str:
 class _Rank:
     board: Board
     candidates: tuple[Candidate, ...]
+    second: Collection[
+        tuple[str, str]
+    ]  #: of the kind that the lane wants less: a host with both stands for two
     best: bool
 
     def __post_init__(self) -> None:
-        self.places = {c[:2]: self._place(c) for c in self.candidates}
-        numbered = [(self.places[c[:2]], c.model, n) for n, c in enumerate(self.candidates)]
+        numbered = [(self._place(c), c.model, n) for n, c in enumerate(self.candidates)]
         self.hosts = {place: n for place, _, n in reversed(numbered)}
         self.models = {(place, model): n for place, model, n in reversed(numbered)}
 
-    def _place(self, candidate: Candidate) -> tuple[str, str]:
-        """One host with servers of both kinds is two."""
-        host = self.board.hosts.get(candidate.host)
-        return candidate.host, host.host.kind_of(candidate.endpoint) if host else ""
+    def _place(self, candidate: Candidate) -> tuple[str, bool]:
+        return candidate.host, candidate[:2] in self.second
 
     def __call__(self, candidate: Candidate) -> tuple[float, ...]:
         last, wrong = last_at_level(self.board, candidate), not preferred(self.board, candidate)
@@ -91,7 +93,7 @@ class _Rank:
         if self.best:
             cold = not loaded(self.board, candidate)
             return (last, wrong, cold, pace, failing, self.candidates.index(candidate))
-        place = self.places[candidate[:2]]
+        place = self._place(candidate)
         first = self.hosts[place], last, self.models[place, candidate.model]
         return (*first, wrong, pace, failing)
 
