@@ -25,6 +25,13 @@ MUTANTS: list[Mutant] = [
         (f"{ORDER}::test_a_route_that_comes_back_to_a_host_says_so",),
     ),
     Mutant(
+        "what is the matter with a host is cut by the terminal",
+        "ygg/cli/output.py",
+        '    for line in layout.sentence(clean(text), _columns(sys.stderr), ""):',
+        '    for line in layout.sentence(clean(text), 0, ""):',
+        ("tests/surface/test_cli_hosts.py",),
+    ),
+    Mutant(
         "a host with servers of both kinds has one place in a route",
         "ygg/core/placement/order.py",
         "return candidate.host, candidate[:2] in self.second",

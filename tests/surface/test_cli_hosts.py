@@ -126,3 +126,13 @@ def test_a_paused_queue_starts_nothing_until_it_is_resumed(cli: Cli) -> None:
 @pytest.mark.parametrize("args", [("hosts",), ("queue",), ("queue", "pause"), ("hosts", "probe")])
 def test_these_commands_load_nothing_heavy(cli: Cli, args: tuple[str, ...]) -> None:
     assert not {m.split(".")[0] for m in loaded_by(cli, *args)} & (HEAVY | {"asyncio"})
+
+
+def test_what_is_the_matter_is_broken_between_words_on_a_terminal(offline: Cli) -> None:
+    ran = offline("hosts", "probe", "surtr", tty=True)
+    lines = ran.err.splitlines()
+    assert max(map(len, lines)) <= 80
+    told = "surtr: down: cannot connect to 127.0.0.1:9: Connection refused; asked again in "
+    assert told in " ".join(line.strip() for line in lines)
+    (piped,) = offline("hosts", "probe", "surtr").err.splitlines()
+    assert piped.startswith(told)

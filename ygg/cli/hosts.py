@@ -84,15 +84,13 @@ hosts.command()(hosts_telemetry.trust)
 
 def _print(found: list[dict[str, Any]]) -> None:
     output.table(HEADER, (row for host in found for row in _rows(host)))
-    output.hint(
-        "SLOTS: busy/open now; MODELS: loaded/there to be loaded, -- where its server does not say"
-    )
+    output.hint("SLOTS: busy/open now; MODELS: loaded/known, -- where its server does not say")
     for host in found:
         for text in output.troubles(host):
-            output.say(text)
+            output.note(text)
         for gpu in host["gpus"]:
             if gpu["error"]:
-                output.say(f"{host['name']}: GPU {gpu['index']} is lost: {gpu['error']}")
+                output.note(f"{host['name']}: GPU {gpu['index']} is lost: {gpu['error']}")
 
 
 def _rows(host: dict[str, Any]) -> list[tuple[str, ...]]:

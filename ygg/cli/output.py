@@ -7,7 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, TextIO
 
 from ygg import streams
 from ygg.cli import layout
@@ -25,6 +25,12 @@ def hint(text: str) -> None:
     """A next step, only when a person is looking."""
     if sys.stderr.isatty():
         say(text)
+
+
+def note(text: str) -> None:
+    """A sentence on stderr, on as many lines as the terminal needs."""
+    for line in layout.sentence(clean(text), _columns(sys.stderr), ""):
+        say(line)
 
 
 def say_error(error: YggError) -> None:
@@ -76,20 +82,20 @@ def _put(text: str) -> None:
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Aligned columns without borders; on a terminal as wide as that, and nothing is cut."""
     lines = [[clean(str(cell)) for cell in row] for row in rows]
-    for text in layout.table(header, lines, _columns()):
+    for text in layout.table(header, lines, _columns(sys.stdout)):
         _put(text)
 
 
 def told(text: str) -> None:
     """A sentence on stdout, on as many lines as the terminal needs."""
     said = clean(text).lstrip()
-    for line in layout.sentence(said, _columns(), " " * (len(text) - len(text.lstrip()))):
+    for line in layout.sentence(said, _columns(sys.stdout), " " * (len(text) - len(text.lstrip()))):
         _put(line)
 
 
 def field(name: str, text: str, names: int = 15) -> None:
     """A name and its value on stdout."""
-    for line in layout.field(name, clean(text), names, _columns()):
+    for line in layout.field(name, clean(text), names, _columns(sys.stdout)):
         _put(line)
 
 
@@ -135,12 +141,12 @@ def troubles(host: dict[str, Any]) -> list[str]:
     return [f"{host['name']}: {text}" for text in host["troubles"]]
 
 
-def _columns() -> int:
+def _columns(stream: TextIO) -> int:
     """Columns of the terminal; 0 for a pipe: nothing is cut."""
-    if not sys.stdout.isatty():
+    if not stream.isatty():
         return 0
     try:
-        return os.get_terminal_size(sys.stdout.fileno()).columns
+        return os.get_terminal_size(stream.fileno()).columns
     except OSError:
         return 80
 
