@@ -108,8 +108,8 @@ MUTANTS: list[Mutant] = [
     Mutant(
         "hostile: lines are steered on a pipe",
         "ygg/cli/output.py",
-        "layout.field(name, clean(text), names, _columns())",
-        "layout.field(name, text, names, _columns())",
+        "layout.field(name, clean(text), names, _columns(sys.stdout))",
+        "layout.field(name, text, names, _columns(sys.stdout))",
         (f"{HOSTILE}::test_what_people_read_steers_no_terminal",),
     ),
     Mutant(
