@@ -32,7 +32,7 @@ task_types:
   general: {{route: [surtr]}}
   report: {{route: [surtr], match: {{titles: ['^(\w+\s?)+$', '(a|a)*$', '(.*)*x']}}}}
 """
-SOON_S = 0.25  #: on a machine of pace 1
+SOON_S = 0.4  #: on a machine of pace 1
 SUMS, SUMS_S = 1500, 0.03  #: a core of medium speed, with nothing else to do
 TRIES = 12  #: of which one must be undisturbed by what else runs on this machine
 

@@ -35,6 +35,13 @@ MUTANTS: list[Mutant] = [
         ("tests/surface/test_aside.py",),
     ),
     Mutant(
+        "a request of many values is written in the loop",
+        "ygg/backends/http.py",
+        "        left -= VALUE",
+        "        left -= 0",
+        ("tests/backends/test_http.py",),
+    ),
+    Mutant(
         "values are counted after they are made",
         "ygg/intake/parsing.py",
         "    if len(raw) > most and values(raw) > most:  # each takes a byte",

@@ -33,7 +33,8 @@ STALE_WITHIN_S = 1.0  #: a pooled connection that breaks sooner than this was st
 DESCRIPTOR_TRIES, DESCRIPTOR_S = 8, 0.25
 ERROR_MAX = 65_536  #: bytes of an error that are read
 UNLOAD_S = 10.0  #: for freeing a model's memory
-HEAVY = 200_000  #: characters of one text
+HEAVY = 200_000  #: characters: about a millisecond to write
+VALUE = 100  #: characters that take as long to write as one value with its key
 BODY_MAX = 1_048_576  #: bytes of the answer to a check; a thousand models have half of it
 _dumps = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 
@@ -73,7 +74,7 @@ class Http:
         Raises CallFailed for everything but a 200.
         """
         limits = call.limits
-        content = await asyncio.to_thread(_encode, body) if _heavy(body) else _encode(body)
+        content = await asyncio.to_thread(_encode, body) if heavy(body) else _encode(body)
         begun = asyncio.get_running_loop().time()
         await self._authorize()
         try:
@@ -214,16 +215,19 @@ def _names(call: Call) -> list[tuple[str, str]]:
     return [("X-Ygg-Call", call.id), ("X-Ygg-Task", attempts)]
 
 
-def _heavy(value: object) -> bool:
-    """Whether a text in it is so long that the loop would be held up while it is written as JSON."""
-    match value:
-        case str():
-            return len(value) > HEAVY
-        case dict():
-            return any(map(_heavy, value.values()))
-        case list():
-            return any(map(_heavy, value))
-    return False
+def heavy(body: JsonDict) -> bool:
+    """Whether its texts are so long, or its values so many, that writing it as JSON holds up the loop."""
+    left, found = HEAVY, list[object](body.values())
+    while found and left > 0:
+        left -= VALUE
+        match found.pop():
+            case str() as text:
+                left -= len(text)
+            case dict() as inner:
+                found.extend(inner.values())
+            case list() as inner:
+                found.extend(inner)
+    return left <= 0
 
 
 def _encode(body: JsonDict) -> bytes:
