@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
@@ -12,7 +14,8 @@ from ygg.probes.login import Login
 from ygg.probes.smi import Query, processes
 from ygg.probes.ssh import SshProbe
 from ygg.sim.demo import demo, summary
-from ygg.sim.house import Options
+from ygg.sim.driving import WAITING, Driver
+from ygg.sim.house import HOME, Options, config_of
 from ygg.sim.machines import COOLS_S, MODEL_MB, WARMS_S, Machine, listening
 
 
@@ -59,6 +62,27 @@ async def test_it_is_read_over_ssh_with_its_host_key_checked(tmp_path: Path) -> 
     assert {r.devices[0].name for r in readings} == {"RTX 3070"}
     assert {p.name for p in readings[0].processes or ()} == {"/usr/bin/ollama"}
     assert access.env == {"CREDENTIALS_DIRECTORY": str(tmp_path)}
+
+
+async def test_a_demo_that_is_stopped_stops_its_scene() -> None:
+    """An act that goes on would submit to a dispatcher that shuts down."""
+    began, ended = asyncio.Event(), asyncio.Event()
+
+    async def scene() -> None:
+        began.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    dispatcher = SimpleNamespace(snapshot=lambda _: SimpleNamespace(waiting=range(WAITING)))
+    driver = Driver(cast(Any, dispatcher), config_of({name: "http://x" for name, *_ in HOME}))
+    playing = asyncio.create_task(driver.busy_while(scene(), []))
+    await began.wait()
+    playing.cancel()
+    await asyncio.wait({playing})
+    assert playing.cancelled()
+    assert ended.is_set()
 
 
 @pytest.mark.timeout(120)

@@ -208,6 +208,13 @@ MUTANTS: list[Mutant] = [
         ("tests/surface/test_pruned.py",),
     ),
     Mutant(
+        "the scene of a demo that was stopped goes on",
+        "ygg/sim/driving.py",
+        "            playing = group.create_task(scene)",
+        "            playing = asyncio.create_task(scene)",
+        ("tests/test_scene.py::test_a_demo_that_is_stopped_stops_its_scene",),
+    ),
+    Mutant(
         "a simulated card is warm at once",
         "ygg/sim/machines.py",
         "near = math.exp(-max(0.0, now - self._at) / inertia) if self._at else 0.0",

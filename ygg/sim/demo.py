@@ -7,7 +7,6 @@ read over SSH, and a scene is played (see `machines`, `scene`).
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 import os
@@ -139,7 +138,7 @@ async def _played(
         return driver.dispatcher.snapshot(0.0)
 
     scene = Scene(view, driver.one, stage.machines, {s.name: s for s in servers})
-    await driver.busy_until(asyncio.create_task(scene.play()), documents(options))
+    await driver.busy_while(scene.play(), documents(options))
     return scene.told
 
 

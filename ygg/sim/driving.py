@@ -6,7 +6,7 @@ import asyncio
 import json
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -74,15 +74,18 @@ class Driver:
         await self.submit([doc])
         return self.acks[-1].task_id
 
-    async def busy_until(self, over: asyncio.Task[None], docs: Sequence[JsonDict]) -> None:
-        """Keep tasks waiting until it is over."""
+    async def busy_while(
+        self, scene: Coroutine[None, None, None], docs: Sequence[JsonDict]
+    ) -> None:
+        """Keep tasks waiting as long as the scene is played; it ends with whoever ends this."""
         again = [doc for doc in docs if not doc.get("labels")]
-        while not over.done():
-            if len(self.dispatcher.snapshot(0.0).waiting) < WAITING:
-                await self.submit(again[:WAITING])
-                again = again[WAITING:] + again[:WAITING]
-            await asyncio.wait({over}, timeout=0.5)
-        await over
+        async with asyncio.TaskGroup() as group:
+            playing = group.create_task(scene)
+            while not playing.done():
+                if len(self.dispatcher.snapshot(0.0).waiting) < WAITING:
+                    await self.submit(again[:WAITING])
+                    again = again[WAITING:] + again[:WAITING]
+                await asyncio.wait({playing}, timeout=0.5)
 
     async def ended(self) -> list[Task]:
         return [await _end_of(self.dispatcher, ack.task_id) for ack in self.acks]
