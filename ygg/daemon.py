@@ -52,18 +52,21 @@ def run(config_path: str | None, *, view: bool = True, unasked: bool = False, **
     Raises ConfigError, StoreError, Conflict before anything started.
     """
     from ygg.api.server import Door, handed_over
+    from ygg.config.addresses import refuse_open
     from ygg.config.kept import to_start_on
 
     notifier = Notifier.taken_from(os.environ)  # before any child could inherit it
     if not notifier:
         meant.refuse_beside_service(os.environ)
-    door = Door(paths.daemon_socket(os.environ), handed_over(os.environ))
+    given = handed_over(os.environ)  # before any child, as well
     if notifier.watchdog_s is not None:
         faulthandler.enable()  # the watchdog kills with SIGABRT: the journal shows where it hung
     descriptors.raise_limit()
     memory.give_back_large_blocks()
     state = paths.state_dir(os.environ)
     config, broken = to_start_on(config_path, state, os.environ, service=bool(notifier))
+    refuse_open(config.api)
+    door = Door(paths.daemon_socket(os.environ), given, config.api.listen)
     show = view and _view_wanted()
     log_path = set_up_logging(state, console=not show)
     if unasked:
@@ -91,6 +94,15 @@ def tell_left_out(config: Config) -> None:
             log.hasHandlers() and journal_stream(os.environ) is None
         ):  # without any it is there already
             sys.stderr.write(f"warning: left out: {line}\n")
+
+
+def tell_exposed(config: Config) -> None:
+    """That anybody may do everything, at each start: in the log, as status and view say it too."""
+    from ygg.config.addresses import exposed
+
+    danger = exposed(config.api)
+    if danger is not None:
+        log.warning("%s: api.insecure is set", danger)
 
 
 def _view_wanted() -> bool:
@@ -160,15 +172,18 @@ class _Daemon:
 
     async def _serve_until_stopped(self, scope: Scope) -> None:
         from ygg.api.app import build_app
+        from ygg.api.border import Border
         from ygg.api.connections import MOST
         from ygg.api.handlers import Handlers
         from ygg.api.server import serve
         from ygg.ops.service.heartbeat import Heartbeat
 
+        tell_exposed(scope.config)
         about: JsonDict = {
             "pid": os.getpid(),
             "store": str(self.state / paths.DATABASE),
             "socket": str(self.door.path),
+            "listen": [str(address) for address in self.door.listen],
         }
         clock = scope.dispatcher.loop.clock
         handlers = Handlers(
@@ -178,7 +193,8 @@ class _Daemon:
         async with AsyncExitStack() as stack:
             about["stalls"] = stack.enter_context(stalls.watched())
             half = descriptors.allowed() // 2  # the others are for hosts
-            serving = serve(build_app(handlers), self.door, min(MOST, half))
+            app = Border(build_app(handlers), lambda: scope.config.api)
+            serving = serve(app, self.door, min(MOST, half))
             await stack.enter_async_context(serving)
             if self.looks is not None:
                 await stack.enter_async_context(self._live_view(scope, self.looks))
@@ -192,7 +208,7 @@ class _Daemon:
             ):  # fmt: skip
                 self.reloading.tell_broken(scope)
                 hosts = counted(len(scope.config.hosts), "host")
-                log.info("ready: %s, socket %s", hosts, self.door.path)
+                log.info("ready: %s, %s", hosts, self.door)
                 await _tell_blocked(scope)
                 heart.ready()
                 await self.reloading.begin(scope, heart)

@@ -288,7 +288,9 @@ _BY_CODE = {
     kind.code: kind
     for kind in vars(errors).values()
     if isinstance(kind, type) and issubclass(kind, YggError)
-} | {"too_large": errors.InvalidInput, "method_not_allowed": errors.InvalidInput}
+} | dict.fromkeys(
+    ("too_large", "method_not_allowed", "unsupported_media_type"), errors.InvalidInput
+)
 
 
 def error_body(error: YggError) -> JsonDict:

@@ -54,6 +54,14 @@ def known_host(name: str, hosts: Collection[str]) -> None:
         raise NotFound(f"no host {name!r}", hint=f"hosts: {', '.join(sorted(hosts))}")
 
 
+class Forbidden(YggError):
+    """Who asks may not have this."""
+
+    code = "forbidden"
+    exit_code = 77
+    http_status = 403
+
+
 class Conflict(YggError):
     """The request contradicts what is stored: a reused idempotency key, an end that is already there."""
 

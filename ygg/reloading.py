@@ -12,7 +12,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ygg.errors import Draining, YggError
+from ygg.config.addresses import exposed
+from ygg.errors import ConfigError, Draining, YggError
 
 if TYPE_CHECKING:
     from ygg.config import Config
@@ -85,9 +86,10 @@ class Reloading:
             heart.ready()
 
     def tell_broken(self, scope: Scope) -> None:
-        """In status, view and doctor, as long as it lasts."""
+        """In status, view and doctor, as long as it lasts; so that anybody may do everything."""
         error = self.broken
         first = None if error is None else error.message.splitlines()[0]
+        scope.dispatcher.exposed = exposed(scope.config.api)
         scope.dispatcher.config_error = first and f"broken, the one of before is in force: {first}"
 
     def _keep(self, config: Config) -> None:
@@ -104,4 +106,9 @@ class Reloading:
         from ygg.config import differences, load_found
 
         fresh = load_found(self._path, os.environ, strict=True)
+        if fresh.api.listen != old.api.listen:
+            raise ConfigError(
+                f"{fresh.source}: api.listen is another one, which takes a new start",
+                hint="restart the daemon: sudo systemctl restart ygg, or Ctrl-C and ygg loop --async",
+            )
         return fresh, differences(old, fresh)

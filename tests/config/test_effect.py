@@ -32,6 +32,7 @@ READERS: dict[tuple[str, ...], tuple[str, ...]] = {
     ("task_types", ANY): ("core",),
     ("task_types", ANY, "route", ANY): ("core",),
     ("task_types", ANY, "match"): ("config/records.py",),
+    ("api",): ("api", "daemon.py", "config/addresses.py"),
 }
 #: Keys that the records know by another name.
 RENAMED = {
@@ -107,7 +108,6 @@ def test_notes_are_shown() -> None:
 # --- settings without effect ----------------------------------------------------------------------
 
 TEXTS = {
-    ("api", "listen"): ("'127.0.0.1:8420'", "api: {listen: '127.0.0.1:8420'}"),
     ("api", "token_file"): ("'tokens'", "api: {token_file: tokens}"),
     ("policies", "bundle_sizes"): ("a list", "policies: {bundle_sizes: [1, 1, 1, 1]}"),
 }
@@ -146,7 +146,7 @@ def test_else_it_is_left_out_and_told(tmp_path: Path, path: tuple[str, str]) -> 
 
 
 def test_it_is_told_beside_other_mistakes(tmp_path: Path) -> None:
-    text = edited(("slots: 2", "slots: two")) + "api: {listen: 8420}\n"
+    text = edited(("slots: 2", "slots: two")) + "api: {token_file: x}\n"
     assert [line.split(":")[1] for line in strictly(tmp_path, text)] == ["3", "18"]
     assert len(complaints(tmp_path, text)) == 1  # else only what keeps the file from being used
 

@@ -88,7 +88,8 @@ CHANGES: list[tuple[dict[str, Any], list[str]]] = [
         {"policies__poll": "5s", "policies__ageing": 60},
         ["policies: ageing not set -> 60", "policies: poll 2 -> 5"],
     ),
-    ({"api__listen": "[::1]:1"}, []),  # it has no effect
+    ({"api__token_file": "tokens"}, []),  # it has no effect
+    ({"api__hosts": ["gpu.lan"]}, ["api: hosts [] -> [gpu.lan]"]),
 ]
 
 

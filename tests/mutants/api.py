@@ -131,7 +131,7 @@ MUTANTS: list[Mutant] = [
     Mutant(
         "a bug's text reaches the caller",
         "ygg/api/app.py",
-        "            if not started:\n                await _failed(_BUG)(scope, receive, send)",
+        "            if not started:\n                await failed(_BUG)(scope, receive, send)",
         "            raise",
         (TASKS + "::test_a_bug_is_logged_and_answered_without_its_text",),
     ),

@@ -29,6 +29,7 @@ from tests.mutants import (
     sickness,
     stores,
     surface,
+    tcp,
     view,
 )
 
@@ -50,6 +51,7 @@ MUTANTS = [
     *surface.MUTANTS,
     *view.MUTANTS,
     *api.MUTANTS,
+    *tcp.MUTANTS,
     *ops.MUTANTS,
     *ops_service.MUTANTS,
     *ops_models.MUTANTS,

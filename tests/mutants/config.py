@@ -83,8 +83,8 @@ MUTANTS: list[Mutant] = [
     Mutant(
         "nobody reads a setting",
         "ygg/config/forms.py",
-        'there is none yet."""\n',
-        'there is none yet."""\n\n    backlog: v.Slots = Field(default=8, description="Waiting connections.")\n',
+        'where it always answers."""\n',
+        'where it always answers."""\n\n    backlog: v.Slots = Field(default=8, description="Waiting connections.")\n',
         (EFFECT,),
     ),
     Mutant(

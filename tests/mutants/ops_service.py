@@ -81,8 +81,8 @@ MUTANTS: list[Mutant] = [
     Mutant(
         "the environment overrules the file",
         "ygg/config/__init__.py",
-        "    return config if said is not None else _with_interrupted(config, env or {})",
-        "    return _with_interrupted(config, env or {})",
+        "        if (tree.data.get(section) or {}).get(key) is None:",
+        "        if True:",
         (SERVICE,),
     ),
     Mutant(

@@ -30,10 +30,12 @@ INTRO = """\
 # HTTP API
 
 The daemon serves it on its unix socket (`$RUNTIME_DIRECTORY/ygg.sock`, else `$XDG_RUNTIME_DIR/ygg/ygg.sock`);
-whoever may open the socket may use it. All bodies are JSON.
+whoever may open the socket may use it. With `api: {listen: "127.0.0.1:8420"}` in hosts.yaml it answers there too, for every
+program of this machine. All bodies are JSON.
 
 ```
 curl --unix-socket /run/ygg/ygg.sock http://ygg/v1/async/stats
+curl http://localhost:8420/v1/async/stats
 ```
 
 Rules that hold everywhere:
@@ -45,6 +47,8 @@ Rules that hold everywhere:
 - An error is `{"error": {"code", "message", "hint"}}`. Codes and statuses: `invalid_input`, `bad_config` 422, `not_found` 404,
   `method_not_allowed` 405, `conflict`, `left_out` 409, `too_slow` 408, `too_large` 413, `queue_full`, `draining`, `unavailable`, `store_error`,
   `store_locked` 503, `store_full` and `store_read_only` 507, `internal` 500. `Retry-After` is set where the time is known.
+- Over TCP a request names this machine in `Host`, is asked by no page that was served elsewhere (`Origin`, `Sec-Fetch-Site`), and
+  has `Content-Type: application/json` where it has a body; else it is refused (`forbidden` 403, `unsupported_media_type` 415).
 - Unknown keys are errors. Null is the same as leaving the key out, and a whole number may be written as `60.0`. Text with
   NUL bytes or lone surrogates, NaN and infinities are refused.
 - A body may have 16 MiB, that of `POST /v1/tasks` 64 MiB, with 300,000 values (keys and entries of lists) in all. A document

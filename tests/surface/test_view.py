@@ -87,9 +87,11 @@ def test_a_stale_reading_is_dim_and_tells_its_age() -> None:
 
 
 def test_alerts_come_first() -> None:
-    frame = text(replace(home(), paused=True, store_error="disk full"), 80, 24).splitlines()
+    bad = replace(home(), paused=True, store_error="disk full", exposed="anybody may do everything")
+    frame = text(bad, 80, 24).splitlines()
     assert "disk full" in frame[1]
-    assert "paused" in frame[2]
+    assert "anybody may do everything" in frame[2]
+    assert "paused" in frame[3]
 
 
 def test_states_are_glyphs_and_words_and_not_colours_alone() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,9 @@ from typing import Any
 import httpx
 
 from tests.shell.virtual import House, Place, house, run_virtual, until
+from ygg import model
 from ygg.api.app import build_app
+from ygg.api.border import Border
 from ygg.api.handlers import Handlers
 from ygg.api.server import Door, serve
 from ygg.config import Config, from_dict
@@ -121,14 +123,16 @@ def served(
     path: Path,
     latency_s: float = 0.01,
     new_loop: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop,
+    listen: Iterable[str] = (),
 ) -> Iterator[Api]:
-    """The same on a unix socket, its loop in a thread of its own: for clients that block."""
+    """The same on a unix socket, and TCP addresses, its loop in a thread of its own: for clients that block."""
     ready, stop = threading.Event(), asyncio.Event()
     found: list[Api] = []
     loop = new_loop()
 
     async def main() -> None:
-        async with api() as inside, serve(build_app(inside.handlers), Door(path)):
+        door = Door(path, listen=listen)
+        async with api() as inside, serve(Border(build_app(inside.handlers), model.Api), door):
             for place in inside.house.places.values():
                 place.latency_s = latency_s
             found.append(inside)

@@ -66,7 +66,7 @@ class _Guard:
         except Exception:  # the border: whatever it is, the daemon goes on
             log.exception("unexpected error in %s %s", scope["method"], scope["path"])
             if not started:
-                await _failed(_BUG)(scope, receive, send)
+                await failed(_BUG)(scope, receive, send)
 
 
 class TooSlow(InvalidInput):
@@ -120,7 +120,8 @@ async def _size(request: Request) -> int:
     return len(await request.body())
 
 
-def _failed(error: YggError) -> Response:
+def failed(error: YggError) -> Response:
+    """The answer that tells of it."""
     headers = {}
     if error.retry_after_s is not None:
         headers["Retry-After"] = str(max(1, round(error.retry_after_s)))
@@ -150,7 +151,7 @@ ROUTES = "there is: " + ", ".join(dict.fromkeys(f"{verb.method} {verb.path}" for
 def _errors(app: FastAPI) -> None:
     @app.exception_handler(YggError)
     async def known(request: Request, error: YggError) -> Response:
-        return _failed(error)
+        return failed(error)
 
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> Response:

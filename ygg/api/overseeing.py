@@ -120,8 +120,10 @@ class Overseeing:
             "stale_ends": view.stale_ends,
             "store_error": view.store_error,
             "config_error": view.config_error,
+            "exposed": view.exposed,
             "store": None,
             "socket": None,
+            "listen": [],
             "stalls": None,
             **self._about,
         }

@@ -1,4 +1,4 @@
-"""uvicorn inside our event loop, on a unix socket that we bind ourselves.
+"""uvicorn inside our event loop, on a unix socket that we bind ourselves, and where hosts.yaml says so on TCP.
 
 Signals stay ours. A socket file on which nobody answers is stale and removed; one on which a daemon
 answers is an error. The socket's directory is 0755, the socket 0660 in group `ygg` where there is one.
@@ -12,7 +12,7 @@ import logging
 import os
 import shutil
 import socket
-from collections.abc import AsyncIterator, MutableMapping
+from collections.abc import AsyncIterator, Iterable, MutableMapping
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -21,7 +21,9 @@ from typing import Any
 import uvicorn
 
 from ygg import disks, paths
+from ygg.api import tcp
 from ygg.api.connections import MOST, Connection, Room
+from ygg.config.addresses import address
 from ygg.errors import Unavailable
 
 GROUP = "ygg"
@@ -30,24 +32,37 @@ ACCEPT_STEPS = 3  #: turns of the loop from accept() to the protocol's connectio
 
 
 class Door:
-    """Where a daemon listens: a socket that the service manager made and keeps, else one of its own at `path`."""
+    """Where a daemon listens: a unix socket that the service manager made and keeps, else one of its own at `path`; and
+    the TCP addresses of `listen`."""
 
-    def __init__(self, path: Path, given: socket.socket | None = None) -> None:
+    def __init__(
+        self, path: Path, given: socket.socket | None = None, listen: Iterable[str] = ()
+    ) -> None:
         self.path = path if given is None else Path(given.getsockname())
+        self.listen = tuple(map(address, listen))
         self._socket, self._given = given, given is not None
+        self._tcp: list[socket.socket] | None = None
 
-    def take(self) -> socket.socket:
-        """Be the one who listens there, from now on if not before. Raises Unavailable as `bind` does."""
+    def take(self) -> list[socket.socket]:
+        """Be the one who listens there, from now on if not before. Raises Unavailable as `bind` and `tcp.bind` do."""
         if self._socket is None:
             self._socket = bind(self.path)
-        return self._socket
+        if self._tcp is None:
+            self._tcp = tcp.bind(self.listen)
+        return [self._socket, *self._tcp]
 
     def leave(self) -> None:
         """Listen there no more. What the service manager made stays: clients wait at it for the next start."""
+        for sock in self._tcp or ():
+            sock.close()
         if self._socket is not None and not self._given:
             self._socket.close()
             _unlink(self.path)
-        self._socket = None
+        self._socket = self._tcp = None
+
+    def __str__(self) -> str:
+        """For the log: `socket /run/ygg/ygg.sock, http://127.0.0.1:8420`."""
+        return ", ".join([f"socket {self.path}", *(f"http://{a}" for a in self.listen)])
 
 
 def handed_over(env: MutableMapping[str, str]) -> socket.socket | None:
@@ -115,7 +130,7 @@ def _remove_stale(path: Path) -> None:
 @asynccontextmanager
 async def serve(app: Any, door: Door, most: int = MOST) -> AsyncIterator[None]:
     """Serve `app` at the door until the block ends, on `most` connections; open streams are cut after a second."""
-    sock = door.take()
+    socks = door.take()
     protocol: Any = partial(Connection, Room(most))
     config = uvicorn.Config(
         app,
@@ -132,21 +147,22 @@ async def serve(app: Any, door: Door, most: int = MOST) -> AsyncIterator[None]:
     _log_with_ours()
     server = uvicorn.Server(config)
     server.lifespan = config.lifespan_class(config)
-    await server.startup(sockets=[sock])
+    await server.startup(sockets=socks)
     try:
         yield  # uvicorn's main_loop only renews a Date header ten times a second: left out
     finally:
-        await _stop(server, sock)
+        await _stop(server, socks)
         door.leave()
 
 
-async def _stop(server: uvicorn.Server, sock: socket.socket) -> None:
+async def _stop(server: uvicorn.Server, socks: list[socket.socket]) -> None:
     """Accept no more, then uvicorn's shutdown, then the streams it cancelled."""
     # asyncio forgets, open, a connection whose accept is under way while its server closes
-    asyncio.get_running_loop().remove_reader(sock)
+    for sock in socks:
+        asyncio.get_running_loop().remove_reader(sock)
     for _ in range(ACCEPT_STEPS):
         await asyncio.sleep(0)
-    await server.shutdown(sockets=[sock])
+    await server.shutdown(sockets=socks)
     await asyncio.gather(*server.server_state.tasks, return_exceptions=True)
 
 

@@ -231,6 +231,7 @@ def _print_status(body: dict[str, Any], where: str) -> None:
         for part in ("store", "config"):
             said = daemon.get(f"{part}_error")
             notes += [f"{part}: {said}"] if said else []
+        notes += [daemon["exposed"]] if daemon.get("exposed") else []
         up = f"ygg {daemon['version']}, up {duration(daemon['uptime_s'])}"
         output.field("daemon", ", ".join([up, *notes]), 9)
     queue = body["queue"]

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ygg import files, paths
+from ygg.config.addresses import refuse_open
 from ygg.config.records import GENERAL, Config
 from ygg.config.show import describe, differences
 from ygg.errors import ConfigError
@@ -31,19 +32,24 @@ __all__ = [
 ]
 
 MOST = 1 << 20  #: bytes of hosts.yaml that are read
+INSECURE = "ALLOW_INSECURE_DEV"  #: the default of api.insecure
 INTERRUPTED = "YGG_INTERRUPTED"  #: the default of policies.interrupted; the systemd unit sets it
 
 
 def load(path: Path, env: Mapping[str, str] | None = None, *, strict: bool = False) -> Config:
-    """Read and validate one file; `env` fills in `$YGG_INTERRUPTED`. `strict` refuses settings without
-    effect, which are left out else, and looks at the files it names. Raises ConfigError."""
+    """Read and validate one file; `env` fills in `$YGG_INTERRUPTED` and `$ALLOW_INSECURE_DEV`. `strict` refuses
+    settings without effect, which are left out else, and looks at the files it names. Raises ConfigError."""
     from ygg.config.build import build
     from ygg.config.tree import parse
 
     tree = parse(_read(path), str(path))
     config = build(tree.data, tree.problems, path, strict=strict)
-    said = (tree.data.get("policies") or {}).get("interrupted")
-    return config if said is not None else _with_interrupted(config, env or {})
+    for (section, key), filled in _FROM_ENV.items():
+        if (tree.data.get(section) or {}).get(key) is None:
+            config = filled(config, env or {})
+    if strict:
+        refuse_open(config.api)
+    return config
 
 
 def _with_interrupted(config: Config, env: Mapping[str, str]) -> Config:
@@ -52,6 +58,18 @@ def _with_interrupted(config: Config, env: Mapping[str, str]) -> Config:
     if word not in ("block", "requeue"):
         raise ConfigError(f"${INTERRUPTED}: expected block or requeue, got {word!r}")
     return replace(config, policy=replace(config.policy, interrupted=word))
+
+
+def _with_insecure(config: Config, env: Mapping[str, str]) -> Config:
+    """The default of `api.insecure`, as the mission's deployments set it."""
+    word = env.get(INSECURE, "").lower() or "false"
+    if word not in ("true", "false", "1", "0"):
+        raise ConfigError(f"${INSECURE}: expected true or false, got {word!r:.60}")
+    return replace(config, api=replace(config.api, insecure=word in ("true", "1")))
+
+
+#: Keys that the environment fills in where hosts.yaml does not say them.
+_FROM_ENV = {("policies", "interrupted"): _with_interrupted, ("api", "insecure"): _with_insecure}
 
 
 def from_dict(data: Mapping[str, Any], source: str) -> Config:

@@ -21,6 +21,7 @@ from ygg.config.shapes import shape
 from ygg.config.show import settings
 from ygg.errors import ConfigError
 from ygg.model import (
+    Api,
     Candidate,
     Endpoint,
     HeatRule,
@@ -47,16 +48,16 @@ def build(data: Any, problems: Problems, source: Path, *, strict: bool = False) 
     parts = builder.parts(form) if form is not None else None
     problems.check()
     assert parts is not None  # without a form there are problems
-    hosts, types, policy, privacy = parts
+    hosts, types, policy, privacy, api = parts
     print_ = hashlib.sha256(json.dumps(settings(*parts)).encode()).hexdigest()
     left_out = tuple(problems.text(p) for p in idle)
     return Config(
         MappingProxyType(hosts), MappingProxyType(types), policy, source, print_[:16], left_out,
-        tuple(problems.notes), privacy,
+        tuple(problems.notes), privacy, api,
     )  # fmt: skip
 
 
-Parts = tuple[dict[str, Host], dict[str, TaskType], Policy, Privacy]
+Parts = tuple[dict[str, Host], dict[str, TaskType], Policy, Privacy, Api]
 
 
 @dataclass(slots=True)
@@ -83,7 +84,7 @@ class _Builder:
             got = listed(named) if named else "none"
             hint = "tasks of unknown types run on its route"
             self.problems.add(("task_types",), f"a type named `{GENERAL}`", got, hint)
-        return self.hosts, types, policy, Privacy(form.privacy.titles)
+        return self.hosts, types, policy, Privacy(form.privacy.titles), _record(Api, form.api)
 
     def _host(self, name: str, form: forms.HostForm) -> Host:
         path: KeyPath = ("hosts", name)

@@ -184,7 +184,23 @@ class TypeForm(Form):
 
 
 class ApiForm(Form):
-    """The HTTP API. It answers on the unix socket, which needs no setting; there is none yet."""
+    """The HTTP API beside the unix socket, where it always answers."""
+
+    listen: v.Addresses = Field(
+        default=[],
+        description="Addresses where it answers too: `127.0.0.1:8420`, or a list. On a loopback address programs of this "
+        "machine may do everything, pages in a browser nothing. Any other one, such as `0.0.0.0:8420` (IPv4) or `[::]:8420` (IPv6), "
+        "needs `insecure`. Another list takes effect with the next start.",
+    )
+    hosts: list[v.HostName] = Field(
+        default=[],
+        description="Further names under which this machine is asked, beside its addresses, its host name and that with `.local`. "
+        "Requests that say another one are refused: so no page in a browser reaches ygg by a name of its own.",
+    )
+    insecure: bool = Field(
+        default=False,
+        description="Let every machine of the network do everything, unasked. Not set: `$ALLOW_INSECURE_DEV`.",
+    )
 
 
 class PrivacyForm(Form):
@@ -209,7 +225,7 @@ class FileForm(Form):
     privacy: PrivacyForm = Field(
         default=PrivacyForm(), description="What of a task is shown in lists, log and live view."
     )
-    api: ApiForm = Field(default=ApiForm(), description="The HTTP API; no setting of it works yet.")
+    api: ApiForm = Field(default=ApiForm(), description="Where programs reach ygg over HTTP.")
 
 
 ANY = "*"

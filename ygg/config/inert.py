@@ -15,11 +15,6 @@ from ygg.config.problems import Problem, shown
 INERT: Mapping[tuple[str, str], str] = {
     (
         "api",
-        "listen",
-    ): "the API answers on the unix socket alone: remove the key, and let a proxy on this "
-    "machine listen if others need it",
-    (
-        "api",
         "token_file",
     ): "the unix socket asks for no token, its file mode says who may connect: remove the key",
     ("policies", "bundle_sizes"): "each call carries one task: remove the key",

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ygg.config.patterns import compiled
-from ygg.model import Host, Policy, Privacy, TaskType
+from ygg.model import Api, Host, Policy, Privacy, TaskType
 
 GENERAL = "general"  #: the type every configuration has: unknown types run on its route
 
@@ -26,6 +26,7 @@ class Config:
     left_out: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     privacy: Privacy = field(default_factory=Privacy)
+    api: Api = field(default_factory=Api)
 
     def type_of(self, name: str) -> TaskType:
         """The type of that name; for an unknown one `general`'s rules under the given name."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from ygg.config.inert import INERT
 from ygg.config.records import Config
-from ygg.model import Endpoint, Host, JsonDict, Policy, Privacy, TaskType
+from ygg.model import Api, Endpoint, Host, JsonDict, Policy, Privacy, TaskType
 
 HIDDEN = "***"
 _SECRET = re.compile(
@@ -20,7 +20,7 @@ _SECRET = re.compile(
 def describe(config: Config) -> JsonDict:
     """Every setting with its value in force, durations in seconds. Options that look like
     credentials are hidden; of key files only the path is told."""
-    body = settings(config.hosts, config.types, config.policy, config.privacy)
+    body = settings(*_parts(config))
     return {
         "schema": "ygg.config/1",
         "source": str(config.source),
@@ -29,8 +29,18 @@ def describe(config: Config) -> JsonDict:
     }
 
 
+def _parts(
+    config: Config,
+) -> tuple[Mapping[str, Host], Mapping[str, TaskType], Policy, Privacy, Api]:
+    return config.hosts, config.types, config.policy, config.privacy, config.api
+
+
 def settings(
-    hosts: Mapping[str, Host], types: Mapping[str, TaskType], policy: Policy, privacy: Privacy
+    hosts: Mapping[str, Host],
+    types: Mapping[str, TaskType],
+    policy: Policy,
+    privacy: Privacy,
+    api: Api,
 ) -> JsonDict:
     """The keys of hosts.yaml with all defaults filled in: reads back as the same Config."""
     return {
@@ -38,15 +48,16 @@ def settings(
         "task_types": {name: _type(kind) for name, kind in types.items()},
         "policies": {k: v for k, v in _record(policy).items() if ("policies", k) not in INERT},
         "privacy": _record(privacy),
+        "api": _record(api),
     }
 
 
 def differences(old: Config, new: Config) -> list[str]:
     """What a reload changes, one line each for the log: `hosts.surtr.slots: 2 -> 3`."""
-    before, after = (settings(c.hosts, c.types, c.policy, c.privacy) for c in (old, new))
+    before, after = (settings(*_parts(c)) for c in (old, new))
     lines = [*_entries("host", before["hosts"], after["hosts"])]
     lines += _entries("task type", before["task_types"], after["task_types"])
-    for section in ("policies", "privacy"):
+    for section in ("policies", "privacy", "api"):
         lines += _changes(section, before[section], after[section])
     kept = [[n for n in a if n in b] for a, b in ((old.types, new.types), (new.types, old.types))]
     if kept[0] != kept[1]:

@@ -22,6 +22,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from ygg.config.addresses import SHAPE, address
 from ygg.config.durations import seconds
 from ygg.config.patterns import compiled
 from ygg.config.urls import WrongUrl, server_url
@@ -100,6 +101,19 @@ def _url(value: object) -> str:
         return server_url(value)
     except WrongUrl as wrong:
         raise PydanticCustomError(EXPECTED, str(wrong), {"hint": wrong.hint}) from None
+
+
+def _addresses(value: object) -> list[str]:
+    """One address or several, each once and as it is always written."""
+    given = value if isinstance(value, list) else [value]
+    try:
+        return list(dict.fromkeys(str(address(text)) for text in map(_text, given)))
+    except ValueError as wrong:
+        raise PydanticCustomError(EXPECTED, str(wrong)) from None
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
 
 
 def _pattern(value: object) -> str:
@@ -194,6 +208,18 @@ Duration = Annotated[float, BeforeValidator(_duration), WithJsonSchema(_DURATION
 Span = Annotated[float, BeforeValidator(_span), WithJsonSchema(_SPAN_SCHEMA)]
 Ageing = Annotated[float | None, BeforeValidator(_ageing), WithJsonSchema(_AGEING_SCHEMA)]
 Url = Annotated[str, BeforeValidator(_url), WithJsonSchema(_URL_SCHEMA)]
+Addresses = Annotated[
+    list[str],
+    BeforeValidator(_addresses),
+    WithJsonSchema(
+        {"type": ["string", "array"], "items": {"type": "string"}, "description": SHAPE}
+    ),
+]
+HostName = Annotated[
+    str,
+    Field(pattern=r"^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$", max_length=253),
+    expect("a name of a machine, such as ygg.lan, without a port"),
+]
 Pattern = Annotated[str, BeforeValidator(_pattern), WithJsonSchema({"type": "string"})]
 Options = Annotated[dict[str, Any], BeforeValidator(_json)]
 Backend = Annotated[Literal["ollama", "openai"], expect("`ollama` or `openai`")]

@@ -21,6 +21,7 @@ from ygg.model.calls import Attempt, AttemptId, Call, CallLimits, Counts, Grant,
 from ygg.model.history import MinuteRow
 from ygg.model.places import (
     LOAD_OPTIONS,
+    Api,
     Candidate,
     Endpoint,
     HeatRule,
@@ -82,6 +83,7 @@ __all__ = [
     "PAUSE_MAX_S",
     "SLOWED",
     "TRANSITIONS",
+    "Api",
     "Attempt",
     "AttemptId",
     "Call",

@@ -104,6 +104,16 @@ class Privacy:
 
 
 @dataclass(frozen=True, slots=True)
+class Api:
+    """Where HTTP is spoken beside the unix socket. `listen`: ADDRESS:PORT each; `hosts`: further names of this machine;
+    `insecure`: whether other machines are asked nothing."""
+
+    listen: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
+    insecure: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Holds:
     """What a person has stopped: dispatch as a whole, single hosts."""
 

@@ -204,6 +204,7 @@ class Snapshot:
     stale_ends: int = 0
     store_error: str | None = None
     config_error: str | None = None  #: what is wrong with hosts.yaml; an older one is in force
+    exposed: str | None = None  #: where anybody may do everything
     log: tuple[LogView, ...] = ()
     per_minute: float | None = None  #: tasks completed per minute of work, idle time aside
     drain_ms: int | None = None  #: until the last waiting task starts: the longest `expected_ms`

@@ -69,6 +69,7 @@ class Dispatcher:
         self._uncounted: str | None = None
         self._scheduled: Sequence[Scheduled] = ()
         self.config_error: str | None = None  #: what the snapshot tells of hosts.yaml
+        self.exposed: str | None = None  #: and of addresses where nobody is asked who he is
         self._cut_off_ms: int | None = None
         self._drained_hosts: set[str] = set()
         self._worked = Worked()
@@ -306,5 +307,6 @@ class Dispatcher:
             worked=self._worked,
             log=self._loop.log_tail,
             config_error=self.config_error,
+            exposed=self.exposed,
             cut_off_ms=self._cut_off_ms,
         )

@@ -52,6 +52,7 @@ def snapshot(
     worked: Worked | None = None,
     log: Iterable[LogView] = (),
     config_error: str | None = None,
+    exposed: str | None = None,
     uncounted: str | None = None,
     cut_off_ms: int | None = None,
 ) -> Snapshot:
@@ -78,6 +79,7 @@ def snapshot(
         stale_ends=board.stale_ends,
         store_error=board.store_error or uncounted,
         config_error=config_error,
+        exposed=exposed,
         log=tuple(log),
         per_minute=rates.per_minute(board.recent, running, now.wall_ms),
         drain_ms=plan.drain_ms,

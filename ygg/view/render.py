@@ -88,6 +88,8 @@ def _alerts(canvas: Canvas) -> list[Row]:
         found.append(canvas.row(f" ! store: {s.store_error}", style="alert"))
     if s.config_error:
         found.append(canvas.row(f" ! hosts.yaml: {s.config_error}", style="alert"))
+    if s.exposed:
+        found.append(canvas.row(f" ! {s.exposed}", style="alert"))
     if s.draining:
         found.append(canvas.row(f" ! {_draining(s)}", style="alert"))
     elif s.paused:

@@ -35,10 +35,10 @@ def test_a_broken_configuration_is_a_finding_with_its_line(offline: Cli) -> None
 
 
 def test_a_setting_without_effect_is_a_warning(offline: Cli) -> None:
-    offline.config.write_text(f"{offline.config.read_text()}\napi: {{listen: 127.0.0.1:8420}}\n")
+    offline.config.write_text(f"{offline.config.read_text()}\napi: {{token_file: tokens}}\n")
     found = [c for c in offline("doctor", "--json").json["checks"] if c["category"] == "config"]
     assert [c["status"] for c in found] == ["ok", "warning"]
-    assert "api.listen: expected no such setting" in found[1]["message"]
+    assert "api.token_file: expected no such setting" in found[1]["message"]
     checked = offline("config", "check")
     assert (checked.code, "it has no effect" in checked.err) == (78, True)
 

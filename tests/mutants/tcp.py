@@ -1,0 +1,140 @@
+"""Planted bugs where the API speaks TCP."""
+
+from __future__ import annotations
+
+from tests.mutants.mutant import Mutant
+
+TCP = "tests/surface/test_tcp.py"
+ADDRESSES = "tests/config/test_addresses.py"
+LISTENING = "tests/system/test_listening.py"
+
+BORDER, SETTINGS = "ygg/api/border.py", "ygg/config/addresses.py"
+
+MUTANTS: list[Mutant] = [
+    Mutant(
+        "tcp: any name is one of this machine",
+        BORDER,
+        "        if name == local or name in self._names",
+        "        if name or name in self._names",
+        (TCP + "::test_a_name_that_was_made_to_point_here_is_refused",),
+    ),
+    Mutant(
+        "tcp: loopback is a name of the machine for others too",
+        BORDER,
+        "return is_loopback(name) and is_loopback(local)",
+        "return is_loopback(name)",
+        (TCP + "::test_from_another_machine_the_address_it_connects_to_is_a_name",),
+    ),
+    Mutant(
+        "tcp: further names are compared with their capitals",
+        BORDER,
+        "name in map(str.lower, self._api().hosts)",
+        "name in self._api().hosts",
+        (TCP + "::test_further_names_are_those_of_the_configuration",),
+    ),
+    Mutant(
+        "tcp: a page of another port may ask",
+        BORDER,
+        'foreign = origin is not None and origin.lower().partition("://")[2] != host.lower()',
+        'foreign = origin is not None and name_of(origin.partition("://")[2]) != name_of(host)',
+        (TCP + "::test_a_page_from_elsewhere_is_refused",),
+    ),
+    Mutant(
+        "tcp: a page without an origin may ask",
+        BORDER,
+        '    if foreign or (site in ELSEWHERE and not (follows and method == "GET")):',
+        "    if foreign:",
+        (TCP + "::test_a_page_from_elsewhere_is_refused",),
+    ),
+    Mutant(
+        "tcp: a form of another page may be sent",
+        BORDER,
+        'and not (follows and method == "GET")',
+        "and not follows",
+        (TCP + "::test_a_link_from_elsewhere_may_be_followed_but_no_form_sent",),
+    ),
+    Mutant(
+        "tcp: a document of any type is taken",
+        BORDER,
+        "    if not _has_body(headers) or kind == JSON",
+        "    if not _has_body(headers) or kind != JSON",
+        (TCP + "::test_a_document_says_that_it_is_one",),
+    ),
+    Mutant(
+        "tcp: a body in chunks needs no type",
+        BORDER,
+        'return "transfer-encoding" in headers or headers',
+        "return headers",
+        (TCP + "::test_a_body_in_chunks_needs_its_type_too",),
+    ),
+    Mutant(
+        "tcp: the unix socket has a border too",
+        BORDER,
+        "            if port is not None:",
+        "            if True:",
+        (TCP + "::test_all_its_addresses_answer_and_none_after_it_stopped",),
+    ),
+    Mutant(
+        "tcp: a daemon has no border",
+        "ygg/daemon.py",
+        "app = Border(build_app(handlers), lambda: scope.config.api)",
+        "app = build_app(handlers)",
+        (LISTENING + "::test_what_the_mission_asks_by_curl_works_over_tcp",),
+    ),
+    Mutant(
+        "tcp: the names of the start are those for ever",
+        "ygg/daemon.py",
+        "app = Border(build_app(handlers), lambda: scope.config.api)",
+        "app = Border(build_app(handlers), lambda: self.config.api)",
+        (LISTENING + "::test_another_list_takes_a_new_start_and_a_reload_says_so",),
+    ),
+    Mutant(
+        "tcp: a socket stays when another cannot be had",
+        "ygg/api/tcp.py",
+        "[stack.enter_context(_bound(address)) for address in addresses]",
+        "[_bound(address) for address in addresses]",
+        (TCP + "::test_an_address_that_is_taken_says_so_and_keeps_no_other",),
+    ),
+    Mutant(
+        "tcp: a wildcard takes the other family's too",
+        "ygg/api/tcp.py",
+        "        if family == socket.AF_INET6:",
+        "        if False:",
+        (TCP + "::test_both_wildcards_may_be_listened_on_at_once",),
+    ),
+    Mutant(
+        "tcp: an open address starts",
+        "ygg/daemon.py",
+        "    refuse_open(config.api)\n",
+        "",
+        (LISTENING + "::test_an_address_open_to_others_is_no_start_and_takes_nothing",),
+    ),
+    Mutant(
+        "tcp: an open address passes the check",
+        "ygg/config/__init__.py",
+        "        refuse_open(config.api)\n",
+        "        pass\n",
+        (ADDRESSES + "::test_an_address_open_to_others_is_refused_by_the_check",),
+    ),
+    Mutant(
+        "tcp: only the first address is looked at",
+        SETTINGS,
+        "    return [text for text in listen if",
+        "    return [text for text in list(listen)[:1] if",
+        (ADDRESSES + "::test_an_address_open_to_others_is_refused_by_the_check",),
+    ),
+    Mutant(
+        "tcp: an insecure address is told nobody",
+        "ygg/reloading.py",
+        "        scope.dispatcher.exposed = exposed(scope.config.api)\n",
+        "",
+        (LISTENING + "::test_an_insecure_one_is_told_loudly_wherever_one_looks",),
+    ),
+    Mutant(
+        "tcp: a list that changed is taken without effect",
+        "ygg/reloading.py",
+        "        if fresh.api.listen != old.api.listen:",
+        "        if False:",
+        (LISTENING + "::test_another_list_takes_a_new_start_and_a_reload_says_so",),
+    ),
+]

@@ -1,0 +1,105 @@
+"""Whom the API lets in over TCP.
+
+Programs that can connect may ask; pages that a browser shows may not. A browser tells of itself: the name it was given for
+this machine (`Host`: a page whose name is made to point here says its own), and for whom it asks (`Origin`, and
+`Sec-Fetch-Site` where there is none). A document needs its content type, which a form of another page cannot send.
+What comes over the unix socket comes from a program of this machine, and is not looked at here.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Mapping
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from ygg.api.app import failed
+from ygg.config.addresses import is_loopback
+from ygg.errors import Forbidden, InvalidInput, YggError
+from ygg.model import Api
+
+JSON = "application/json"
+ELSEWHERE = ("cross-site", "same-site")  #: of Sec-Fetch-Site: a page from another origin asks
+
+
+class Border:
+    """The layer before the API that refuses what came over TCP and must not come in: 403, or 415 for a document that does
+    not say it is JSON. `api` is asked anew each time."""
+
+    def __init__(self, app: ASGIApp, api: Callable[[], Api]) -> None:
+        self._app, self._api = app, api
+        self._names = own_names(socket.gethostname())
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        local, port = scope["server"]
+        try:
+            if port is not None:
+                self._check(scope, local)
+        except YggError as error:
+            await failed(error)(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+
+    def _check(self, scope: Scope, local: str) -> None:
+        headers = {k.decode("latin-1"): v.decode("latin-1") for k, v in scope["headers"]}
+        host = headers.get("host", "")
+        if not self._is_ours(name_of(host), local):
+            hint = "ask by its address, or name it in api.hosts of hosts.yaml"
+            raise Forbidden(f"{host!r:.100} is no name of this machine", hint=hint)
+        _check_asker(headers, host, scope["method"])
+        _check_type(headers)
+
+    def _is_ours(self, name: str, local: str) -> bool:
+        """By name, or by the address where the request came in; of this machine to itself by any of loopback."""
+        if name == local or name in self._names or name in map(str.lower, self._api().hosts):
+            return True
+        try:
+            return is_loopback(name) and is_loopback(local)
+        except ValueError:
+            return False
+
+
+def own_names(name: str) -> frozenset[str]:
+    """What this machine is called, in small letters."""
+    short = name.lower().partition(".")[0]
+    return frozenset({"localhost", name.lower(), short, f"{short}.local"})
+
+
+def name_of(host: str) -> str:
+    """The name in a `Host` header, in small letters, without port, brackets and final dot."""
+    if host.startswith("["):
+        return host[1:].partition("]")[0].lower()
+    return host.partition(":")[0].lower().removesuffix(".")
+
+
+def _check_asker(headers: Mapping[str, str], host: str, method: str) -> None:
+    """Raises Forbidden where a page asks that was not served here. A link that a person follows is none."""
+    origin = headers.get("origin")
+    site, follows = headers.get("sec-fetch-site"), headers.get("sec-fetch-mode") == "navigate"
+    foreign = origin is not None and origin.lower().partition("://")[2] != host.lower()
+    if foreign or (site in ELSEWHERE and not (follows and method == "GET")):
+        raise Forbidden(
+            f"a page of {origin or 'another origin'!s:.100} asks: pages in a browser may not",
+            hint="ask from a program: curl, or the client of your language",
+        )
+
+
+def _check_type(headers: Mapping[str, str]) -> None:
+    kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+    if not _has_body(headers) or kind == JSON or kind.endswith("+json"):
+        return
+    raise WrongType(
+        f"the body has the content type {kind or 'none'!r:.100}, expected {JSON}",
+        hint=f"send the header Content-Type: {JSON}",
+    )
+
+
+def _has_body(headers: Mapping[str, str]) -> bool:
+    return "transfer-encoding" in headers or headers.get("content-length", "0") != "0"
+
+
+class WrongType(InvalidInput):
+    """The body is of a content type that is not taken."""
+
+    code = "unsupported_media_type"
+    http_status = 415
