@@ -8,7 +8,7 @@ from tests.builders import end_of
 from tests.contract.conftest import Store
 from tests.contract.test_queue import NOW, run
 from ygg.model import Pruned, State
-from ygg.stores import memory
+from ygg.stores import past
 from ygg.stores.sqlite import pruned
 
 
@@ -31,7 +31,7 @@ async def test_a_pruned_task_is_remembered_by_its_id_and_by_an_end_of_it(store: 
 async def test_no_more_than_the_newest_pruned_tasks_are_remembered(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (memory, pruned):
+    for module in (past, pruned):
         monkeypatch.setattr(module, "PRUNED_KEPT", 2)
     tasks = [await run(store, retention_s=0.0) for _ in range(5)]
     for n, task in enumerate(tasks):

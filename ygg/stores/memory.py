@@ -8,7 +8,7 @@ clock. `reopened` is a crash and restart: the rows stay, the epoch goes on.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -45,9 +45,8 @@ from ygg.model import (
 )
 from ygg.model import lifecycle as life
 from ygg.model.cases import Case, Refusal, Verb, changes, decide, row_of
-from ygg.model.history import KEPT_MS
-from ygg.model.tasks import PRUNED_KEPT
 from ygg.ports import Filter
+from ygg.stores.past import Past, ending
 
 _WAITING = (State.QUEUED, State.SCHEDULED)
 
@@ -65,15 +64,14 @@ class MemoryStore:
         self._read: dict[str, int] = {}
         self._next_seq = 1
         self._held: set[str | None] = set()
-        self._minutes: dict[tuple[int, str], MinuteRow] = {}
-        self._pruned: dict[str, Pruned] = {}
+        self._past = Past()
         self._closed = False
 
     def reopened(self) -> MemoryStore:
         """The same rows under a new epoch, as after kill -9. The old object goes dead."""
         fresh = MemoryStore(self._epoch + 1, retention_s=self._retention_s)
         for name in (
-            "_rows", "_logs", "_results", "_keys", "_expiry", "_read", "_next_seq", "_held", "_minutes", "_pruned",
+            "_rows", "_logs", "_results", "_keys", "_expiry", "_read", "_next_seq", "_held", "_past",
         ):  # fmt: skip
             setattr(fresh, name, getattr(self, name))
         self._closed = True
@@ -340,16 +338,15 @@ class MemoryStore:
         self._check_open()
         over = sorted((t, i) for i, t in self._expiry.items() if _reached(t, now_ms))
         gone = self._first(life.PRUNE, [self._rows[i] for _, i in over], now_ms, limit)
+        self._delete(gone, now_ms)
+        return len(gone) + self._past.drop(now_ms, limit)
+
+    def _delete(self, gone: Sequence[Task], now_ms: int) -> None:
+        self._past.remember(
+            Pruned(t.id, t.state, t.finished_ms, self._read.get(t.id), now_ms) for t in gone
+        )
         for task in gone:
-            seen = (task.finished_ms, self._read.get(task.id))
-            self._pruned[task.id] = Pruned(task.id, task.state, *seen, now_ms)
             self._forget(task)
-        while len(self._pruned) > PRUNED_KEPT:
-            del self._pruned[next(iter(self._pruned))]
-        old = sorted(key for key in self._minutes if key[0] < now_ms - KEPT_MS)[:limit]
-        for key in old:
-            del self._minutes[key]
-        return len(gone) + len(old)
 
     def _forget(self, task: Task) -> None:
         if task.idempotency_key is not None:
@@ -359,7 +356,7 @@ class MemoryStore:
 
     async def record_minutes(self, rows: Sequence[MinuteRow]) -> None:
         self._check_open()
-        self._minutes.update({(r.minute_ms, r.host): r for r in rows})
+        self._past.record(rows)
 
     async def close(self) -> None:
         self._closed = True
@@ -369,7 +366,7 @@ class MemoryStore:
     async def get(self, task_id: str) -> Task:
         if task_id in self._rows:
             return self._rows[task_id]
-        fits = _ending(self._rows, task_id)
+        fits = ending(self._rows, task_id)
         if len(fits) > 1:
             raise InvalidInput(f"{task_id} fits several tasks: {', '.join(fits)}")
         return self._get(fits[0] if fits else task_id)
@@ -402,17 +399,10 @@ class MemoryStore:
         """There is nothing that could be damaged."""
 
     async def minutes(self, host: str | None, since_ms: int) -> list[MinuteRow]:
-        found = [row for _, row in sorted(self._minutes.items()) if row.minute_ms >= since_ms]
-        return [row for row in found if host in (None, row.host)]
+        return self._past.minutes(host, since_ms)
 
     async def pruned(self, task_id: str) -> Pruned | None:
-        fits = [task_id] if task_id in self._pruned else _ending(self._pruned, task_id)
-        return self._pruned[fits[0]] if len(fits) == 1 else None
-
-
-def _ending(ids: Iterable[str], end: str) -> list[str]:
-    """Those that end so; a shorter end than this says nothing."""
-    return [i for i in ids if i.endswith(end)] if len(end) >= 4 else []
+        return self._past.pruned(task_id)
 
 
 def _scheduled(task: Task) -> Scheduled:
