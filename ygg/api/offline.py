@@ -45,6 +45,7 @@ from ygg.model import (
     State,
     Submitted,
     Task,
+    Token,
     because,
 )
 from ygg.ports import Archive, AttemptStarted, Backends, Piece, Queue
@@ -126,6 +127,12 @@ class OfflineControl:
 
     async def touch_read(self, task_id: str, keep_s: float) -> None:
         """A person at the database reads as often as they like."""
+
+    async def add_token(self, token: Token) -> None:
+        await self._writing().add_token(token)
+
+    async def revoke_token(self, name: str) -> None:
+        await self._writing().revoke_token(name, self.now_ms())
 
     async def wait_end(self, task_id: str, timeout_s: float) -> Task:
         give_up = time.monotonic() + timeout_s

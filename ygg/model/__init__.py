@@ -63,6 +63,7 @@ from ygg.model.tasks import (
     Task,
 )
 from ygg.model.telemetry import SLOWED, Device, Level, Process, Reading, Slowdown, Trust
+from ygg.model.tokens import Token
 from ygg.model.words import (
     FINAL,
     TRANSITIONS,
@@ -145,6 +146,7 @@ __all__ = [
     "Task",
     "TaskType",
     "Telemetry",
+    "Token",
     "ToolCall",
     "ToolDelta",
     "Trend",

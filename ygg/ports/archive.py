@@ -18,6 +18,7 @@ from ygg.model import (
     Scheduled,
     State,
     Task,
+    Token,
 )
 
 
@@ -73,6 +74,10 @@ class Archive(Protocol):
 
     def minutes(self, host: str | None, since_ms: int) -> Awaitable[list[MinuteRow]]:
         """What this host, or with None every one, did in the minutes from `since_ms` on; by minute, then host."""
+        ...
+
+    def tokens(self) -> Awaitable[list[Token]]:
+        """All that were given out, the revoked ones too, by name."""
         ...
 
     def pruned(self, task_id: str) -> Awaitable[Pruned | None]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ygg.errors import YggError
-from ygg.model import Lane, NewTask, Piece, Priority, Reason, Snapshot, Submitted, Task
+from ygg.model import Lane, NewTask, Piece, Priority, Reason, Snapshot, Submitted, Task, Token
 from ygg.ports.archive import Archive
 
 
@@ -62,6 +62,10 @@ class Control(Protocol):
     async def touch_read(self, task_id: str, keep_s: float) -> None:
         """Note that a result was read over HTTP."""
         ...
+
+    async def add_token(self, token: Token) -> None: ...
+
+    async def revoke_token(self, name: str) -> None: ...
 
     async def wait_end(self, task_id: str, timeout_s: float) -> Task:
         """The task once it has ended or is blocked, else as it is after `timeout_s`."""

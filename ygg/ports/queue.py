@@ -20,6 +20,7 @@ from ygg.model import (
     RunningRow,
     Submitted,
     Task,
+    Token,
 )
 
 
@@ -153,6 +154,14 @@ class Queue(Protocol):
 
     def holds(self) -> Awaitable[Holds]:
         """What is held, by whichever run it was asked for."""
+        ...
+
+    def add_token(self, token: Token) -> Awaitable[None]:
+        """Keep it. `Conflict` where one of that name is not revoked; one that is gives way."""
+        ...
+
+    def revoke_token(self, name: str, now_ms: int) -> Awaitable[None]:
+        """`NotFound` where there is none; one that is revoked stays as it is."""
         ...
 
     def close(self) -> Awaitable[None]:

@@ -27,6 +27,7 @@ from ygg.model import (
     Submitted,
     Task,
     TaskType,
+    Token,
 )
 from ygg.model import State as TaskState
 from ygg.model.history import KEPT_MS
@@ -220,6 +221,12 @@ class Dispatcher:
 
     async def touch_read(self, task_id: str, keep_s: float) -> None:
         await self._queue.touch_read(task_id, self._now_ms(), keep_s)
+
+    async def add_token(self, token: Token) -> None:
+        await self._queue.add_token(token)
+
+    async def revoke_token(self, name: str) -> None:
+        await self._queue.revoke_token(name, self._now_ms())
 
     async def pause(self, paused: bool) -> None:
         await self._queue.hold(None, paused)

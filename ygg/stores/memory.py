@@ -42,10 +42,12 @@ from ygg.model import (
     State,
     Submitted,
     Task,
+    Token,
 )
 from ygg.model import lifecycle as life
 from ygg.model.cases import Case, Refusal, Verb, changes, decide, row_of
 from ygg.ports import Filter
+from ygg.stores.keyring import Keyring
 from ygg.stores.past import Past, ending
 
 _WAITING = (State.QUEUED, State.SCHEDULED)
@@ -65,13 +67,14 @@ class MemoryStore:
         self._next_seq = 1
         self._held: set[str | None] = set()
         self._past = Past()
+        self._tokens = Keyring()
         self._closed = False
 
     def reopened(self) -> MemoryStore:
         """The same rows under a new epoch, as after kill -9. The old object goes dead."""
         fresh = MemoryStore(self._epoch + 1, retention_s=self._retention_s)
         for name in (
-            "_rows", "_logs", "_results", "_keys", "_expiry", "_read", "_next_seq", "_held", "_past",
+            "_rows", "_logs", "_results", "_keys", "_expiry", "_read", "_next_seq", "_held", "_past", "_tokens",
         ):  # fmt: skip
             setattr(fresh, name, getattr(self, name))
         self._closed = True
@@ -358,6 +361,14 @@ class MemoryStore:
         self._check_open()
         self._past.record(rows)
 
+    async def add_token(self, token: Token) -> None:
+        self._check_open()
+        self._tokens.add(token)
+
+    async def revoke_token(self, name: str, now_ms: int) -> None:
+        self._check_open()
+        self._tokens.revoke(name, now_ms)
+
     async def close(self) -> None:
         self._closed = True
 
@@ -400,6 +411,9 @@ class MemoryStore:
 
     async def minutes(self, host: str | None, since_ms: int) -> list[MinuteRow]:
         return self._past.minutes(host, since_ms)
+
+    async def tokens(self) -> list[Token]:
+        return self._tokens.all()
 
     async def pruned(self, task_id: str) -> Pruned | None:
         return self._past.pruned(task_id)

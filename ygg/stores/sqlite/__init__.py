@@ -36,12 +36,14 @@ from ygg.model import (
     Scheduled,
     Submitted,
     Task,
+    Token,
 )
 from ygg.model.lifecycle import SET_ROWS
 from ygg.ports import Filter
 from ygg.stores.sqlite import guarding, inspecting, opening
 from ygg.stores.sqlite import holds as holding
 from ygg.stores.sqlite import minutes as history
+from ygg.stores.sqlite import tokens as keys
 from ygg.stores.sqlite.ledger import Ledger
 from ygg.stores.sqlite.reader import Reader
 from ygg.stores.sqlite.translating import translate
@@ -207,6 +209,12 @@ class SqliteStore:
     def record_minutes(self, rows: Sequence[MinuteRow]) -> Awaitable[None]:
         return self._post(lambda: history.record(self._db, rows))
 
+    def add_token(self, token: Token) -> Awaitable[None]:
+        return self._post(lambda: keys.add(self._db, token))
+
+    def revoke_token(self, name: str, now_ms: int) -> Awaitable[None]:
+        return self._post(lambda: keys.revoke(self._db, name, now_ms))
+
     async def close(self) -> None:
         if self._lock < 0:
             return
@@ -261,6 +269,9 @@ class SqliteStore:
 
     def minutes(self, host: str | None, since_ms: int) -> Awaitable[list[MinuteRow]]:
         return self._reader.minutes(host, since_ms)
+
+    def tokens(self) -> Awaitable[list[Token]]:
+        return self._durable(self._reader.tokens())
 
     def pruned(self, task_id: str) -> Awaitable[Pruned | None]:
         return self._reader.pruned(task_id)

@@ -26,12 +26,14 @@ from ygg.model import (
     Scheduled,
     State,
     Task,
+    Token,
 )
 from ygg.ports import Filter
 from ygg.stores.sqlite import holds as holding
 from ygg.stores.sqlite import inspecting
 from ygg.stores.sqlite import minutes as history
 from ygg.stores.sqlite import pruned as deleted
+from ygg.stores.sqlite import tokens as keys
 from ygg.stores.sqlite.connecting import connected
 from ygg.stores.sqlite.rows import (
     PLAIN_COLUMNS,
@@ -132,6 +134,9 @@ class Reader:
 
     async def minutes(self, host: str | None, since_ms: int) -> list[MinuteRow]:
         return await self._read(lambda db: history.minutes(db, host, since_ms))
+
+    async def tokens(self) -> list[Token]:
+        return await self._read(keys.tokens)
 
     async def pruned(self, task_id: str) -> Pruned | None:
         return await self._read(lambda db: deleted.find(db, task_id, MIN_SUFFIX))
