@@ -65,7 +65,7 @@ def run(config_path: str | None, *, view: bool = True, unasked: bool = False, **
     memory.give_back_large_blocks()
     state = paths.state_dir(os.environ)
     config, broken = to_start_on(config_path, state, os.environ, service=bool(notifier))
-    refuse_open(config.api)
+    refuse_open(config.api, lambda: wire.tokens_hold(os.environ))
     door = Door(paths.daemon_socket(os.environ), given, config.api.listen)
     show = view and _view_wanted()
     log_path = set_up_logging(state, console=not show)
@@ -193,7 +193,8 @@ class _Daemon:
         async with AsyncExitStack() as stack:
             about["stalls"] = stack.enter_context(stalls.watched())
             half = descriptors.allowed() // 2  # the others are for hosts
-            app = Border(build_app(handlers), lambda: scope.config.api)
+            await handlers.tokens.learn()
+            app = Border(build_app(handlers), lambda: scope.config.api, handlers.callers)
             serving = serve(app, self.door, min(MOST, half))
             await stack.enter_async_context(serving)
             if self.looks is not None:

@@ -65,22 +65,22 @@ class Desk:
 
     # --- tasks ---------------------------------------------------------------------------------
 
-    @verb("POST /v1/tasks", "submits.submit", "doc", "caller", "size")
+    @verb("POST /v1/tasks", "submits.submit", "doc", "caller", "size", scope="submit")
     def submit_part(self, docs: list[Any], *, atomic: bool = False) -> Sent:
         """`tasks`: in order, for each document its task with `existing`, or `{"error": …}`."""
         return {"tasks": docs, "atomic": atomic}
 
-    @verb("GET /v1/tasks", "tasks.find", "query")
+    @verb("GET /v1/tasks", "tasks.find", "query", "caller")
     def tasks(self, /, **query: Any) -> Sent:
         """state (list), type, priority, host, label, caller, batch, limit, order (newest, queue)."""
         return query
 
-    @verb("POST /v1/tasks/retry", "tasks.retry", "doc")
+    @verb("POST /v1/tasks/retry", "tasks.retry", "doc", "caller", scope="submit")
     def retry(self, ids: list[str] | None = None, *, states: list[str] | None = None) -> Sent:
         """By id, or every task in these states."""
         return {"ids": ids} if states is None else {"states": states}
 
-    @verb("POST /v1/tasks/cancel", "tasks.cancel_many", "doc")
+    @verb("POST /v1/tasks/cancel", "tasks.cancel_many", "doc", "caller", scope="submit")
     def cancel_many(
         self,
         *,
@@ -114,23 +114,23 @@ class Desk:
     def why(self, task_id: str) -> Sent:
         """Its reasons, its place and the wait that is expected."""
 
-    @verb("POST /v1/tasks/{task_id}/cancel", "tasks.cancel", "query")
+    @verb("POST /v1/tasks/{task_id}/cancel", "tasks.cancel", "query", scope="submit")
     def cancel(self, task_id: str, *, running: bool = True) -> Sent:
         """Also a processing one, unless `running` is false."""
         return {"running": running}
 
-    @verb("POST /v1/tasks/{task_id}/priority", "tasks.prioritize", "doc")
+    @verb("POST /v1/tasks/{task_id}/priority", "tasks.prioritize", "doc", "caller", scope="submit")
     def prioritize(self, task_id: str, priority: int | str) -> Sent:
         """0 to 4, or a name."""
         return {"priority": priority}
 
     # --- hosts and the queue -------------------------------------------------------------------
 
-    @verb("GET /v1/snapshot", "overseeing.snapshot")
+    @verb("GET /v1/snapshot", "overseeing.snapshot", scope="admin")
     def snapshot(self) -> Sent:
         """What `ygg top` draws. Unavailable without a daemon."""
 
-    @verb("GET /v1/status", "overseeing.status", "query")
+    @verb("GET /v1/status", "overseeing.status", "query", "caller")
     def status(self, *, probe: bool = True) -> Sent:
         """Daemon, hosts and queue; `probe` asks every host first."""
         return {"probe": probe}
@@ -152,7 +152,7 @@ class Desk:
     def resume(self) -> Sent:
         """End the pause."""
 
-    @verb("GET /v1/hosts", "overseeing.hosts")
+    @verb("GET /v1/hosts", "overseeing.hosts", "caller")
     def hosts(self) -> Sent:
         """Every host as it is known, asking none."""
 
@@ -193,6 +193,21 @@ class Desk:
         when it is not configured."""
         return {"host": host, "days": days}
 
+    # --- tokens --------------------------------------------------------------------------------
+
+    @verb("POST /v1/tokens", "tokens.create", "doc")
+    def create_token(self, name: str, /, **more: Any) -> Sent:
+        """`token` is its text, told only now. more: scope, expires, max_priority, rate."""
+        return {"name": name, **more}
+
+    @verb("GET /v1/tokens", "tokens.list", scope="admin")
+    def tokens(self) -> Sent:
+        """All that were given out, without their texts."""
+
+    @verb("DELETE /v1/tokens/{name}", "tokens.revoke")
+    def revoke_token(self, name: str) -> Sent:
+        """From the next request on. NotFound where there is none of that name."""
+
     # --- several requests ----------------------------------------------------------------------
 
     def submit(self, docs: list[Any], *, atomic: bool = False) -> list[JsonDict]:
@@ -225,13 +240,13 @@ VERBS: tuple[Verb[..., Any], ...] = (
     Verb(
         "async_submit", "POST /v1/async/submit", "async_.submit",
         ("doc", "caller", "key", "size"),
-        status=202, off_desk=MISSION,
+        status=202, off_desk=MISSION, scope="submit",
     ),
     Verb("async_status", "GET /v1/async/status/{task_id}", "tasks.status", off_desk=MISSION),
     Verb("async_result", "GET /v1/async/result/{task_id}", "async_.result", off_desk=MISSION),
     Verb(
         "async_cancel", "DELETE /v1/async/cancel/{task_id}", "async_.cancel", ("query",),
-        off_desk=MISSION,
+        off_desk=MISSION, scope="submit",
     ),
     Verb("async_stats", "GET /v1/async/stats", "async_.stats", off_desk=MISSION),
     *(row for row in vars(Desk).values() if isinstance(row, Verb)),

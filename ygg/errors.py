@@ -62,6 +62,21 @@ class Forbidden(YggError):
     http_status = 403
 
 
+class Unauthorized(Forbidden):
+    """Who asks is nobody that is known."""
+
+    code = "unauthorized"
+    http_status = 401
+
+
+class TooMany(YggError):
+    """A caller's own limit is reached."""
+
+    code = "rate_limited"
+    exit_code = 69
+    http_status = 429
+
+
 class Conflict(YggError):
     """The request contradicts what is stored: a reused idempotency key, an end that is already there."""
 

@@ -12,8 +12,9 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ygg.config.addresses import exposed
+from ygg.config.addresses import exposed, refuse_open
 from ygg.errors import ConfigError, Draining, YggError
+from ygg.wire import tokens_hold
 
 if TYPE_CHECKING:
     from ygg.config import Config
@@ -111,4 +112,5 @@ class Reloading:
                 f"{fresh.source}: api.listen is another one, which takes a new start",
                 hint="restart the daemon: sudo systemctl restart ygg, or Ctrl-C and ygg loop --async",
             )
+        refuse_open(fresh.api, lambda: tokens_hold(os.environ))
         return fresh, differences(old, fresh)

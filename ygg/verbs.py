@@ -23,6 +23,9 @@ Sends = Callable[Concatenate[Any, P], "JsonDict | None"]
 Given = Literal["doc", "size", "query", "caller", "key"]
 
 
+FREE = "free"  #: as a scope: it takes none
+
+
 class Asker(Protocol):
     """What has verbs."""
 
@@ -40,6 +43,7 @@ class Verb(Generic[P, R]):
     status: int = 200
     streams: bool = False  #: the answer comes as server-sent events
     off_desk: str = ""  #: why desks do not have it
+    scope: str = ""  #: the least that a token must be good for; "" as `needs` says
     sends: Sends[P] | None = None
 
     @property
@@ -51,8 +55,16 @@ class Verb(Generic[P, R]):
         return self.route.split()[1]
 
     @property
+    def needs(self) -> str:
+        """The least scope that may ask: what only reads takes `read`, everything else `admin`, unless it says so.
+        Empty: nobody is asked who he is."""
+        if self.scope == FREE:
+            return ""
+        return self.scope or ("read" if self.method == "GET" else "admin")
+
+    @property
     def key(self) -> str | None:
-        """What the path names: task_id, host, or nothing."""
+        """What the path names: task_id, host, name, or nothing."""
         found = re.search(r"\{(\w+)\}", self.route)
         return found[1] if found else None
 
@@ -97,11 +109,13 @@ class Asked:
         return path.replace(f"{{{self.verb.key}}}", quote(self.target, safe=""))
 
 
-def verb(route: str, handler: str, *takes: Given) -> Callable[[Sends[P]], Verb[P, JsonDict]]:
+def verb(
+    route: str, handler: str, *takes: Given, scope: str = ""
+) -> Callable[[Sends[P]], Verb[P, JsonDict]]:
     """A row that desks have."""
 
     def row(sends: Sends[P]) -> Verb[P, JsonDict]:
-        return Verb(sends.__name__, route, handler, takes, sends=sends)
+        return Verb(sends.__name__, route, handler, takes, scope=scope, sends=sends)
 
     return row
 

@@ -107,6 +107,27 @@ async def running(
         await store.close()
 
 
+def tokens_hold(env: Mapping[str, str]) -> bool:
+    """Whether the database has a token that lets somebody in. Raises a StoreError where that cannot be read."""
+    import asyncio
+
+    from ygg import paths
+    from ygg.intake.times import wall_ms
+    from ygg.stores.sqlite import open_archive
+
+    async def found() -> bool:
+        try:
+            archive = open_archive(paths.state_dir(env) / paths.DATABASE)
+        except NotFound:
+            return False
+        try:
+            return any(token.live(wall_ms()) for token in await archive.tokens())
+        finally:
+            await archive.close()
+
+    return asyncio.run(found())
+
+
 def offline_desk(config_path: str | None, *, write: bool) -> Desk:
     """A desk on the database, for when no daemon runs. Writing takes the lock; reading does not."""
     from ygg import paths

@@ -14,11 +14,12 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.surface.world import Api, api, served
+from tests.surface.world import Api, api, bordered, served
 from ygg import model
 from ygg.api import tcp
 from ygg.api.app import build_app
 from ygg.api.border import Border, name_of, own_names
+from ygg.api.callers import Callers
 from ygg.api.server import Door
 from ygg.config.addresses import Address, address
 from ygg.errors import Unavailable
@@ -38,8 +39,7 @@ def free_port(host: str = "127.0.0.1") -> int:
 async def behind(base: str = HERE, **settings: Any) -> AsyncIterator[httpx.AsyncClient]:
     """A client of the app behind its border, as from a connection to the address in `base`."""
     async with api() as found:
-        app = Border(build_app(found.handlers), lambda: model.Api(**settings))
-        transport = httpx.ASGITransport(app)
+        transport = httpx.ASGITransport(bordered(found, model.Api(**settings)))
         async with httpx.AsyncClient(transport=transport, base_url=base) as client:
             yield client
 
@@ -281,7 +281,7 @@ def test_the_door_is_taken_once(tmp_path: Path) -> None:
 
 def test_settings_are_asked_anew_each_time() -> None:
     settings = model.Api()
-    border = Border(build_app, lambda: settings)  # type: ignore[arg-type]
+    border = Border(build_app, lambda: settings, Callers(lambda: 0))  # type: ignore[arg-type]
     assert not border._is_ours("gpu.lan", "127.0.0.1")
     settings = replace(settings, hosts=("gpu.lan",))
     assert border._is_ours("gpu.lan", "127.0.0.1")

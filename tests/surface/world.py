@@ -22,6 +22,7 @@ from ygg.api.server import Door, serve
 from ygg.config import Config, from_dict
 from ygg.model import Policy
 
+OPEN = model.Api()
 JsonDict = dict[str, Any]
 HELLO = [{"role": "user", "content": "hello"}]
 
@@ -118,6 +119,11 @@ def play(scene: Callable[[Api], Coroutine[Any, Any, None]], capacity: int = 1000
     run_virtual(main())
 
 
+def bordered(found: Api, settings: model.Api = OPEN) -> Border:
+    """The app with what lets in, and as whom."""
+    return Border(build_app(found.handlers), lambda: settings, found.handlers.callers)
+
+
 @contextmanager
 def served(
     path: Path,
@@ -132,7 +138,7 @@ def served(
 
     async def main() -> None:
         door = Door(path, listen=listen)
-        async with api() as inside, serve(Border(build_app(inside.handlers), model.Api), door):
+        async with api() as inside, serve(bordered(inside), door):
             for place in inside.house.places.values():
                 place.latency_s = latency_s
             found.append(inside)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import math
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from typing import Any
@@ -21,7 +22,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ygg.api import bodies
 from ygg.api.aside import aside
-from ygg.api.handlers import LOCAL, Handlers
+from ygg.api.callers import LOCAL, Caller, while_it_holds
+from ygg.api.handlers import Handlers
 from ygg.api.tasks import NotEnded
 from ygg.desk import VERBS
 from ygg.errors import InvalidInput, YggError
@@ -124,7 +126,9 @@ def failed(error: YggError) -> Response:
     """The answer that tells of it."""
     headers = {}
     if error.retry_after_s is not None:
-        headers["Retry-After"] = str(max(1, round(error.retry_after_s)))
+        headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_s)))
+    if error.http_status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
     body = error.body if isinstance(error, NotEnded) else bodies.error_body(error)
     return JSONResponse(body, error.http_status, headers)
 
@@ -164,10 +168,12 @@ def _errors(app: FastAPI) -> None:
 
 def _endpoint(verb: Verb[..., Any], handlers: Handlers) -> Endpoint:
     async def endpoint(request: Request) -> Response:
+        caller = _of(request)
+        caller.check(verb)
         given: dict[str, Any] = {name: await _READ[name](request) for name in verb.takes}
-        answer = await handlers.of(verb, request.path_params.get(verb.key or ""), given)
+        answer = await handlers.of(verb, request.path_params.get(verb.key or ""), given, caller)
         if verb.streams:
-            return StreamingResponse(_sse(answer), media_type="text/event-stream")
+            return StreamingResponse(_sse(answer, caller), media_type="text/event-stream")
         return await aside(given.get("size", 0), JSONResponse, answer, verb.status)
 
     return endpoint
@@ -179,8 +185,14 @@ async def _query(request: Request) -> dict[str, Any]:
     return {k: given.getlist(k) if k in LISTS else v for k, v in given.items()}
 
 
-async def _caller(request: Request) -> str:
-    return LOCAL
+def _of(request: Request) -> Caller:
+    """As the border says; where there is none, behind which only this machine is, `local`."""
+    found: Caller = request.scope.get("caller", LOCAL)
+    return found
+
+
+async def _caller(request: Request) -> Caller:
+    return _of(request)
 
 
 async def _key(request: Request) -> str | None:
@@ -196,7 +208,16 @@ _READ: dict[Given, Callable[[Request], Awaitable[Any]]] = {
 }
 
 
-async def _sse(events: AsyncGenerator[dict[str, Any], None]) -> AsyncIterator[bytes]:
+async def _sse(
+    events: AsyncGenerator[dict[str, Any], None], caller: Caller
+) -> AsyncIterator[bytes]:
     async with aclosing(events):
-        async for event in events:
-            yield b"data: " + json.dumps(event).encode() + b"\n\n"
+        try:
+            async for event in while_it_holds(caller, events):
+                yield _event(event)
+        except YggError as error:
+            yield _event({"event": "error", **bodies.error_body(error)})
+
+
+def _event(event: dict[str, Any]) -> bytes:
+    return b"data: " + json.dumps(event).encode() + b"\n\n"

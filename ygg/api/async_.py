@@ -7,6 +7,7 @@ from typing import Any
 
 from ygg.api import bodies
 from ygg.api.aside import aside
+from ygg.api.callers import Caller
 from ygg.api.overseeing import view_of
 from ygg.api.place import place_of
 from ygg.api.submits import doubts
@@ -30,13 +31,15 @@ class AsyncFace:
     ) -> None:
         self._control, self._config, self._wall_ms, self._tasks = control, config, wall_ms, tasks
 
-    async def submit(self, doc: object, caller: str, key: str | None, size: int) -> JsonDict:
+    async def submit(self, doc: object, caller: Caller, key: str | None, size: int) -> JsonDict:
         """POST /v1/async/submit. `key`: of the header, instead of one in the document; `size`: of the body."""
         if key is not None and isinstance(doc, dict):
             doc = {**doc, "idempotency_key": key}
         config = self._config()
-        now_ms = self._wall_ms()
-        new = await aside(size, async_task, doc, config, caller=caller, now_ms=now_ms)
+        now_ms, doc = self._wall_ms(), caller.with_priority(doc)
+        new = await aside(size, async_task, doc, config, caller=caller.name, now_ms=now_ms)
+        caller.check_priority(new.priority)
+        caller.spend(1)
         (answer,) = await self._control.submit([new], capacity=config.policy.capacity)
         if isinstance(answer, YggError):
             raise answer

@@ -1,9 +1,10 @@
-"""Whom the API lets in over TCP.
+"""Whom the API lets in, and as whom.
 
 Programs that can connect may ask; pages that a browser shows may not. A browser tells of itself: the name it was given for
 this machine (`Host`: a page whose name is made to point here says its own), and for whom it asks (`Origin`, and
 `Sec-Fetch-Site` where there is none). A document needs its content type, which a form of another page cannot send.
-What comes over the unix socket comes from a program of this machine, and is not looked at here.
+What comes over the unix socket comes from a program of this machine, which needs no token either; over loopback it may
+need one, from other machines it does.
 """
 
 from __future__ import annotations
@@ -14,39 +15,52 @@ from collections.abc import Callable, Mapping
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ygg.api.app import failed
+from ygg.api.callers import Callers
 from ygg.config.addresses import is_loopback
+from ygg.desk import VERBS
 from ygg.errors import Forbidden, InvalidInput, YggError
 from ygg.model import Api
 
 JSON = "application/json"
+FREE_PATHS = frozenset(
+    verb.path for verb in VERBS if not verb.needs
+)  #: where nobody is asked who he is
 ELSEWHERE = ("cross-site", "same-site")  #: of Sec-Fetch-Site: a page from another origin asks
 
 
 class Border:
-    """The layer before the API that refuses what came over TCP and must not come in: 403, or 415 for a document that does
-    not say it is JSON. `api` is asked anew each time."""
+    """The layer before the API. It refuses what came over TCP and must not come in: 403, 415 for a document that does
+    not say it is JSON, 401 for who needs a token and has none that holds. `scope["caller"]` is who asks. `api` is asked
+    anew each time."""
 
-    def __init__(self, app: ASGIApp, api: Callable[[], Api]) -> None:
-        self._app, self._api = app, api
+    def __init__(self, app: ASGIApp, api: Callable[[], Api], callers: Callers) -> None:
+        self._app, self._api, self._callers = app, api, callers
         self._names = own_names(socket.gethostname())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         local, port = scope["server"]
+        headers = {k.decode("latin-1"): v.decode("latin-1") for k, v in scope["headers"]}
         try:
             if port is not None:
-                self._check(scope, local)
+                self._check(headers, scope["method"], local)
+            trusted = port is None or self._is_trusted(local) or scope["path"] in FREE_PATHS
+            scope["caller"] = self._callers.of(headers.get("authorization"), trusted=trusted)
         except YggError as error:
             await failed(error)(scope, receive, send)
             return
         await self._app(scope, receive, send)
 
-    def _check(self, scope: Scope, local: str) -> None:
-        headers = {k.decode("latin-1"): v.decode("latin-1") for k, v in scope["headers"]}
+    def _is_trusted(self, local: str) -> bool:
+        """Whether who connects to this address may do everything without a token."""
+        api = self._api()
+        return not api.require_token and (api.insecure or is_loopback(local))
+
+    def _check(self, headers: Mapping[str, str], method: str, local: str) -> None:
         host = headers.get("host", "")
         if not self._is_ours(name_of(host), local):
             hint = "ask by its address, or name it in api.hosts of hosts.yaml"
             raise Forbidden(f"{host!r:.100} is no name of this machine", hint=hint)
-        _check_asker(headers, host, scope["method"])
+        _check_asker(headers, host, method)
         _check_type(headers)
 
     def _is_ours(self, name: str, local: str) -> bool:

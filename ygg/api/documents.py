@@ -8,7 +8,8 @@ from pydantic import Field
 
 from ygg.desk import PART
 from ygg.intake.checking import Document
-from ygg.intake.schemas import PriorityField
+from ygg.intake.schemas import PriorityField, Time
+from ygg.model import Priority
 
 Ended = Literal["failed", "blocked", "cancelled", "expired"]
 Open = Literal["scheduled", "queued", "processing", "blocked"]
@@ -36,6 +37,16 @@ class CancelMany(Document):
     type: str | None = None
     label: str | None = None
     running: bool = True
+
+
+class NewToken(Document):
+    """POST /v1/tokens. `expires`: a duration or a time; `rate`: tasks by time, such as 60/min."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+    scope: Literal["read", "submit", "admin"] = "submit"
+    expires: Time = None
+    max_priority: PriorityField = int(Priority.CRITICAL)
+    rate: str | None = None
 
 
 class NewPriority(Document):

@@ -11,19 +11,19 @@ from operator import attrgetter
 from typing import Any
 
 from ygg.api.async_ import AsyncFace
+from ygg.api.callers import LOCAL, Caller, Callers, seen
 from ygg.api.measured import Measured
 from ygg.api.overseeing import Overseeing
 from ygg.api.pruned import explained
 from ygg.api.submits import Submits
 from ygg.api.tasks import Tasks
+from ygg.api.tokens import Tokens
 from ygg.config import Config
 from ygg.errors import NotFound
 from ygg.intake import times
 from ygg.model import JsonDict
 from ygg.ports import Control
 from ygg.verbs import Verb
-
-LOCAL = "local"  #: the caller on the unix socket, and at the database
 
 
 class Handlers:
@@ -43,19 +43,30 @@ class Handlers:
         the status (`store`, `socket`, `stalls`). `run_ms`: the clock that stored times are of, by default the machine's.
         `reload`: reads hosts.yaml again and says what is different."""
         self._control, self._config, self._now_ms = control, config, run_ms or wall_ms
+        self.callers = Callers(self._now_ms)
+        self.tokens = Tokens(control, self.callers, self._now_ms)
         self.tasks = Tasks(control, config)
         self.submits = Submits(control, config, wall_ms)
         self.async_ = AsyncFace(control, config, wall_ms, self.tasks)
         self.overseeing = Overseeing(control, config, about or {}, reload)
         self.measured = Measured(control, config, self._now_ms)
 
-    async def of(self, verb: Verb[..., Any], target: str | None, given: Mapping[str, Any]) -> Any:
-        """What the verb answers. `target`: the task or host of its path; `given`: what it takes, by name."""
+    async def of(
+        self,
+        verb: Verb[..., Any],
+        target: str | None,
+        given: Mapping[str, Any],
+        caller: Caller = LOCAL,
+    ) -> Any:
+        """What the verb answers to a caller who may ask it. `target`: the task or host of its path; `given`: what it takes,
+        by name."""
         handler = attrgetter(verb.handler)(self)
         try:
+            if caller.owner is not None and verb.key == "task_id" and target is not None:
+                target = (await seen(self._control.archive, target, caller)).id
             return await handler(*([] if target is None else [target]), **given)
         except NotFound as error:
-            if verb.key != "task_id" or target is None:
+            if verb.key != "task_id" or target is None or caller.owner is not None:
                 raise
             known = await self._control.archive.pruned(target)
             raise explained(error, target, self._config().policy, self._now_ms(), known) from None

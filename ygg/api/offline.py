@@ -21,7 +21,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from ygg.api.handlers import LOCAL, Handlers
+from ygg.api.callers import LOCAL
+from ygg.api.handlers import Handlers
 from ygg.config import Config
 from ygg.core.board import Board
 from ygg.core.house import HostState, Server

@@ -9,6 +9,7 @@ from typing import Any
 
 from ygg import __version__
 from ygg.api import bodies
+from ygg.api.callers import LOCAL, Caller
 from ygg.api.queries import flag
 from ygg.api.workers import workers_body
 from ygg.config import Config
@@ -43,10 +44,10 @@ class Overseeing:
 
     # --- hosts ---------------------------------------------------------------------------------
 
-    async def hosts(self) -> JsonDict:
+    async def hosts(self, caller: Caller) -> JsonDict:
         """GET /v1/hosts: every host as it is known, asking none."""
         view = await view_of(self._control)
-        return {"schema": "ygg.hosts/1", "hosts": self._host_bodies(view)}
+        return {"schema": "ygg.hosts/1", "hosts": self._host_bodies(view, caller)}
 
     async def workers(self) -> JsonDict:
         """GET /api/v1/status/workers: hosts that are up as workers, and the queues they serve."""
@@ -55,7 +56,7 @@ class Overseeing:
     async def probe(self, host: str) -> JsonDict:
         """POST /v1/hosts/{host}/probe: ask it now. NotFound for a host that is not configured."""
         known_host(host, self._config().hosts)
-        found = self._host_bodies(await self._control.check_hosts((host,)))
+        found = self._host_bodies(await self._control.check_hosts((host,)), LOCAL)
         return next(body for body in found if body["name"] == host)
 
     async def drain_host(self, host: str) -> JsonDict:
@@ -68,9 +69,11 @@ class Overseeing:
         await self._control.drain_host(host, False)
         return {"host": host, "drained": False}
 
-    def _host_bodies(self, view: Snapshot) -> list[JsonDict]:
+    def _host_bodies(self, view: Snapshot, caller: Caller) -> list[JsonDict]:
+        """Which tasks run there is told who sees everybody's."""
         known = self._config().hosts
-        return [bodies.host_body(h, known.get(h.name), view.at_ms) for h in view.hosts]
+        told = [bodies.host_body(h, known.get(h.name), view.at_ms) for h in view.hosts]
+        return told if caller.owner is None else [body | {"tasks": None} for body in told]
 
     # --- the queue -----------------------------------------------------------------------------
 
@@ -98,14 +101,14 @@ class Overseeing:
 
     # --- the whole -----------------------------------------------------------------------------
 
-    async def status(self, query: Mapping[str, Any]) -> JsonDict:
+    async def status(self, query: Mapping[str, Any], caller: Caller) -> JsonDict:
         """GET /v1/status: daemon, hosts and queue; `probe` asks every host first."""
         probe = flag(query, "probe", default=False)
         view = await (self._control.check_hosts() if probe else view_of(self._control))
         return {
             "schema": "ygg.status/1",
             "daemon": self._daemon(view) if view.epoch else None,
-            "hosts": self._host_bodies(view),
+            "hosts": self._host_bodies(view, caller),
             "queue": bodies.queue_body(view.counts),
         }
 

@@ -24,8 +24,8 @@ _KEYS = frozenset(
 )
 
 
-def filter_of(query: Mapping[str, Any]) -> Filter:
-    """Raises InvalidInput for unknown keys and values out of range."""
+def filter_of(query: Mapping[str, Any], owner: str | None = None) -> Filter:
+    """`owner`: whose tasks alone may be shown. Raises InvalidInput for unknown keys and values out of range."""
     given = {k: v for k, v in query.items() if v is not None and v != []}
     _only(given, _KEYS)
     check_text(given)
@@ -38,7 +38,7 @@ def filter_of(query: Mapping[str, Any]) -> Filter:
         priority=_priority(given["priority"]) if "priority" in given else None,
         host=given.get("host"),
         label=given.get("label"),
-        caller=given.get("caller"),
+        caller=given.get("caller") if owner is None else owner,
         batch=given.get("batch"),
         limit=whole("limit", given.get("limit", DEFAULT_LIMIT), 1, MAX_LIMIT),
         queue_order=order == "queue",

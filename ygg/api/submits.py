@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from ygg.api import bodies
 from ygg.api.aside import aside
+from ygg.api.callers import LOCAL, Caller
 from ygg.api.documents import BulkSubmit
 from ygg.config import Config
 from ygg.desk import PART
@@ -25,7 +26,7 @@ class Submits:
     ) -> None:
         self._control, self._config, self._wall_ms = control, config, wall_ms
 
-    async def submit(self, doc: object, caller: str, size: int = 0) -> JsonDict:
+    async def submit(self, doc: object, caller: Caller = LOCAL, size: int = 0) -> JsonDict:
         """POST /v1/tasks: many documents; an answer or an error for each, in order. `size`: of the body."""
         given = an_object(doc)
         bulk = parse(BulkSubmit, {**given, "tasks": []})
@@ -34,23 +35,27 @@ class Submits:
             raise InvalidInput(f"tasks: expected a list of at most {PART} documents")
         checked = await aside(size, self._all_checked, docs, caller)
         good = [c for c in checked if isinstance(c, NewTask)]
+        caller.spend(len(good))
         if bulk.atomic and len(good) < len(checked):
             return {"tasks": [_refused(c) for c in checked]}
         stored = iter(await self._control.submit(good, atomic=bulk.atomic) if good else ())
         answers = [next(stored) if isinstance(c, NewTask) else c for c in checked]
         return {"tasks": await aside(size, lambda: [self._submitted(a) for a in answers])}
 
-    def _all_checked(self, docs: list[object], caller: str) -> list[NewTask | YggError]:
+    def _all_checked(self, docs: list[object], caller: Caller) -> list[NewTask | YggError]:
         """Each document's task or error."""
         return [self._checked(doc, caller) for doc in docs]
 
-    def _checked(self, doc: object, caller: str) -> NewTask | YggError:
+    def _checked(self, doc: object, caller: Caller) -> NewTask | YggError:
         try:
-            return new_task(doc, self._config(), caller=caller, now_ms=self._wall_ms())
+            doc, name = caller.with_priority(doc), caller.name
+            task = new_task(doc, self._config(), caller=name, now_ms=self._wall_ms())
+            caller.check_priority(task.priority)
         except YggError as error:
             # ten thousand of them would keep all their frames, and each other
             error.__context__ = None
             return error.with_traceback(None)
+        return task
 
     def _submitted(self, answer: Submitted | YggError) -> JsonDict:
         if isinstance(answer, YggError):

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from ygg.api import bodies
+from ygg.api.callers import Caller, seen
 from ygg.api.documents import CancelMany, NewPriority, Retry
 from ygg.api.place import place_of
 from ygg.api.queries import filter_of, flag, wait_s
@@ -21,7 +22,6 @@ from ygg.ports import AttemptStarted, Control, Filter, Piece
 PAGE = 10_000  #: tasks read at once for a verb over all of a state
 AT_ONCE = 100  #: cancels on their way at once
 OPEN = (State.SCHEDULED, State.QUEUED, State.PROCESSING, State.BLOCKED)  #: what can be cancelled
-ANY = Filter()
 
 
 class Tasks:
@@ -111,9 +111,10 @@ class Tasks:
             raise Conflict(f"task {task.id} ended before it could be cancelled: {task.state}")
         return task
 
-    async def prioritize(self, task_id: str, doc: object) -> JsonDict:
+    async def prioritize(self, task_id: str, doc: object, caller: Caller) -> JsonDict:
         """POST /v1/tasks/{id}/priority."""
         wanted = parse(NewPriority, doc)
+        caller.check_priority(Priority(wanted.priority))
         task = await self._control.archive.get(task_id)
         return bodies.task_body(await self._control.prioritize(task.id, Priority(wanted.priority)))
 
@@ -130,18 +131,18 @@ class Tasks:
 
     # --- many ----------------------------------------------------------------------------------
 
-    async def find(self, query: Mapping[str, Any]) -> JsonDict:
+    async def find(self, query: Mapping[str, Any], caller: Caller) -> JsonDict:
         """GET /v1/tasks: newest first, or in queue order."""
-        found = await self._control.archive.find(filter_of(query))
+        found = await self._control.archive.find(filter_of(query, caller.owner))
         return {"schema": "ygg.tasks/1", "tasks": [bodies.task_body(t) for t in found]}
 
-    async def retry(self, doc: object) -> JsonDict:
+    async def retry(self, doc: object, caller: Caller) -> JsonDict:
         """POST /v1/tasks/retry."""
         wanted = parse(Retry, doc)
         if (wanted.ids is None) == (wanted.states is None):
             raise InvalidInput("expected either ids or states")
         errors: list[JsonDict] = []
-        ids = await self._retry_ids(wanted, errors)
+        ids = await self._retry_ids(wanted, errors, caller)
         answers = await self._control.retry(ids)
         retried = [a.id for a in answers if isinstance(a, Task)]
         errors += [
@@ -151,13 +152,13 @@ class Tasks:
         ]
         return {"retried": retried, "errors": errors}
 
-    async def cancel_many(self, doc: object) -> JsonDict:
+    async def cancel_many(self, doc: object, caller: Caller) -> JsonDict:
         """POST /v1/tasks/cancel. What ends by itself meanwhile is left out."""
         wanted = parse(CancelMany, doc)
         states = [State(s) for s in wanted.states or OPEN]
         if not wanted.running:
             states = [s for s in states if s is not State.PROCESSING]
-        which = Filter(type=wanted.type, label=wanted.label)
+        which = Filter(type=wanted.type, label=wanted.label, caller=caller.owner)
         ids = await self._ids_in(states, which) if states else []
         done: list[JsonDict] = []
         for start in range(0, len(ids), AT_ONCE):
@@ -175,18 +176,19 @@ class Tasks:
             return None
         return bodies.task_body(task)
 
-    async def _retry_ids(self, wanted: Retry, errors: list[JsonDict]) -> list[str]:
+    async def _retry_ids(self, wanted: Retry, errors: list[JsonDict], caller: Caller) -> list[str]:
         if wanted.states is not None:
-            return await self._ids_in(tuple(State(s) for s in wanted.states))
+            states = tuple(State(s) for s in wanted.states)
+            return await self._ids_in(states, Filter(caller=caller.owner))
         ids = []
         for given in wanted.ids or ():
             try:
-                ids.append((await self._control.archive.get(given)).id)
+                ids.append((await seen(self._control.archive, given, caller)).id)
             except YggError as error:
                 errors.append({"id": given, **bodies.error_body(error)})
         return ids
 
-    async def _ids_in(self, states: Sequence[State], which: Filter = ANY) -> list[str]:
+    async def _ids_in(self, states: Sequence[State], which: Filter) -> list[str]:
         """Every such task in these states, the oldest first. A page at a time: there is no upper bound."""
         ids: list[str] = []
         which = replace(which, states=tuple(states), limit=PAGE)

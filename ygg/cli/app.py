@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 #: Commands as `--help` lists them: the daily ones first.
 ORDER = (
     "submit", "list", "show", "result", "wait", "why", "cancel", "retry", "prioritize", "status", "top",
-    "queue", "hosts", "tune", "models", "logs", "loop", "reload", "demo", "init", "doctor", "config", "backup",
+    "queue", "hosts", "tune", "models", "logs", "token", "loop", "reload", "demo", "init", "doctor", "config", "backup",
     "service", "completion",
 )  # fmt: skip
 
@@ -32,7 +32,7 @@ app = typer.Typer(
     help="One durable, priority-sorted task queue for every GPU in the house.",
     epilog=(
         "Exit codes: 0 ok, 1 failed, 2 usage, 3 not found, 69 daemon or store unreachable,"
-        " 75 wait timed out, 78 bad configuration, 130 interrupted."
+        " 75 wait timed out, 77 not allowed, 78 bad configuration, 130 interrupted."
     ),
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -111,5 +111,5 @@ def _named_config_is_there() -> None:
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 for _part in ("submit", "read", "change", "queue", "hosts", "models", "tune", "top", "run", "init",
-              "doctor", "config", "backup", "service", "completion", "logs"):  # fmt: skip
+              "doctor", "config", "backup", "service", "completion", "logs", "token"):  # fmt: skip
     import_module(f"ygg.cli.{_part}")  # each adds its commands

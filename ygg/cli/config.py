@@ -18,8 +18,11 @@ app.add_typer(config, name="config")
 def check(json_: Json = False) -> None:
     """Say whether hosts.yaml is right; exit 78 when it is not."""
     from ygg.config import load_found
+    from ygg.config.addresses import refuse_open
+    from ygg.wire import tokens_hold
 
     found = load_found(Globals.config, os.environ, strict=True)
+    refuse_open(found.api, lambda: tokens_hold(os.environ))
     slots = sum(h.slots for h in found.hosts.values())
     if json_:
         output.as_json(

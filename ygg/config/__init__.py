@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from ygg import files, paths
-from ygg.config.addresses import refuse_open
 from ygg.config.records import GENERAL, Config
 from ygg.config.show import describe, differences
 from ygg.errors import ConfigError
@@ -47,8 +46,6 @@ def load(path: Path, env: Mapping[str, str] | None = None, *, strict: bool = Fal
     for (section, key), filled in _FROM_ENV.items():
         if (tree.data.get(section) or {}).get(key) is None:
             config = filled(config, env or {})
-    if strict:
-        refuse_open(config.api)
     return config
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from ygg.errors import ConfigError
@@ -62,15 +62,16 @@ def open_to_others(listen: Iterable[str]) -> list[str]:
 
 def exposed(api: Api) -> str | None:
     """What is said of addresses where nobody is asked who he is; None where there are none."""
-    found = open_to_others(api.listen) if api.insecure else []
+    found = open_to_others(api.listen) if api.insecure and not api.require_token else []
     return f"anybody in the network may do everything at {' and '.join(found)}" if found else None
 
 
-def refuse_open(api: Api) -> None:
-    """Raises ConfigError where other machines could connect and nothing would ask them who they are."""
+def refuse_open(api: Api, tokens: Callable[[], bool]) -> None:
+    """Raises ConfigError where other machines could connect, and nobody has a token that lets him in, as `tokens` says
+    when it is asked."""
     found = [] if api.insecure else open_to_others(api.listen)
-    if found:
+    if found and not tokens():
         raise ConfigError(
-            f"api.listen: {found[0]} is open to other machines, and nothing would ask them who they are",
-            hint="listen on 127.0.0.1 alone, or say api.insecure: true where everybody in the network may do everything",
+            f"api.listen: {found[0]} is open to other machines, and there is no token that would let anybody in",
+            hint="ygg token create NAME; or listen on 127.0.0.1 alone",
         )

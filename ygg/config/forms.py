@@ -189,13 +189,17 @@ class ApiForm(Form):
     listen: v.Addresses = Field(
         default=[],
         description="Addresses where it answers too: `127.0.0.1:8420`, or a list. On a loopback address programs of this "
-        "machine may do everything, pages in a browser nothing. Any other one, such as `0.0.0.0:8420` (IPv4) or `[::]:8420` (IPv6), "
-        "needs `insecure`. Another list takes effect with the next start.",
+        "machine may do everything, pages in a browser nothing. On any other one, such as `0.0.0.0:8420` (IPv4) or `[::]:8420` (IPv6), "
+        "everybody needs a token: `ygg token create`; without one ygg does not start there. Another list takes effect with the next start.",
     )
     hosts: list[v.HostName] = Field(
         default=[],
         description="Further names under which this machine is asked, beside its addresses, its host name and that with `.local`. "
         "Requests that say another one are refused: so no page in a browser reaches ygg by a name of its own.",
+    )
+    require_token: bool = Field(
+        default=False,
+        description="Whether programs of this machine need a token too. The unix socket needs none.",
     )
     insecure: bool = Field(
         default=False,

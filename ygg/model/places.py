@@ -106,10 +106,11 @@ class Privacy:
 @dataclass(frozen=True, slots=True)
 class Api:
     """Where HTTP is spoken beside the unix socket. `listen`: ADDRESS:PORT each; `hosts`: further names of this machine;
-    `insecure`: whether other machines are asked nothing."""
+    `require_token`: whether this machine's own programs need one; `insecure`: whether nobody does."""
 
     listen: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()
+    require_token: bool = False
     insecure: bool = False
 
 
