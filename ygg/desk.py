@@ -234,6 +234,7 @@ class Desk:
 MISSION = (
     "the mission's protocol, for clients written to it; desks have the same by ygg's own verbs"
 )
+PROBES = "for supervisors and load balancers; to a person ygg status tells more"
 
 #: Every verb there is, in the order of the routes.
 VERBS: tuple[Verb[..., Any], ...] = (
@@ -242,13 +243,23 @@ VERBS: tuple[Verb[..., Any], ...] = (
         ("doc", "caller", "key", "size"),
         status=202, off_desk=MISSION, scope="submit",
     ),
-    Verb("async_status", "GET /v1/async/status/{task_id}", "tasks.status", off_desk=MISSION),
-    Verb("async_result", "GET /v1/async/result/{task_id}", "async_.result", off_desk=MISSION),
+    Verb(
+        "async_status", "GET /v1/async/status/{task_id}", "tasks.status", ("query",),
+        off_desk=MISSION,
+    ),
+    Verb(
+        "async_result", "GET /v1/async/result/{task_id}", "async_.result", ("query",),
+        off_desk=MISSION,
+    ),
     Verb(
         "async_cancel", "DELETE /v1/async/cancel/{task_id}", "async_.cancel", ("query",),
         off_desk=MISSION, scope="submit",
     ),
+    Verb("async_tasks", "GET /v1/async/tasks", "async_.tasks", ("query", "caller"), off_desk=MISSION),
     Verb("async_stats", "GET /v1/async/stats", "async_.stats", off_desk=MISSION),
+    Verb("async_health", "GET /v1/async/health", "health.health", off_desk=MISSION),
+    Verb("healthz", "GET /healthz", "health.alive", off_desk=PROBES, scope="free"),
+    Verb("readyz", "GET /readyz", "health.ready", off_desk=PROBES, scope="free"),
     *(row for row in vars(Desk).values() if isinstance(row, Verb)),
 )  # fmt: skip
 

@@ -203,28 +203,36 @@ async def _mission(page: _Page) -> str:
     )
     made = await page.show("POST /v1/async/submit", about, doc=doc)
     task_id: str = made.json()["task_id"]
-    about = "409 with the status body as long as the task has not ended; then, whatever became of it, 200 (below)."
+    about = (
+        "409 with the status body as long as the task has not ended; then, whatever became of it, 200 (below). With `?wait=30` "
+        "the answer comes when the task has ended or is blocked, after so many seconds (60 at most) at the latest."
+    )
     await page.show("GET /v1/async/result/{id}", about, f"/v1/async/result/{task_id}")
     await page.api.running(task_id)
     dispatcher = page.api.house.dispatcher
     await until(lambda: any(r.tokens for r in dispatcher.snapshot().running))
     about = (
         "`progress_percent` counts streamed pieces of the smaller of `max_tokens` and what nine of ten answers of the type "
-        "had; null while neither is known. It never falls, is 99 at most before the end and 100 when completed."
+        "had; null while neither is known. It never falls, is 99 at most before the end and 100 when completed. `?wait=30` as above."
     )
     await page.show("GET /v1/async/status/{id}", about, f"/v1/async/status/{task_id}")
-    await page.api.ended(task_id)
     about = (
         "A task that failed, expired, was cancelled or is blocked has `result` null and `error`, `reason` instead. "
         "The first read starts the shorter retention (300 s)."
     )
-    await page.show("GET /v1/async/result/{id}", about, f"/v1/async/result/{task_id}")
+    await page.show("GET /v1/async/result/{id}", about, f"/v1/async/result/{task_id}?wait=30")
+    about = (
+        "A page of tasks, newest first, with the filters of `GET /v1/tasks` but `order`. `next_cursor` is for the next page, as "
+        "`cursor`; null after the last. What is submitted meanwhile moves no page."
+    )
+    await page.show("GET /v1/async/tasks", about, "/v1/async/tasks?limit=1")
     about = (
         "The states add up to `total_tasks`; `by_priority` are the queued ones. Means are over what has ended lately, "
         "earlier runs included; `throughput_tasks_per_minute` leaves out the time in which nothing ran. `cache` is null: "
         "there is none. The four numbers at the end are for dashboards."
     )
     await page.show("GET /v1/async/stats", about)
+    await _health(page)
     victim = (await page.api.submit(priority="LOW"))["task_id"]
     about = (
         "Also stops a processing task: its stream is closed, the server stops generating. With `?running=false` "
@@ -232,6 +240,27 @@ async def _mission(page: _Page) -> str:
     )
     await page.show("DELETE /v1/async/cancel/{id}", about, f"/v1/async/cancel/{victim}")
     return victim
+
+
+async def _health(page: _Page) -> None:
+    about = (
+        "Always 200: `health` says it. `degraded`: more than 500 queued tasks, more than 5 % of the tasks that ended lately failed, "
+        "they take more than 5000 ms on average, a card is above 80 °C, dispatch is paused, ygg is shutting down, or all that "
+        "waits waits for hosts that are drained or have asked for a pause. `unhealthy`: the store fails, no host is up, no host "
+        "takes what waits, or most of the newest 20 tasks failed. `reasons` are the worst first; readings that are off are none. "
+        "`avg_latency_ms` is `avg_processing_time_ms` of `/v1/async/stats`; what is not known is null."
+    )
+    await page.show("GET /v1/async/health", about)
+    await page.api.post("/v1/queue/pause")
+    about = "A reason is a code for programs and a sentence for people."
+    await page.show("GET /v1/async/health", about)
+    await page.api.post("/v1/queue/resume")
+    await page.show("GET /healthz", "The process lives. Nothing is asked, no store either.")
+    about = (
+        "Whether a submit would be taken; 503 with `Retry-After` while ygg is shutting down (`draining`) or its store fails "
+        "(`store_error`). A pause and hosts that are down are no obstacle: tasks wait."
+    )
+    await page.show("GET /readyz", about)
 
 
 async def _tasks(page: _Page, cancelled: str) -> None:

@@ -185,5 +185,6 @@ def test_a_verb_is_called_by_names_as_well_as_by_order(
 
 def test_the_routes_of_the_mission_are_for_its_clients_alone() -> None:
     assert {v.name for v in VERBS if v.off_desk} == {
-        "async_submit", "async_status", "async_result", "async_cancel", "async_stats",
+        "async_submit", "async_status", "async_result", "async_cancel", "async_tasks", "async_stats",
+        "async_health", "healthz", "readyz",
     }  # fmt: skip

@@ -13,10 +13,12 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.system.rig import Daemon, daemon, hosts_yaml, running, sim_servers, until
+from ygg.client import _Connection
 from ygg.stores.sqlite import open_store
 
 SLOTS = {"a": 2, "b": 1}
@@ -72,8 +74,27 @@ def test_a_second_signal_cuts_running_calls_and_blocks_their_tasks(
         assert shown["reason"] in ("interrupted", "completed")
 
 
-def test_submits_are_refused_while_draining(tmp_path: Path, config: Path) -> None:
-    with daemon(tmp_path, config) as target:
+def told(target: Daemon, path: str) -> tuple[int, dict[str, str], Any]:
+    """Status, headers and JSON of a GET over the daemon's socket."""
+    http = _Connection(target.folder / "run/ygg/ygg.sock")
+    try:
+        http.request("GET", path)
+        answer = http.getresponse()
+        return answer.status, dict(answer.getheaders()), json.loads(answer.read())
+    finally:
+        http.close()
+
+
+@pytest.fixture
+def never(tmp_path: Path) -> Iterator[Path]:
+    """A configuration whose server takes longer than any test: only a second signal ends the drain."""
+    with sim_servers(tmp_path, 600.0, {"a": 2}) as urls:
+        policies = "policies: {drain: 600s}"
+        yield hosts_yaml(tmp_path / "hosts.yaml", urls, {"a": 2}, policies)
+
+
+def test_submits_are_refused_while_draining(tmp_path: Path, never: Path) -> None:
+    with daemon(tmp_path, never) as target:
         task = submitted(target, "work")
         until(lambda: running(target, task))
         target.signal(signal.SIGTERM)
@@ -81,8 +102,43 @@ def test_submits_are_refused_while_draining(tmp_path: Path, config: Path) -> Non
         refused = target.ygg("submit", "too late")
         assert refused.returncode == 69
         assert "shutting down" in refused.stderr
-        target.wait()
+        assert target.stop() == 0
         assert "too late" not in target.ygg("list", "--json").stdout
+
+
+def test_a_supervisor_sees_a_daemon_that_lives_is_ready_and_drains(
+    tmp_path: Path, never: Path
+) -> None:
+    with daemon(tmp_path, never) as target:
+        assert told(target, "/healthz")[::2] == (200, {"status": "ok"})
+        assert told(target, "/readyz")[::2] == (200, {"status": "ready"})
+        assert told(target, "/v1/async/health")[2]["status"] == "ok"
+        task = submitted(target, "work")
+        until(lambda: running(target, task))
+        target.signal(signal.SIGTERM)
+        until(lambda: "draining" in target.text())
+        assert told(target, "/healthz")[::2] == (200, {"status": "ok"})
+        status, headers, body = told(target, "/readyz")
+        assert (status, body["error"]["code"]) == (503, "draining")
+        assert int(headers["retry-after"]) > 0
+        health = told(target, "/v1/async/health")[2]
+        assert (health["health"], health["processing"]) == ("degraded", 1)
+
+
+def test_polls_that_wait_hold_up_no_drain(tmp_path: Path, never: Path) -> None:
+    with daemon(tmp_path, never) as target:
+        tasks = [submitted(target, "work") for _ in range(3)]
+        until(lambda: running(target, tasks[0]))
+        polls = [_Connection(target.folder / "run/ygg/ygg.sock") for _ in tasks]
+        for http, task in zip(polls, tasks, strict=True):
+            http.request("GET", f"/v1/async/status/{task}?wait=60")
+        target.signal(signal.SIGTERM)
+        until(lambda: "draining" in target.text())
+        assert target.stop() == 0
+        ended = json.loads(polls[0].getresponse().read())
+        assert (ended["state"], ended["reason"]) == ("blocked", "interrupted")
+        for http in polls:
+            http.close()
 
 
 def test_a_reload_that_is_asked_for_tells_what_is_different_and_what_is_wrong(
@@ -271,6 +327,8 @@ def test_the_legacy_loop_serves_the_same_queue(tmp_path: Path, config: Path) -> 
     lines = [json.dumps({"prompt": f"task {n}", "priority": 4 - n}) for n in range(3)]
     tasks = target.ygg("submit", "--jsonl", "-", stdin="\n".join(lines).encode()).stdout.split()
     target.start()
+    assert told(target, "/readyz")[::2] == (200, {"status": "ready"})
+    assert told(target, "/v1/async/health")[2]["health"] == "healthy"
     with closing(target.remote()) as desk:
         ended = [desk.wait(t, 30) for t in tasks]
         assert {t["state"] for t in ended} == {"completed"}

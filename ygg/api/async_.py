@@ -9,7 +9,9 @@ from ygg.api import bodies
 from ygg.api.aside import aside
 from ygg.api.callers import Caller
 from ygg.api.overseeing import view_of
+from ygg.api.pages import page
 from ygg.api.place import place_of
+from ygg.api.queries import page_of
 from ygg.api.submits import doubts
 from ygg.api.tasks import Tasks
 from ygg.config import Config
@@ -55,9 +57,9 @@ class AsyncFace:
             **doubts(task, config),
         }
 
-    async def result(self, task_id: str) -> JsonDict:
-        """GET /v1/async/result/{id}: its first read starts the shorter retention."""
-        body = await self._tasks.result(task_id)
+    async def result(self, task_id: str, query: Mapping[str, Any]) -> JsonDict:
+        """GET /v1/async/result/{id}: its first read starts the shorter retention. With `wait` a long poll."""
+        body = await self._tasks.result_of(await self._tasks.waited(task_id, query))
         await self._control.touch_read(body["task_id"], self._config().policy.read_retention_s)
         return body
 
@@ -72,6 +74,12 @@ class AsyncFace:
             if task.state is State.CANCELLED
             else "The call is being stopped",
         }
+
+    async def tasks(self, query: Mapping[str, Any], caller: Caller) -> JsonDict:
+        """GET /v1/async/tasks: a page, newest first."""
+        found, cursor = await page(self._control.archive, page_of(query, caller.owner))
+        listed = [bodies.task_body(task) for task in found]
+        return {"schema": "ygg.tasks/1", "tasks": listed, "next_cursor": cursor}
 
     async def stats(self) -> JsonDict:
         """GET /v1/async/stats, with flat numbers for dashboards at the top level."""

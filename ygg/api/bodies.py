@@ -29,6 +29,7 @@ from ygg.model import (
     ToolDelta,
 )
 from ygg.model.transfer import to_plain
+from ygg.telling import rates
 from ygg.telling.troubles import troubles
 
 STATUS = {
@@ -255,16 +256,9 @@ def _endpoint_body(endpoint: Endpoint, host: HostView) -> JsonDict:
 
 def performance_body(snapshot: Snapshot) -> JsonDict:
     """Means over the remembered ends; null before anything was measured."""
-    ends = [e for e in snapshot.recent if e.state is State.COMPLETED]
-    took = [e.took_ms for e in ends if e.took_ms is not None]
-    waits = [e.wait_ms for e in ends if e.wait_ms is not None]
     rate = snapshot.per_minute
     return {
-        "avg_processing_time_ms": _mean(took),
+        "avg_processing_time_ms": rates.mean_took_ms(snapshot.recent),
         "throughput_tasks_per_minute": None if rate is None else round(rate, 2),
-        "avg_wait_time_ms": _mean(waits),
+        "avg_wait_time_ms": rates.mean_wait_ms(snapshot.recent),
     }
-
-
-def _mean(values: list[int]) -> int | None:
-    return round(sum(values) / len(values)) if values else None

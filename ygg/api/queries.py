@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import math
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from ygg.api.documents import NewPriority
@@ -19,19 +20,43 @@ MAX_DAYS, DEFAULT_DAYS = 14, 7  #: of the history an advice looks at
 MAX_MINUTES, MAX_MINUTES_ALL = 14 * 1440, 1440  #: of history in one answer: of one host, of all
 DEFAULT_MINUTES = 60
 DEFAULT_WAIT_S, WAIT_MAX_S = 30.0, 60.0  #: of one long poll
-_KEYS = frozenset(
-    {"state", "type", "priority", "host", "label", "caller", "batch", "limit", "order"}
-)
+MAX_SEQ = 2**63 - 1
+_KEYS = frozenset({"state", "type", "priority", "host", "label", "caller", "batch", "limit"})
 
 
-def filter_of(query: Mapping[str, Any], owner: str | None = None) -> Filter:
-    """`owner`: whose tasks alone may be shown. Raises InvalidInput for unknown keys and values out of range."""
-    given = {k: v for k, v in query.items() if v is not None and v != []}
-    _only(given, _KEYS)
-    check_text(given)
+def filter_of(query: Mapping[str, Any], owner: str | None) -> Filter:
+    """`owner`: whose tasks alone may be shown, None for everybody's. Raises InvalidInput for unknown keys and values out of
+    range."""
+    given = _given(query, _KEYS | {"order"})
     order = given.get("order", "newest")
     if order not in ("newest", "queue"):
         raise InvalidInput(f"order: expected newest or queue, got {order!r:.60}")
+    return replace(_filter(given, owner), queue_order=order == "queue")
+
+
+def page_of(query: Mapping[str, Any], owner: str | None) -> Filter:
+    """The same for one page, newest first, from its `cursor` on."""
+    given = _given(query, _KEYS | {"cursor"})
+    before = _cursor(given["cursor"]) if "cursor" in given else None
+    return replace(_filter(given, owner), before_seq=before)
+
+
+def _cursor(value: object) -> int:
+    try:
+        return whole("cursor", value, 1, MAX_SEQ)
+    except InvalidInput:
+        text = f"cursor: expected the next_cursor of an earlier answer, got {value!r:.60}"
+        raise InvalidInput(text, hint="leave it out for the newest tasks") from None
+
+
+def _given(query: Mapping[str, Any], keys: frozenset[str]) -> dict[str, Any]:
+    given = {k: v for k, v in query.items() if v is not None and v != []}
+    _only(given, keys)
+    check_text(given)
+    return given
+
+
+def _filter(given: Mapping[str, Any], owner: str | None) -> Filter:
     return Filter(
         states=states(given.get("state", ())),
         type=given.get("type"),
@@ -41,7 +66,6 @@ def filter_of(query: Mapping[str, Any], owner: str | None = None) -> Filter:
         caller=given.get("caller") if owner is None else owner,
         batch=given.get("batch"),
         limit=whole("limit", given.get("limit", DEFAULT_LIMIT), 1, MAX_LIMIT),
-        queue_order=order == "queue",
     )
 
 
@@ -73,13 +97,23 @@ def flag(query: Mapping[str, Any], name: str, *, default: bool) -> bool:
 
 def wait_s(query: Mapping[str, Any]) -> float:
     """`timeout` of one long poll in seconds; what is longer than WAIT_MAX_S ends there."""
-    given = query.get("timeout", DEFAULT_WAIT_S)
+    return _seconds(query, "timeout", DEFAULT_WAIT_S)
+
+
+def poll_s(query: Mapping[str, Any]) -> float:
+    """`wait` of an answer that comes at once unless it is asked to wait; bounded the same."""
+    _only(query, frozenset({"wait"}))
+    return _seconds(query, "wait", 0.0)
+
+
+def _seconds(query: Mapping[str, Any], name: str, default: float) -> float:
+    given = query.get(name, default)
     try:
         found = float(given)
     except ValueError:
         found = math.nan
     if not 0 <= found < math.inf:
-        raise InvalidInput(f"timeout: expected seconds, got {given!r:.60}")
+        raise InvalidInput(f"{name}: expected seconds, got {given!r:.60}")
     return min(found, WAIT_MAX_S)
 
 

@@ -12,7 +12,7 @@ from ygg.api import bodies
 from ygg.api.callers import Caller, seen
 from ygg.api.documents import CancelMany, NewPriority, Retry
 from ygg.api.place import place_of
-from ygg.api.queries import filter_of, flag, wait_s
+from ygg.api.queries import filter_of, flag, poll_s, wait_s
 from ygg.config import Config
 from ygg.errors import Conflict, InvalidInput, NotFound, YggError
 from ygg.intake.checking import parse
@@ -44,9 +44,17 @@ class Tasks:
             "reasons": [bodies.reason_body(r) for r in self._control.explain(task)],
         }
 
-    async def status(self, task_id: str) -> JsonDict:
-        """GET /v1/async/status/{id}."""
+    async def status(self, task_id: str, query: Mapping[str, Any]) -> JsonDict:
+        """GET /v1/async/status/{id}: with `wait` a long poll, as `wait` below."""
+        return await self._status(await self.waited(task_id, query))
+
+    async def waited(self, task_id: str, query: Mapping[str, Any]) -> Task:
+        """The task; one that has not ended is waited for as long as `wait` of the query says."""
+        wait = poll_s(query)
         task = await self._control.archive.get(task_id)
+        return await self._control.wait_end(task.id, wait) if wait else task
+
+    async def _status(self, task: Task) -> JsonDict:
         result = await self._control.archive.result(task.id) if task.state in FINAL else None
         running = self._running(task)
         told = result or running
@@ -55,10 +63,13 @@ class Tasks:
         return body | await place_of(self._control, task)
 
     async def result(self, task_id: str) -> JsonDict:
-        """GET /v1/tasks/{id}/result; NotEnded (409) with the status body before the end."""
-        task = await self._control.archive.get(task_id)
+        """GET /v1/tasks/{id}/result."""
+        return await self.result_of(await self._control.archive.get(task_id))
+
+    async def result_of(self, task: Task) -> JsonDict:
+        """NotEnded (409) with the status body before the end."""
         if task.state not in FINAL and task.state is not State.BLOCKED:
-            raise NotEnded(task.id, await self.status(task.id))
+            raise NotEnded(task.id, await self._status(task))
         result = await self._control.archive.result(task.id)
         return bodies.result_body(task, result)
 

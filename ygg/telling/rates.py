@@ -8,9 +8,11 @@ from collections.abc import Iterable, Mapping, Reversible
 
 from ygg.model import EndView, RunningView, State, Task
 from ygg.model.snapshot import BUCKET_S, BUCKETS
+from ygg.plain import tenths
 
 SPAN_MS = BUCKET_S * BUCKETS * 1000
 ANSWERS, NEWEST = 5, 50  #: how many answers tell how long one gets: at least, at most
+FAILED = frozenset({State.FAILED, State.EXPIRED, State.BLOCKED})  #: what the mission calls failed
 WORK_MS = 300_000  #: completed tasks per minute are counted over this much work
 
 
@@ -104,3 +106,36 @@ def per_minute(
         completed += end.state is State.COMPLETED
     work_ms += until - since
     return completed * 60_000 / max(1, work_ms) if completed else None
+
+
+def mean_took_ms(recent: Iterable[EndView]) -> int | None:
+    """How long a completed task ran; None before the first."""
+    return _mean(
+        [e.took_ms for e in recent if e.state is State.COMPLETED and e.took_ms is not None]
+    )
+
+
+def mean_wait_ms(recent: Iterable[EndView]) -> int | None:
+    """How long it had waited for that."""
+    return _mean(
+        [e.wait_ms for e in recent if e.state is State.COMPLETED and e.wait_ms is not None]
+    )
+
+
+def _mean(values: list[int]) -> int | None:
+    return round(sum(values) / len(values)) if values else None
+
+
+def counts_as_failed(end: EndView) -> bool:
+    return end.state in FAILED
+
+
+def counts_as_end(end: EndView) -> bool:
+    """Whether it says how tasks fare: none that was cancelled, and no attempt whose task waits again."""
+    return end.state is State.COMPLETED or counts_as_failed(end)
+
+
+def failed_percent(recent: Iterable[EndView]) -> float | None:
+    """Of the ends that count, rounded down to a tenth; None before the first."""
+    ends = [counts_as_failed(end) for end in recent if counts_as_end(end)]
+    return tenths(100 * sum(ends) / len(ends)) if ends else None
