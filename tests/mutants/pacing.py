@@ -45,8 +45,8 @@ MUTANTS = [
     Mutant(
         "pacing: a host that is down is waited for",
         FILE,
-        " if kinds.usable(turn, c))",
-        ")",
+        " if kinds.usable(turn, c)]",
+        "]",
         (f"{PACING}::test_what_no_host_would_take_has_no_wait_and_the_queue_no_end",),
     ),
     Mutant(
@@ -90,6 +90,22 @@ MUTANTS = [
         "rows += await self._archive.minutes(idle, now_ms - KEPT_MS)",
         "rows += []",
         ("tests/cases/test_forecasts.py",),
+    ),
+    Mutant(
+        "pacing: a change of models waits for nothing but a slot",
+        FILE,
+        "busy = residency.in_the_way(self._board, place)",
+        "busy = False",
+        (
+            f"{PACING}::test_a_change_of_models_waits_for_the_calls_with_the_other_one_beside_free_slots",
+        ),
+    ),
+    Mutant(
+        "pacing: a host changes its model though another of its servers has it",
+        FILE,
+        "min(ms, found.get(place.host, inf))",
+        "max(ms, found.get(place.host, -inf))",
+        (f"{PACING}::test_a_host_whose_other_server_has_the_model_is_not_waited_for",),
     ),
     Mutant(
         "pacing: what is unknown is not said",

@@ -10,6 +10,7 @@ from ygg.model import (
     Candidate,
     Counts,
     Endpoint,
+    Health,
     Host,
     HostHealth,
     Lane,
@@ -18,6 +19,7 @@ from ygg.model import (
     OutcomeKind,
     Priority,
     Process,
+    ReasonCode,
     TaskType,
 )
 from ygg.telling.pacing import PAST, Plan, Speeds, past_of
@@ -148,6 +150,34 @@ def test_a_model_that_a_game_leaves_no_room_has_no_wait_while_another_has() -> N
 
     assert waits(65, Process(9, "doom", 5000.0)) == (None, 0)
     assert waits(5) == (0, 0)
+
+
+def test_a_change_of_models_waits_for_the_calls_with_the_other_one_beside_free_slots() -> None:
+    server = Endpoint("main", "ollama", "http://h:1", ("x", "y"))
+    types = {name: TaskType(name, (Candidate("h", "main", name),)) for name in server.models}
+    found = World((Host("h", 3, (server,)),), types)
+    found.feed(ev.HostChecked("h", "main", Health(HostHealth.UP, loaded=())))
+    found.feed(ev.PastLearned({"h": 6_000}))
+    running = found.submit("x")
+    found.submit("y", 0)
+    view = snapshot(found.board, found.now, epoch=1, started_ms=0, counts=Counts({}), streamed={})
+    assert [w.reason.code for w in view.waiting] == [ReasonCode.SWAP_PENDING]
+    assert [w.expected_ms for w in view.waiting] == [6_000]
+    assert view.drain_ms == 6_000
+    assert wait_s(found, "x", 0, 0) == 0, "its model is there"
+    found.end(running)
+    assert found.board.where == {}
+
+
+def test_a_host_whose_other_server_has_the_model_is_not_waited_for() -> None:
+    servers = tuple(Endpoint(n, "ollama", f"http://h:{n}", ("x", "y")) for n in ("1", "2"))
+    types = {m: TaskType(m, tuple(Candidate("h", n, m) for n in ("1", "2"))) for m in ("x", "y")}
+    found = World((Host("h", 4, servers),), types)
+    for name, model in (("1", "x"), ("2", "y")):
+        found.feed(ev.HostChecked("h", name, Health(HostHealth.UP, loaded=(model,))))
+    found.feed(ev.PastLearned({"h": 6_000}))
+    found.submit("x")
+    assert wait_s(found, "y", 0, 0) == 0
 
 
 def test_a_free_slot_is_taken_at_once_and_the_next_when_a_call_ends() -> None:

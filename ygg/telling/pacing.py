@@ -14,9 +14,9 @@ from math import inf
 from ygg.core.board import Board, LaneState
 from ygg.core.hosts import gates
 from ygg.core.house import HostState
-from ygg.core.placement import kinds, lanes, links
+from ygg.core.placement import kinds, lanes, links, residency
 from ygg.core.placement.rounds import Round
-from ygg.model import Head, Lane, MinuteRow, Now, Priority, State
+from ygg.model import Candidate, Head, Lane, MinuteRow, Now, Priority, State
 from ygg.model.history import MINUTE_MS
 
 MEASURED = 50  #: newest calls of a kind whose mean run time counts
@@ -74,6 +74,7 @@ class Plan:
         self._board, self._turn, self._speeds = board, Round(board, now), Speeds(board)
         self._stands = board.paused or board.stopping
         self._paces: dict[Lane, Mapping[str, float]] = {}
+        self._changes: dict[Lane, Mapping[str, float]] = {}
         self._rivals: dict[frozenset[str], Sequence[LaneState]] = {}
         fewest_first = sorted(board.lanes.values(), key=lambda s: len(s.reach.hosts))
         self._levels = [{name: self._level(host) for name, host in board.hosts.items()}]
@@ -98,7 +99,8 @@ class Plan:
         start to the next. Those of which nothing is known are left out."""
         if state.lane not in self._paces:
             board, turn = self._board, self._turn
-            open_ = (c for c in links.open_to(turn, state) if kinds.usable(turn, c))
+            open_ = [c for c in links.open_to(turn, state) if kinds.usable(turn, c)]
+            self._changes[state.lane] = self._changed_ms(open_)
             slots = {c.host: gates.limit(board.hosts[c.host]) for c in open_}
             means = {name: self._speeds.mean_ms(name, state.lane.type) for name in slots}
             self._paces[state.lane] = {
@@ -108,6 +110,16 @@ class Plan:
             }
         return self._paces[state.lane]
 
+    def _changed_ms(self, places: Iterable[Candidate]) -> Mapping[str, float]:
+        """Of each host the milliseconds until a server of it may have the model, free slots or not: calls with another one
+        have to end first. Less than any level where none has to."""
+        found: dict[str, float] = {}
+        for place in places:
+            busy = residency.in_the_way(self._board, place)
+            ms = (self._speeds.mean_ms(place.host) or 0.0) if busy else -inf
+            found[place.host] = min(ms, found.get(place.host, inf))
+        return found
+
     def wait_ms(self, lane: Lane, priority: Priority, ahead: int) -> int | None:
         """Milliseconds until a task starts that has so many ahead of it among those that compete for its hosts. None
         while dispatch stands still, no host would take it, or nothing is known of those that would."""
@@ -115,7 +127,11 @@ class Plan:
         hosts = self._pace(state).keys() & self._levels[0].keys()  # one may have come since
         if self._stands or not hosts:
             return None
-        before, after = (min(self._levels[n][h] for h in hosts) for n in (priority, priority + 1))
+        changed = self._changes[state.lane]
+        before, after = (
+            min(max(self._levels[n][h], changed[h]) for h in hosts)
+            for n in (priority, priority + 1)
+        )
         rivals = self._rivals_of(state)
         better, same = (
             _counted(rivals, lambda p: p < priority),
