@@ -10,14 +10,16 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ygg import paths
+from ygg.client import connect
+from ygg.config import Config, load_found
+from ygg.desk import Desk
 from ygg.errors import ConfigError, NotFound
 from ygg.model import Endpoint, Host
 
 if TYPE_CHECKING:
     from ygg.api.server import Door
-    from ygg.config import Config
-    from ygg.desk import Desk
-    from ygg.ports import Backend, Backends, Probe
+    from ygg.ports import Backend, Probe
     from ygg.probes.login import HostKey as HostKey
     from ygg.running.scope import Adapters, Scope
     from ygg.stores.sqlite import SqliteStore
@@ -52,7 +54,6 @@ def build_probes(
     hosts: Iterable[Host], known_hosts: Path | None = None, env: Mapping[str, str] = os.environ
 ) -> dict[str, tuple[Probe, ...]]:
     """What takes readings of each host. Call inside the event loop that will use them."""
-    from ygg import paths
     from ygg.backends.ollama import LoadedModels
     from ygg.probes import building
 
@@ -109,32 +110,15 @@ async def running(
 
 def tokens_hold(env: Mapping[str, str]) -> bool:
     """Whether the database has a token that lets somebody in. Raises a StoreError where that cannot be read."""
-    import asyncio
+    from ygg.stores.sqlite import tokens
 
-    from ygg import paths
-    from ygg.intake.times import wall_ms
-    from ygg.stores.sqlite import open_archive
-
-    async def found() -> bool:
-        try:
-            archive = open_archive(paths.state_dir(env) / paths.DATABASE)
-        except NotFound:
-            return False
-        try:
-            return any(token.live(wall_ms()) for token in await archive.tokens())
-        finally:
-            await archive.close()
-
-    return asyncio.run(found())
+    return tokens.any_holds(paths.state_dir(env) / paths.DATABASE)
 
 
 def offline_desk(config_path: str | None, *, write: bool) -> Desk:
     """A desk on the database, for when no daemon runs. Writing takes the lock; reading does not."""
-    from ygg import paths
     from ygg.api.offline import Offline, Opened
-    from ygg.client import connect
-    from ygg.config import load_found
-    from ygg.desk import Desk
+    from ygg.stores.memory import MemoryStore
     from ygg.stores.sqlite import open_archive
 
     config = load_found(config_path, os.environ)
@@ -142,19 +126,14 @@ def offline_desk(config_path: str | None, *, write: bool) -> Desk:
 
     def opened() -> Opened:
         if write:
-            store = open_store(database, config, dispatcher=False)
-            return store, store
+            return (store := open_store(database, config, dispatcher=False)), store
         try:
             return None, open_archive(database)
         except NotFound:
-            from ygg.stores.memory import MemoryStore
-
             return None, MemoryStore()  # nothing was ever submitted: there is nothing to read
 
-    def backends() -> Backends:
-        return adapters().backends(config.hosts.values())
-
-    return Desk(Offline(config, database, opened, backends, lambda: connect(None, os.environ)))
+    asked = (lambda: adapters().backends(config.hosts.values())), lambda: connect(None, os.environ)
+    return Desk(Offline(config, database, opened, *asked))
 
 
 async def ask(endpoint: Endpoint, path: str, timeout_s: float) -> tuple[int, str, dict[str, Any]]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.test_config import GOOD, complaints
 from ygg import config
-from ygg.config.addresses import address, exposed, open_to_others
+from ygg.config.addresses import address, exposed, open_to_others, refuse_open
 from ygg.errors import ConfigError
 
 GOOD_ONES = {
@@ -51,12 +52,10 @@ def test_other_machines_reach_all_but_loopback() -> None:
     assert open_to_others(listen) == listen[3:]
 
 
-def loaded(
-    folder: Path, api: str, env: dict[str, str] | None = None, *, strict: bool = True
-) -> config.Config:
+def loaded(folder: Path, api: str, env: dict[str, str] | None = None) -> config.Config:
     path = folder / "hosts.yaml"
     path.write_text(f"{GOOD}api: {api}\n")
-    return config.load(path, env or {}, strict=strict)
+    return config.load(path, env or {}, strict=True)
 
 
 def test_one_address_is_a_list_of_one_and_each_is_there_once(tmp_path: Path) -> None:
@@ -65,9 +64,19 @@ def test_one_address_is_a_list_of_one_and_each_is_there_once(tmp_path: Path) -> 
     assert twice.api.listen == ("127.0.0.1:8420", "[::1]:8420")
 
 
-def test_an_address_open_to_others_is_refused_by_the_check(tmp_path: Path) -> None:
+def test_an_address_open_to_others_takes_a_token_or_a_word(tmp_path: Path) -> None:
+    found = loaded(tmp_path, "{listen: ['127.0.0.1:8420', '0.0.0.0:8420']}").api
     with pytest.raises(ConfigError, match=r"0.0.0.0:8420 is open to other machines"):
-        loaded(tmp_path, "{listen: ['127.0.0.1:8420', '0.0.0.0:8420']}")
+        refuse_open(found, lambda: False)
+    refuse_open(found, lambda: True)
+    refuse_open(replace(found, insecure=True), lambda: False)
+
+
+def test_tokens_are_not_looked_for_where_nobody_else_can_connect(tmp_path: Path) -> None:
+    def never() -> bool:
+        raise AssertionError
+
+    refuse_open(loaded(tmp_path, "{listen: '127.0.0.1:8420'}").api, never)
 
 
 @pytest.mark.parametrize(
@@ -85,8 +94,10 @@ def test_an_address_open_to_others_is_refused_by_the_check(tmp_path: Path) -> No
 def test_the_file_says_whether_that_is_meant_else_the_environment(
     tmp_path: Path, said: str, env: dict[str, str], insecure: bool
 ) -> None:
-    found = loaded(tmp_path, f"{{listen: '0.0.0.0:8420'{said}}}", env, strict=insecure)
+    found = loaded(tmp_path, f"{{listen: '0.0.0.0:8420'{said}}}", env)
     assert found.api.insecure is insecure
+    strict = replace(found.api, require_token=True)
+    assert exposed(strict) is None, "everybody needs one after all"
     told = "anybody in the network may do everything at 0.0.0.0:8420"
     assert exposed(found.api) == (told if insecure else None)
 

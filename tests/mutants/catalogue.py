@@ -31,6 +31,7 @@ from tests.mutants import (
     stores,
     surface,
     tcp,
+    tokens,
     view,
 )
 
@@ -53,6 +54,7 @@ MUTANTS = [
     *view.MUTANTS,
     *api.MUTANTS,
     *tcp.MUTANTS,
+    *tokens.MUTANTS,
     *health.MUTANTS,
     *ops.MUTANTS,
     *ops_service.MUTANTS,

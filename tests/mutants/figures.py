@@ -271,8 +271,8 @@ MUTANTS: list[Mutant] = [
     Mutant(
         "a bulk cancel forgets its label",
         "ygg/api/tasks.py",
-        "which = Filter(type=wanted.type, label=wanted.label)",
-        "which = Filter(type=wanted.type)",
+        "which = Filter(type=wanted.type, label=wanted.label,",
+        "which = Filter(type=wanted.type,",
         ("tests/surface/test_client_desks.py::test_all_tasks_that_fit_are_cancelled_at_once",),
     ),
     Mutant(

@@ -77,15 +77,15 @@ MUTANTS: list[Mutant] = [
     Mutant(
         "tcp: a daemon has no border",
         "ygg/daemon.py",
-        "app = Border(build_app(handlers), lambda: scope.config.api)",
+        "app = Border(build_app(handlers), lambda: scope.config.api, handlers.callers)",
         "app = build_app(handlers)",
         (LISTENING + "::test_what_the_mission_asks_by_curl_works_over_tcp",),
     ),
     Mutant(
         "tcp: the names of the start are those for ever",
         "ygg/daemon.py",
-        "app = Border(build_app(handlers), lambda: scope.config.api)",
-        "app = Border(build_app(handlers), lambda: self.config.api)",
+        "app = Border(build_app(handlers), lambda: scope.config.api, handlers.callers)",
+        "app = Border(build_app(handlers), lambda: self.config.api, handlers.callers)",
         (LISTENING + "::test_another_list_takes_a_new_start_and_a_reload_says_so",),
     ),
     Mutant(
@@ -105,23 +105,23 @@ MUTANTS: list[Mutant] = [
     Mutant(
         "tcp: an open address starts",
         "ygg/daemon.py",
-        "    refuse_open(config.api)\n",
+        "    refuse_open(config.api, lambda: wire.tokens_hold(os.environ))\n",
         "",
         (LISTENING + "::test_an_address_open_to_others_is_no_start_and_takes_nothing",),
     ),
     Mutant(
         "tcp: an open address passes the check",
-        "ygg/config/__init__.py",
-        "        refuse_open(config.api)\n",
-        "        pass\n",
-        (ADDRESSES + "::test_an_address_open_to_others_is_refused_by_the_check",),
+        "ygg/cli/config.py",
+        "    refuse_open(found.api, lambda: tokens_hold(os.environ))\n",
+        "",
+        (LISTENING + "::test_an_address_open_to_others_is_no_start_and_takes_nothing",),
     ),
     Mutant(
         "tcp: only the first address is looked at",
         SETTINGS,
         "    return [text for text in listen if",
         "    return [text for text in list(listen)[:1] if",
-        (ADDRESSES + "::test_an_address_open_to_others_is_refused_by_the_check",),
+        (ADDRESSES + "::test_an_address_open_to_others_takes_a_token_or_a_word",),
     ),
     Mutant(
         "tcp: an insecure address is told nobody",

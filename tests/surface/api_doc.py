@@ -21,6 +21,7 @@ from tests.shell.readings import CARD, measure, past
 from tests.shell.virtual import run_virtual, until
 from tests.surface.world import Api, api
 from ygg import __version__
+from ygg.api import tokens
 from ygg.api.tasks import Tasks
 from ygg.desk import Desk
 from ygg.intake import ids, tasks
@@ -106,6 +107,24 @@ MESSAGE = """\
 
 Tools, a format and the like are given in `options`, as the server wants them. In a followed stream a piece has `tool_calls` too:
 parts with the `index` of their call, whose `arguments` are joined.
+"""
+
+
+TOKENS = """\
+## Tokens
+
+Who asks without one on the unix socket, or over loopback, is `local` and may do everything (`api: {require_token: true}` closes
+loopback to it). From other machines everybody needs one, as `Authorization: Bearer ygg_…`; a bearer that begins with `ygg_` is looked
+at wherever it comes from, any other `Authorization` counts as none. `/healthz` and `/readyz` need none anywhere.
+
+| scope | may |
+|---|---|
+| `read` | read how the house is doing: hosts, queue, GPUs, health, history |
+| `submit` | the same, and submit tasks; see, cancel, retry and prioritize its own. Those of others are not there for it |
+| `admin` | everything |
+
+No token that holds: 401 `unauthorized`. A scope that is too small, a priority above the token's best: 403 `forbidden`. More tasks than
+its rate: 429 `rate_limited` with `Retry-After`. Tasks bear the name of their token as `caller`; idempotency keys are each caller's own.
 """
 
 
@@ -380,6 +399,20 @@ async def _readings(page: _Page) -> None:
     await page.show("GET /v1/tuning", about, "/v1/tuning?host=surtr")
 
 
+async def _tokens(page: _Page) -> None:
+    page.text(TOKENS)
+    about = (
+        "`scope`: `submit` unless said. May be left out: `expires` (`90d`, or a time), `max_priority` (the best that its tasks may "
+        "have), `rate` (tasks by time: `60/min`, `10/s`, `1000/h`, `5000/d`). This answer is the only one with the token."
+    )
+    doc = {"name": "anna", "max_priority": "HIGH", "rate": "60/min"}
+    with patch.object(tokens, "new_text", lambda: f"ygg_{'x' * 43}"):
+        await page.show("POST /v1/tokens", about, doc=doc)
+    await page.show("GET /v1/tokens", "All that were given out, by name.")
+    about = "Its next request is refused, its open streams end. The name may be given again."
+    await page.show("DELETE /v1/tokens/{name}", about, "/v1/tokens/anna")
+
+
 async def _write() -> str:
     async with api() as found:
         page = _Page(found)
@@ -387,6 +420,7 @@ async def _write() -> str:
         await _tasks(page, cancelled)
         await _daemon(page)
         await _readings(page)
+        await _tokens(page)
         page.text(FIELDS)
         page.text(MESSAGE)
         page.text(_adding())

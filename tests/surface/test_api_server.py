@@ -137,7 +137,7 @@ def test_one_connection_serves_many_requests(path: Path, live: Api) -> None:
 async def test_stopping_does_not_wait_for_a_stream(path: Path) -> None:
     async with api() as found:
         found.surtr.latency_s = 1e6
-        answer = await found.handlers.submits.submit({"tasks": [PROMPT]}, caller="local")
+        answer = await found.handlers.submits.submit({"tasks": [PROMPT]})
         task_id = answer["tasks"][0]["id"]
         async with serve(build_app(found.handlers), Door(path)):
             reader, writer = await asyncio.open_unix_connection(str(path))

@@ -14,6 +14,7 @@ from fastapi.routing import APIRoute
 from tests.surface.world import config, served
 from ygg.api import app as app_module
 from ygg.api.app import build_app
+from ygg.api.callers import LOCAL, Caller
 from ygg.api.handlers import Handlers
 from ygg.api.offline import Offline, OfflineControl
 from ygg.api.tasks import Tasks
@@ -28,7 +29,8 @@ ON_DESKS = [v for v in VERBS if not v.off_desk]
 SAMPLES: dict[str, Any] = {
     "task_id": "no such ö?task%2", "host": "surtr", "docs": [{"prompt": "ö"}], "ids": ["a", "b"],
     "states": ["failed"], "timeout_s": 0.25, "priority": "HIGH", "minutes": 5, "days": 3,
-    "atomic": True, "running": False, "probe": False, "type": "chat", "label": "ö",
+    "atomic": True, "running": False, "probe": False, "type": "chat", "label": "ö", "name": "anna",
+    "more": {"scope": "read"},
     "query": {"state": ["queued", "failed"], "type": "chat", "label": None, "limit": 7},
 }  # fmt: skip
 
@@ -75,7 +77,14 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
     """What reaches the handlers, all of which find nothing."""
     found: list[tuple[Any, ...]] = []
 
-    async def of(self: Handlers, verb: Row, target: str | None, given: dict[str, Any]) -> Any:
+    async def of(
+        self: Handlers,
+        verb: Row,
+        target: str | None,
+        given: dict[str, Any],
+        caller: Caller = LOCAL,
+    ) -> Any:
+        assert caller == LOCAL
         found.append((verb.name, target, {k: _text(v) for k, v in given.items()}))
         if not verb.streams:
             raise NotFound("as every handler says here", hint="look elsewhere")

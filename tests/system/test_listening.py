@@ -52,7 +52,7 @@ def test_an_address_open_to_others_is_no_start_and_takes_nothing(
     target.spawn()
     assert target.wait(10) == 78
     assert f"{where}:8420 is open to other machines" in target.text()
-    assert "api.insecure" in target.text()
+    assert "ygg token create NAME" in target.text()
     assert not target.database.exists()
     checked = target.ygg("config", "check")
     assert (checked.returncode, "open to other machines" in checked.stderr) == (78, True)
@@ -102,3 +102,31 @@ def test_another_list_takes_a_new_start_and_a_reload_says_so(
         until(lambda: "api: hosts [] -> [gpu.lan]" in target.text())
         named = httpx.get(f"http://{first}/v1/queue", headers={"Host": "gpu.lan"})
         assert named.status_code == 200
+
+
+def test_a_token_lets_another_machine_in_and_outlives_the_daemon(
+    tmp_path: Path, urls: dict[str, str]
+) -> None:
+    port = free_port()
+    where = f"0.0.0.0:{port}"
+    config = listening(tmp_path, urls, f"listen: '{where}', hosts: [ygg.lan], require_token: true")
+    target = Daemon(tmp_path, config, "--no-view")
+    made = target.ygg("token", "create", "anna", "--expires", "90d")
+    token = made.stdout.strip()
+    assert (made.returncode, token[:4], made.stderr) == (0, "ygg_", "")
+    base, as_ = f"http://127.0.0.1:{port}", {"Authorization": f"Bearer {token}"}
+    for _ in range(2):
+        with daemon(tmp_path, config) as target:
+            assert httpx.get(f"{base}/v1/queue").status_code == 401
+            assert httpx.post(f"{base}/v1/async/submit", json=ASKED, headers=as_).status_code == 202
+            assert httpx.get(f"{base}/v1/snapshot", headers=as_).status_code == 403
+            assert httpx.get(f"{base}/readyz").status_code == 200
+            assert target.ygg("token", "list", "--json").returncode == 0
+            assert token not in target.text()
+    with daemon(tmp_path, config) as target:
+        assert target.ygg("token", "revoke", "anna").stdout == "anna revoked\n"
+        assert httpx.get(f"{base}/v1/queue", headers=as_).status_code == 401
+    last = Daemon(tmp_path, config, "--no-view")
+    last.spawn()
+    assert last.wait(10) == 78
+    assert all(token.encode() not in f.read_bytes() for f in tmp_path.rglob("*") if f.is_file())

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import apsw
 
 from ygg.model import Priority, Token
 from ygg.model.tokens import Rate, Scope, taken, unknown
+from ygg.stores.sqlite.connecting import connected
 from ygg.stores.sqlite.rows import fetch
+from ygg.stores.sqlite.translating import translate
 
 SCHEMA = 6  #: that brought it
 _COLUMNS = (
@@ -22,6 +27,17 @@ def tokens(db: apsw.Connection) -> list[Token]:
     if db.execute("PRAGMA user_version").get < SCHEMA:
         return []
     return [_token(row) for row in fetch(db, f"SELECT {_COLUMNS} FROM tokens ORDER BY name")]
+
+
+def any_holds(path: Path) -> bool:
+    """Whether this database lets somebody in now. Raises a StoreError."""
+    if not path.exists():
+        return False
+    try:
+        with closing(connected(path, 5000)) as db:
+            return any(token.live(time.time_ns() // 1_000_000) for token in tokens(db))
+    except apsw.Error as error:
+        raise translate(error, str(path)) from error
 
 
 def add(db: apsw.Connection, token: Token) -> None:
