@@ -48,6 +48,7 @@ from ygg.model import lifecycle as life
 from ygg.model.cases import Case, Refusal, Verb, changes, decide, row_of
 from ygg.ports import Filter
 from ygg.stores.keyring import Keyring
+from ygg.stores.looking import fits, place, reached, scheduled
 from ygg.stores.past import Past, ending
 
 _WAITING = (State.QUEUED, State.SCHEDULED)
@@ -219,7 +220,7 @@ class MemoryStore:
     async def heads(self, lane: Lane, priority: Priority, limit: int) -> list[Head]:
         self._check_open()
         mine = [t for t in self._queued() if t.lane == lane and t.priority == priority]
-        return [t.head for t in sorted(mine, key=_place)[:limit]]
+        return [t.head for t in sorted(mine, key=place)[:limit]]
 
     async def running(self) -> list[RunningRow]:
         self._check_open()
@@ -271,7 +272,7 @@ class MemoryStore:
         self, now_ms: int, machine_ms: int | None = None, limit: int = 500
     ) -> Promoted:
         self._check_open()
-        timed = [t for t in self._waiting() if _reached(t.deadline_ms, now_ms)]
+        timed = [t for t in self._waiting() if reached(t.deadline_ms, now_ms)]
         by_deadline = sorted(timed, key=lambda t: t.deadline_ms or 0)
         late = self._first(life.EXPIRE, by_deadline, now_ms, limit)
         queued = self._due(self._waiting(), now_ms, now_ms, limit)
@@ -285,7 +286,7 @@ class MemoryStore:
         )
 
     def _due(self, tasks: list[Task], until_ms: int, now_ms: int, limit: int) -> list[Task]:
-        timed = [t for t in tasks if _reached(t.due_ms, until_ms)]
+        timed = [t for t in tasks if reached(t.due_ms, until_ms)]
         by_time = sorted(timed, key=lambda t: (t.due_ms or 0, t.seq))
         return self._first(life.BECOME_DUE, by_time, now_ms, limit, until=until_ms)
 
@@ -339,7 +340,7 @@ class MemoryStore:
 
     async def prune(self, now_ms: int, limit: int = 500) -> int:
         self._check_open()
-        over = sorted((t, i) for i, t in self._expiry.items() if _reached(t, now_ms))
+        over = sorted((t, i) for i, t in self._expiry.items() if reached(t, now_ms))
         gone = self._first(life.PRUNE, [self._rows[i] for _, i in over], now_ms, limit)
         self._delete(gone, now_ms)
         return len(gone) + self._past.drop(now_ms, limit)
@@ -383,8 +384,8 @@ class MemoryStore:
         return self._get(fits[0] if fits else task_id)
 
     async def find(self, which: Filter) -> list[Task]:
-        found = [t for t in self._rows.values() if _fits(t, which)]
-        found.sort(key=_place if which.queue_order else lambda t: (-t.seq, 0, 0))
+        found = [t for t in self._rows.values() if fits(t, which)]
+        found.sort(key=place if which.queue_order else lambda t: (-t.seq, 0, 0))
         return found[: which.limit]
 
     async def log(self, task_id: str) -> list[LogRow]:
@@ -397,14 +398,14 @@ class MemoryStore:
         return Counts(Counter((t.priority, t.state) for t in self._rows.values()))
 
     async def ahead(self, task: Task, lanes: Sequence[Lane], limit: int) -> int:
-        mine, wanted = _place(task), set(lanes)
-        better = [t for t in self._queued() if t.lane in wanted and _place(t) < mine]
+        mine, wanted = place(task), set(lanes)
+        better = [t for t in self._queued() if t.lane in wanted and place(t) < mine]
         return min(limit, len(better))
 
     async def scheduled(self, limit: int) -> list[Scheduled]:
         found = [t for t in self._rows.values() if t.state is State.SCHEDULED]
         found.sort(key=lambda t: (t.due_ms or 0, t.seq))
-        return [_scheduled(task) for task in found[:limit]]
+        return [scheduled(task) for task in found[:limit]]
 
     async def verify(self) -> None:
         """There is nothing that could be damaged."""
@@ -417,33 +418,3 @@ class MemoryStore:
 
     async def pruned(self, task_id: str) -> Pruned | None:
         return self._past.pruned(task_id)
-
-
-def _scheduled(task: Task) -> Scheduled:
-    return Scheduled(
-        task.id, task.lane.type, task.priority, task.title, task.created_ms, task.due_ms or 0,
-        task.attempt, task.errors, task.deferrals, task.error,
-    )  # fmt: skip
-
-
-def _place(task: Task) -> tuple[int, int, int]:
-    """Where it stands among tasks that wait."""
-    return (task.priority, task.rank, task.seq)
-
-
-def _reached(time_ms: int | None, now_ms: int) -> bool:
-    """Where a look at the verb's table is worth its while: what an index is in SQL."""
-    return time_ms is not None and time_ms <= now_ms
-
-
-def _fits(task: Task, which: Filter) -> bool:
-    return (
-        (not which.states or task.state in which.states)
-        and which.type in (None, task.lane.type)
-        and which.priority in (None, task.priority)
-        and which.host in (None, task.host)
-        and (which.label is None or which.label in task.labels)
-        and which.caller in (None, task.lane.caller)
-        and which.batch in (None, task.batch)
-        and (which.before_seq is None or task.seq < which.before_seq)
-    )
