@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from tests.builders import claim_of, end_of, new_task
 from tests.stores.audit import audit
-from ygg.errors import YggError
+from ygg.errors import NotFound, YggError
 from ygg.model import Lane, MinuteRow, Priority, ReasonCode, State, Task
 from ygg.model.history import KEPT_MS
 from ygg.ports import Filter
@@ -58,11 +58,9 @@ class TwoStores(RuleBasedStateMachine):
         assert _plain(answers[0]) == _plain(answers[1]), verb
         return answers[1]
 
-    def row(self, data: st.DataObject) -> Task:
-        task_id = data.draw(st.sampled_from(self.ids))
-        row = self.both("get", task_id)
-        assert isinstance(row, Task)
-        return row
+    def some(self, data: st.DataObject) -> str:
+        """The id of a task, which may be gone."""
+        return data.draw(st.sampled_from(self.ids))
 
     @rule(
         lane=LANES,
@@ -97,7 +95,11 @@ class TwoStores(RuleBasedStateMachine):
     @precondition(lambda self: self.ids)
     @rule(data=st.data())
     def claim(self, data: st.DataObject) -> None:
-        rows = self.both("claim", [claim_of(self.row(data))], self.now)
+        row = self.both("get", self.some(data))
+        if not isinstance(row, Task):
+            assert row is NotFound
+            return
+        rows = self.both("claim", [claim_of(row)], self.now)
         assert isinstance(rows, list)
         self.old += [r for r in rows if r is not None]
 
@@ -112,17 +114,17 @@ class TwoStores(RuleBasedStateMachine):
     @precondition(lambda self: self.ids)
     @rule(data=st.data(), running=st.booleans())
     def cancel(self, data: st.DataObject, running: bool) -> None:
-        self.both("cancel", self.row(data).id, self.now, running=running)
+        self.both("cancel", self.some(data), self.now, running=running)
 
     @precondition(lambda self: self.ids)
     @rule(data=st.data())
     def retry(self, data: st.DataObject) -> None:
-        self.both("retry", [self.row(data).id], self.now)
+        self.both("retry", [self.some(data)], self.now)
 
     @precondition(lambda self: self.ids)
     @rule(data=st.data(), priority=PRIORITIES)
     def prioritize(self, data: st.DataObject, priority: Priority) -> None:
-        self.both("prioritize", self.row(data).id, priority, self.now)
+        self.both("prioritize", self.some(data), priority, self.now)
 
     @rule(ms=st.integers(1, 40), set_forward=st.sampled_from([None, -20, 20]))
     def promote(self, ms: int, set_forward: int | None) -> None:
@@ -139,6 +141,20 @@ class TwoStores(RuleBasedStateMachine):
     def prune(self, limit: int) -> None:
         self.both("prune", self.now, limit)
         self.both("minutes", None, 0)
+        self.remembered()
+
+    @rule(states=st.frozensets(st.sampled_from(State), min_size=1), age=st.integers(0, 60))
+    def clean(self, states: frozenset[State], age: int) -> None:
+        self.both("clean", states, self.now, age / 1000)
+        self.remembered()
+
+    @precondition(lambda self: self.ids)
+    @rule(data=st.data())
+    def discard(self, data: st.DataObject) -> None:
+        self.both("discard", self.some(data), self.now)
+        self.remembered()
+
+    def remembered(self) -> None:
         for task_id in self.ids:
             self.both("pruned", task_id)
 

@@ -73,6 +73,7 @@ def inputs(draw: st.DrawFn) -> Row:
         "add_deferrals": draw(SMALL), "running": draw(st.booleans()),
         "priority": draw(st.integers(0, 4)), "max_crashes": draw(st.integers(1, 6)),
         "read_keep_s": draw(st.sampled_from([0.0, 0.0005, 300.0])), "not_before_ms": draw(MAYBE),
+        "age_s": draw(st.sampled_from([0.0, 0.0005, 0.0014, 300.0])),
     }  # fmt: skip
 
 
@@ -98,7 +99,7 @@ def grid() -> Iterator[tuple[Row, Row]]:
                 "host": "fenrir", "endpoint": "e", "model": "n", "call": "call-2",
                 "reason": ReasonCode.DEFERRED, "detail": "why", "lane": LANES[1],
                 "due_ms": NOW + 5 if wanted is State.SCHEDULED else None, "add_errors": 1,
-                "add_deferrals": 2, "priority": 0, "read_keep_s": 30.0,
+                "add_deferrals": 2, "priority": 0, "read_keep_s": 30.0, "age_s": 0.0 if running else 0.001,
             }  # fmt: skip
 
 
@@ -150,7 +151,7 @@ class Bench:
 
 
 def statement(verb: Verb, where: str) -> str:
-    form = delete if verb is life.PRUNE else update
+    form = delete if any(isinstance(c, Gone) for c in verb.cases) else update
     return form(verb, where, ", ".join(LIFE))
 
 
@@ -242,6 +243,8 @@ def test_the_statements_over_sets_know_nothing_of_requests() -> None:
         statements.EXPIRE,
         statements.BECOME_DUE,
         statements.PRUNE,
+        statements.CLEAN,
+        statements.DISCARD,
         statements.WAS_BY_SEQS,
     )
     assert not [sql for sql in sets if "request" in sql.replace("cancel_requested", "")]

@@ -135,6 +135,12 @@ class OfflineControl:
     async def revoke_token(self, name: str) -> None:
         await self._writing().revoke_token(name, self.now_ms())
 
+    async def clean(self, states: frozenset[State], max_age_s: float) -> dict[State, int]:
+        return await self._writing().clean(states, self.now_ms(), max_age_s)
+
+    async def discard(self, task_id: str) -> None:
+        await self._writing().discard(task_id, self.now_ms())
+
     async def wait_end(self, task_id: str, timeout_s: float) -> Task:
         give_up = time.monotonic() + timeout_s
         while True:

@@ -149,7 +149,8 @@ class Refusal:
     hint: str = ""
 
     def error(self, task_id: str, state: str) -> Conflict:
-        return Conflict(self.text.format(id=task_id, state=state), hint=self.hint)
+        text, hint = (t.format(id=task_id, state=state) for t in (self.text, self.hint))
+        return Conflict(text, hint=hint)
 
 
 @dataclass(frozen=True, slots=True)

@@ -274,6 +274,40 @@ PRUNE = Verb(
     cases=(Gone("kept long enough", ()),),
 )
 
+#: Inputs: state, and age_s (of the youngest that go): a person wants the room, however long they are kept.
+CLEAN = Verb(
+    "clean",
+    guard=(
+        OneOf(_STATE, _ENDED),
+        Is(_STATE, In("state")),
+        AtMost(Plus(Old("finished_ms"), Ms(In("age_s"))), _NOW),
+    ),
+    cases=(Gone("ended long enough ago", ()),),
+)
+
+_NO_DEAD_LETTER = "task {id} is {state}, no dead letter"
+
+DISCARD = Verb(
+    "discard",
+    guard=(),
+    cases=(
+        Gone("a person has acted", (Is(_STATE, State.FAILED),)),
+        Refusal(
+            "it has ended otherwise",
+            (OneOf(_STATE, _ENDED),),
+            _NO_DEAD_LETTER,
+            "ygg retry tries again what was cancelled or has expired, POST /v1/async/cleanup removes what has ended",
+        ),
+        Refusal(
+            "a person is needed",
+            (Is(_STATE, State.BLOCKED),),
+            _NO_DEAD_LETTER,
+            "ygg retry {id} tries it again, ygg cancel {id} ends it",
+        ),
+        Refusal("it has not ended", (), _NO_DEAD_LETTER, "ygg cancel {id} ends it"),
+    ),
+)
+
 VERBS = (
-    SUBMIT, CLAIM, END, CANCEL, RETRY, PRIORITIZE, RECOVER, BECOME_DUE, EXPIRE, TOUCH_READ, PRUNE,
+    SUBMIT, CLAIM, END, CANCEL, RETRY, PRIORITIZE, RECOVER, BECOME_DUE, EXPIRE, TOUCH_READ, PRUNE, CLEAN, DISCARD,
 )  # fmt: skip

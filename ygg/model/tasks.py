@@ -233,7 +233,7 @@ PRUNED_KEPT = 100_000  #: deleted tasks that a store remembers: some 10 MB
 
 @dataclass(frozen=True, slots=True)
 class Pruned:
-    """What is remembered of a task that was deleted once its retention was over."""
+    """What is remembered of a task that was deleted: once its retention was over, or by a person."""
 
     id: str
     state: State

@@ -7,7 +7,18 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ygg.errors import YggError
-from ygg.model import Lane, NewTask, Piece, Priority, Reason, Snapshot, Submitted, Task, Token
+from ygg.model import (
+    Lane,
+    NewTask,
+    Piece,
+    Priority,
+    Reason,
+    Snapshot,
+    State,
+    Submitted,
+    Task,
+    Token,
+)
 from ygg.ports.archive import Archive
 
 
@@ -66,6 +77,12 @@ class Control(Protocol):
     async def add_token(self, token: Token) -> None: ...
 
     async def revoke_token(self, name: str) -> None: ...
+
+    async def clean(self, states: frozenset[State], max_age_s: float) -> dict[State, int]:
+        """As `Queue.clean`, of what ended so many seconds ago or earlier."""
+        ...
+
+    async def discard(self, task_id: str) -> None: ...
 
     async def wait_end(self, task_id: str, timeout_s: float) -> Task:
         """The task once it has ended or is blocked, else as it is after `timeout_s`."""

@@ -18,6 +18,7 @@ from ygg.model import (
     Promoted,
     Recovery,
     RunningRow,
+    State,
     Submitted,
     Task,
     Token,
@@ -138,6 +139,18 @@ class Queue(Protocol):
     def prune(self, now_ms: int, limit: int = 500) -> Awaitable[int]:
         """Delete up to `limit` ended tasks past their retention, with results and event logs, and up to
         `limit` minutes older than `model.history.KEPT_MS`. How many went."""
+        ...
+
+    def clean(
+        self, states: frozenset[State], now_ms: int, age_s: float
+    ) -> Awaitable[dict[State, int]]:
+        """Delete, as `prune` does, the tasks that ended in these states at least `age_s` before `now_ms`,
+        however long they were to be kept; of each state how many went. In as many writes as it takes, and others come
+        between: where one fails, what went before has gone. Of a state that is not final nothing goes."""
+        ...
+
+    def discard(self, task_id: str, now_ms: int) -> Awaitable[None]:
+        """Delete a failed task, as `prune` does. `Conflict` where it is not failed; no such task `NotFound`."""
         ...
 
     def record_minutes(self, rows: Sequence[MinuteRow]) -> Awaitable[None]:

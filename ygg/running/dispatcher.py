@@ -228,6 +228,12 @@ class Dispatcher:
     async def revoke_token(self, name: str) -> None:
         await self._queue.revoke_token(name, self._now_ms())
 
+    async def clean(self, states: frozenset[TaskState], max_age_s: float) -> dict[TaskState, int]:
+        return await self._queue.clean(states, self._now_ms(), max_age_s)
+
+    async def discard(self, task_id: str) -> None:
+        await self._queue.discard(task_id, self._now_ms())
+
     async def pause(self, paused: bool) -> None:
         await self._queue.hold(None, paused)
         self._loop.feed(ev.DispatchPaused(paused))

@@ -345,6 +345,17 @@ class MemoryStore:
         self._delete(gone, now_ms)
         return len(gone) + self._past.drop(now_ms, limit)
 
+    async def clean(self, states: frozenset[State], now_ms: int, age_s: float) -> dict[State, int]:
+        self._check_open()
+        rows = list(self._rows.values())
+        gone = {s: self._all(life.CLEAN, rows, now_ms, state=s, age_s=age_s) for s in states}
+        self._delete([t for tasks in gone.values() for t in tasks], now_ms)
+        return {state: len(tasks) for state, tasks in gone.items()}
+
+    async def discard(self, task_id: str, now_ms: int) -> None:
+        self._check_open()
+        self._delete(self._all(life.DISCARD, [self._get(task_id)], now_ms), now_ms)
+
     def _delete(self, gone: Sequence[Task], now_ms: int) -> None:
         self._past.remember(
             Pruned(t.id, t.state, t.finished_ms, self._read.get(t.id), now_ms) for t in gone

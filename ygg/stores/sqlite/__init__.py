@@ -34,6 +34,7 @@ from ygg.model import (
     Result,
     RunningRow,
     Scheduled,
+    State,
     Submitted,
     Task,
     Token,
@@ -205,6 +206,23 @@ class SqliteStore:
             before_s = now_ms / 1000 - self._verbs.retention_s
             await asyncio.to_thread(opening.drop_copies, self._path, before_s)
         return gone
+
+    async def clean(self, states: frozenset[State], now_ms: int, age_s: float) -> dict[State, int]:
+        return {state: await self._clean(state, now_ms, age_s) for state in states}
+
+    async def _clean(self, state: State, now_ms: int, age_s: float) -> int:
+        total, after = 0, 0
+        while True:
+            gone, on = await self._post(
+                lambda after=after: self._verbs.clean(state, now_ms, age_s, after)  # type: ignore[misc]
+            )
+            total += gone
+            if on is None:
+                return total
+            after = on
+
+    def discard(self, task_id: str, now_ms: int) -> Awaitable[None]:
+        return self._post(lambda: self._verbs.discard(task_id, now_ms))
 
     def record_minutes(self, rows: Sequence[MinuteRow]) -> Awaitable[None]:
         return self._post(lambda: history.record(self._db, rows))

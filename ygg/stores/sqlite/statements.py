@@ -34,7 +34,10 @@ RETRY = update(life.RETRY, SET, TASK_COLUMNS)
 RECOVER = update(life.RECOVER, SET, LIGHT_COLUMNS)
 EXPIRE = update(life.EXPIRE, SET, LIGHT_COLUMNS)
 BECOME_DUE = update(life.BECOME_DUE, SET, f"{LIGHT_COLUMNS}, created_ms, deadline_ms, rank, title")
-PRUNE = delete(life.PRUNE, SET, "lane, priority, state, batch, id, finished_ms, read_ms")
+_DELETED = "lane, priority, state, batch, id, finished_ms, read_ms"
+PRUNE = delete(life.PRUNE, SET, _DELETED)
+CLEAN = delete(life.CLEAN, SET, _DELETED)
+DISCARD = delete(life.DISCARD, SET, _DELETED)
 
 _WAS = f"SELECT {', '.join(Was._fields)} FROM tasks"
 WAS_BY_ID = f"{_WAS} WHERE id = ?"
@@ -71,6 +74,9 @@ ORPHANS = (
 PRUNABLE = (
     "SELECT seq FROM tasks INDEXED BY expiry"
     " WHERE expires_ms IS NOT NULL AND expires_ms <= ? ORDER BY expires_ms LIMIT ?"
+)
+IN_STATE = (
+    "SELECT seq FROM tasks INDEXED BY by_state WHERE state = ? AND seq > ? ORDER BY seq LIMIT ?"
 )
 TASK = f"SELECT {TASK_COLUMNS} FROM tasks WHERE id = ?"
 _BORN = ("state", "due_ms", "queued_ms", "reason")

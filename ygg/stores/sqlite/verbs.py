@@ -296,9 +296,24 @@ class Verbs:
 
     def prune(self, now_ms: int, limit: int) -> int:
         seqs = self._seqs(statements.PRUNABLE, now_ms, limit)
-        gone = (
-            fetch(self._db, statements.PRUNE, {"seqs": dumps(seqs), "now": now_ms}) if seqs else []
-        )
+        return self._delete(statements.PRUNE, seqs, now_ms)
+
+    def clean(self, state: State, now_ms: int, age_s: float, after: int) -> tuple[int, int | None]:
+        """Of the first `SET_ROWS` rows of a state beyond seq `after`: how many went, and the seq to go on after; None
+        where there are no more."""
+        seqs = self._seqs(statements.IN_STATE, state, after, life.SET_ROWS)
+        gone = self._delete(statements.CLEAN, seqs, now_ms, state=state, age_s=age_s)
+        return gone, seqs[-1] if len(seqs) == life.SET_ROWS else None
+
+    def discard(self, task_id: str, now_ms: int) -> None:
+        if not self._delete(statements.DISCARD, [self._was(task_id).seq], now_ms):
+            self._unchanged(life.DISCARD, task_id, {})
+
+    def _delete(self, sql: str, seqs: Sequence[int], now_ms: int, **inputs: object) -> int:
+        """How many of a set of rows a verb's statement deletes; what is remembered of them is."""
+        if not seqs:
+            return 0
+        gone = fetch(self._db, sql, {"seqs": dumps(seqs), "now": now_ms, **inputs})
         went = []
         for lane, priority, state, batch, task_id, finished_ms, read_ms in gone:
             self._ledger.left((lane, priority, State(state)), batch)
