@@ -124,6 +124,17 @@ class Desk:
         """0 to 4, or a name."""
         return {"priority": priority}
 
+    # --- tasks that have ended ------------------------------------------------------------------
+
+    @verb("POST /v1/async/cleanup", "ended.clean", "doc")
+    def clean(self, max_age_s: float, *, states: list[str] | None = None) -> Sent:
+        """Remove those that ended so many seconds ago or earlier; failed ones only where `states` names them."""
+        return {"max_age_seconds": max_age_s, "states": states}
+
+    @verb("DELETE /v1/async/dead-letters/{task_id}", "ended.discard", scope="submit")
+    def discard(self, task_id: str) -> Sent:
+        """Remove a failed task. Conflict where it is not failed."""
+
     # --- hosts and the queue -------------------------------------------------------------------
 
     @verb("GET /v1/snapshot", "overseeing.snapshot", scope="admin")
@@ -260,6 +271,15 @@ VERBS: tuple[Verb[..., Any], ...] = (
     Verb("async_health", "GET /v1/async/health", "health.health", off_desk=MISSION),
     Verb("healthz", "GET /healthz", "health.alive", off_desk=PROBES, scope="free"),
     Verb("readyz", "GET /readyz", "health.ready", off_desk=PROBES, scope="free"),
+    Verb(
+        "async_dead_letters", "GET /v1/async/dead-letters", "ended.dead_letters",
+        ("query", "caller"),
+        off_desk=MISSION,
+    ),
+    Verb(
+        "async_retry", "POST /v1/async/dead-letters/{task_id}/retry", "ended.retry",
+        off_desk=MISSION, scope="submit",
+    ),
     *(row for row in vars(Desk).values() if isinstance(row, Verb)),
 )  # fmt: skip
 

@@ -399,6 +399,33 @@ async def _readings(page: _Page) -> None:
     await page.show("GET /v1/tuning", about, "/v1/tuning?host=surtr")
 
 
+async def _ended(page: _Page) -> None:
+    page.text(
+        "## Tasks that have ended\n\nThey go by themselves once their retention is over; failed ones, the dead letters, stay until someone acts.\n"
+    )
+    page.api.surtr.fault = OutcomeKind.BAD_REQUEST
+    dead, other = [(await page.api.submit(title=t))["task_id"] for t in ("one", "two")]
+    await page.api.ended(other)
+    page.api.surtr.up()
+    about = (
+        "A page of failed tasks, newest first. Query as of `GET /v1/async/tasks`, but for `state`."
+    )
+    await page.show("GET /v1/async/dead-letters", about, "/v1/async/dead-letters?limit=1")
+    about = "Puts it back, as `POST /v1/tasks/retry`. 409 for a task that is not failed."
+    url = f"/v1/async/dead-letters/{dead}"
+    await page.show("POST /v1/async/dead-letters/{id}/retry", about, f"{url}/retry")
+    await page.api.ended(dead)
+    about = "Removes it with its log. 409 for a task that is not failed."
+    await page.show("DELETE /v1/async/dead-letters/{id}", about, f"/v1/async/dead-letters/{other}")
+    await asyncio.sleep(300)
+    about = (
+        "Removes tasks that ended `max_age_seconds` ago or earlier, with results and logs, however long they were to be kept; 0: all that "
+        "have ended. `states` (`completed`, `cancelled`, `expired`): `failed` only where it is named, `blocked` never. It goes by "
+        "500 tasks at a time, and others write in between; the answer comes when all are gone."
+    )
+    await page.show("POST /v1/async/cleanup", about, doc={"max_age_seconds": 300})
+
+
 async def _tokens(page: _Page) -> None:
     page.text(TOKENS)
     about = (
@@ -420,6 +447,7 @@ async def _write() -> str:
         await _tasks(page, cancelled)
         await _daemon(page)
         await _readings(page)
+        await _ended(page)
         await _tokens(page)
         page.text(FIELDS)
         page.text(MESSAGE)

@@ -99,6 +99,18 @@ def test_priority_cancel_and_retry(desk: Desk) -> None:
     assert desk.retry(states=["failed", "cancelled"]) == {"retried": [], "errors": []}
 
 
+def test_what_has_ended_is_cleaned_away(desk: Desk) -> None:
+    first, second = (task["id"] for task in desk.submit([LATER, LATER]))
+    desk.cancel(first)
+    assert desk.clean(60.0, states=["cancelled"])["removed"] == 0
+    with pytest.raises(Conflict, match="is cancelled, no dead letter"):
+        desk.discard(first)
+    assert desk.clean(0)["by_state"] == {"completed": 0, "cancelled": 1, "expired": 0}
+    assert [t["id"] for t in desk.tasks()["tasks"]] == [second]
+    with pytest.raises(NotFound, match="any more: cancelled 20"):
+        desk.discard(first)
+
+
 def test_all_tasks_that_fit_are_cancelled_at_once(desk: Desk) -> None:
     docs = [{**LATER, "labels": ["a"]}, {**LATER, "labels": ["b"]}, {**LATER, "labels": ["a", "b"]}]
     ids = [task["id"] for task in desk.submit(docs)]

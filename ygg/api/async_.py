@@ -77,9 +77,7 @@ class AsyncFace:
 
     async def tasks(self, query: Mapping[str, Any], caller: Caller) -> JsonDict:
         """GET /v1/async/tasks: a page, newest first."""
-        found, cursor = await page(self._control.archive, page_of(query, caller.owner))
-        listed = [bodies.task_body(task) for task in found]
-        return {"schema": "ygg.tasks/1", "tasks": listed, "next_cursor": cursor}
+        return bodies.page_body(*await page(self._control.archive, page_of(query, caller.owner)))
 
     async def stats(self) -> JsonDict:
         """GET /v1/async/stats, with flat numbers for dashboards at the top level."""

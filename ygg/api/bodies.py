@@ -89,6 +89,12 @@ def task_body(task: Task) -> JsonDict:
     }
 
 
+def page_body(tasks: list[Task], cursor: str | None) -> JsonDict:
+    """Some of a listing, and what to go on with: null on its last page."""
+    listed = [task_body(task) for task in tasks]
+    return {"schema": "ygg.tasks/1", "tasks": listed, "next_cursor": cursor}
+
+
 def log_body(row: LogRow) -> JsonDict:
     return {
         "at": iso(row.at_ms),

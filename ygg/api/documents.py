@@ -11,7 +11,9 @@ from ygg.intake.checking import Document
 from ygg.intake.schemas import PriorityField, Time
 from ygg.model import Priority
 
+MAX_AGE_S = 100 * 366 * 86400.0  #: longer than anything is kept
 Ended = Literal["failed", "blocked", "cancelled", "expired"]
+Cleaned = Literal["completed", "failed", "cancelled", "expired"]
 Open = Literal["scheduled", "queued", "processing", "blocked"]
 
 
@@ -47,6 +49,16 @@ class NewToken(Document):
     expires: Time = None
     max_priority: PriorityField = int(Priority.CRITICAL)
     rate: str | None = None
+
+
+class Cleanup(Document):
+    """POST /v1/async/cleanup: tasks that ended in these states, and so many seconds ago or earlier. Dead letters stay
+    until they are named."""
+
+    max_age_seconds: Annotated[float, Field(ge=0, le=MAX_AGE_S)]
+    states: Annotated[list[Cleaned], Field(min_length=1, max_length=100, fail_fast=True)] = [
+        "completed", "cancelled", "expired",
+    ]  # fmt: skip
 
 
 class NewPriority(Document):

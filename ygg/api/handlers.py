@@ -12,6 +12,7 @@ from typing import Any
 
 from ygg.api.async_ import AsyncFace
 from ygg.api.callers import LOCAL, Caller, Callers, seen
+from ygg.api.ended import Ended
 from ygg.api.health import Health
 from ygg.api.measured import Measured
 from ygg.api.overseeing import Overseeing
@@ -49,6 +50,7 @@ class Handlers:
         self.tasks = Tasks(control, config)
         self.submits = Submits(control, config, wall_ms)
         self.async_ = AsyncFace(control, config, wall_ms, self.tasks)
+        self.ended = Ended(control)
         self.overseeing = Overseeing(control, config, about or {}, reload)
         self.measured = Measured(control, config, self._now_ms)
         self.health = Health(control)

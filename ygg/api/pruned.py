@@ -9,7 +9,10 @@ from ygg.errors import NotFound
 from ygg.intake import ids
 from ygg.model import Policy, Pruned
 
-HINT = "policies.retention and policies.read_retention in hosts.yaml, or --retention of ygg submit"
+HINT = (
+    "policies.retention and policies.read_retention in hosts.yaml, --retention of ygg submit,"
+    " or a cleanup over HTTP"
+)
 
 
 def explained(

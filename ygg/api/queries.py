@@ -41,6 +41,12 @@ def page_of(query: Mapping[str, Any], owner: str | None) -> Filter:
     return replace(_filter(given, owner), before_seq=before)
 
 
+def dead_letters_of(query: Mapping[str, Any], owner: str | None) -> Filter:
+    """The same for a page of failed tasks."""
+    _only(query, (_KEYS - {"state"}) | {"cursor"})
+    return replace(page_of(query, owner), states=(State.FAILED,))
+
+
 def _cursor(value: object) -> int:
     try:
         return whole("cursor", value, 1, MAX_SEQ)
