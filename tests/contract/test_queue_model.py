@@ -15,7 +15,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from tests.builders import claim_of, end_of, new_task
 from tests.stores.audit import audit
 from ygg.errors import NotFound, YggError
-from ygg.model import Lane, MinuteRow, Priority, ReasonCode, State, Task
+from ygg.model import Batch, Lane, MinuteRow, Priority, ReasonCode, State, Task
+from ygg.model.batches import OnFailure
 from ygg.model.history import KEPT_MS
 from ygg.ports import Filter
 from ygg.stores.memory import MemoryStore
@@ -41,6 +42,7 @@ class TwoStores(RuleBasedStateMachine):
         self.sqlite: SqliteStore = self.loop.run_until_complete(self._open())
         self.now = 1_800_000_000_000
         self.ids: list[str] = []
+        self.batches: list[str] = []
         self.old: list[Task] = []  # claimed rows, some long since stale
         self.names = itertools.count()
 
@@ -69,6 +71,7 @@ class TwoStores(RuleBasedStateMachine):
         deadline=TIMES,
         key=st.none() | st.integers(0, 3),
         rank=st.integers(-1, 1),
+        together=st.booleans(),
     )
     def submit(
         self,
@@ -78,12 +81,14 @@ class TwoStores(RuleBasedStateMachine):
         deadline: int | None,
         key: int | None,
         rank: int,
+        together: bool,
     ) -> None:
         task = new_task(
             lane=lane, priority=priority, id=f"task-{next(self.names):04d}",
             not_before_ms=None if due is None else self.now + due,
             deadline_ms=None if deadline is None else self.now + deadline,
-            idempotency_key=None if key is None else str(key), batch=lane.type, rank=rank,
+            idempotency_key=None if key is None else str(key), rank=rank,
+            batch=lane.type if together else None,
         )  # fmt: skip
         self.both("submit", [task], self.now, capacity=30)
         if key is None:
@@ -91,6 +96,25 @@ class TwoStores(RuleBasedStateMachine):
             assert isinstance(found, list)
             if found and found[0].id == task.id:
                 self.ids.append(task.id)
+
+    @rule(lane=LANES, count=st.integers(1, 4), how=st.sampled_from([None, *OnFailure]))
+    def submit_batch(self, lane: Lane, count: int, how: OnFailure | None) -> None:
+        ids = [f"task-{next(self.names):04d}" for _ in range(count)]
+        batch = Batch(f"batch-{ids[0]}", lane.caller, count, self.now, how)
+        tasks = [
+            new_task(lane=lane, id=i, batch=batch.id, turn=bool(how and n))
+            for n, i in enumerate(ids)
+        ]
+        self.both("submit", tasks, self.now, batch=batch)
+        self.ids += ids
+        self.batches.append(batch.id)
+
+    @precondition(lambda self: self.batches)
+    @rule(data=st.data())
+    def look_at_batch(self, data: st.DataObject) -> None:
+        batch_id = data.draw(st.sampled_from(self.batches))
+        self.both("batch", batch_id)
+        self.both("batch_states", batch_id)
 
     @precondition(lambda self: self.ids)
     @rule(data=st.data())

@@ -52,7 +52,7 @@ def rows(draw: st.DrawFn, states: st.SearchStrategy[State]) -> Row:
         "deferrals": draw(SMALL), "due_ms": draw(TIMES) if state is State.SCHEDULED else None,
         "deadline_ms": draw(MAYBE), "retention_s": draw(SECONDS), "host": where,
         "endpoint": where and "main", "model": where and "m", "call": draw(st.none() | st.just("c")),
-        "reason": draw(st.sampled_from(["chosen", "due"])), "error": draw(st.none() | st.just("boom")),
+        "reason": draw(st.sampled_from(["chosen", "due", "batch_turn", "batch_stopped"])), "error": draw(st.none() | st.just("boom")),
         "queued_ms": draw(MAYBE), "started_ms": draw(MAYBE),
         "finished_ms": draw(TIMES) if state in FINAL else None, "read_ms": draw(MAYBE),
         "expires_ms": draw(MAYBE) if state in FINAL else None,
@@ -73,6 +73,7 @@ def inputs(draw: st.DrawFn) -> Row:
         "add_deferrals": draw(SMALL), "running": draw(st.booleans()),
         "priority": draw(st.integers(0, 4)), "max_crashes": draw(st.integers(1, 6)),
         "read_keep_s": draw(st.sampled_from([0.0, 0.0005, 300.0])), "not_before_ms": draw(MAYBE),
+        "turn": draw(st.booleans()),
         "age_s": draw(st.sampled_from([0.0, 0.0005, 0.0014, 300.0])),
     }  # fmt: skip
 
@@ -84,18 +85,19 @@ def grid() -> Iterator[tuple[Row, Row]]:
         State, (False, True), (1, 2), times, (0, 4), (None, NOW)
     ):
         where = "surtr" if state is State.PROCESSING else None
+        of_batch = "batch_turn" if state is State.SCHEDULED else "batch_stopped"
         row = {
             "state": state, "cancel_requested": wish, "attempt": 1, "version": 1, "epoch": 1,
             "priority": 2, "lane": LANES[2], "crashes": crashes, "errors": 1, "deferrals": 1,
             "due_ms": (time or NOW) if state is State.SCHEDULED else None, "deadline_ms": time,
             "retention_s": None, "host": where, "endpoint": where, "model": where, "call": None,
-            "reason": None, "error": None, "queued_ms": NOW - 9, "started_ms": None,
+            "reason": read and of_batch, "error": None, "queued_ms": NOW - 9, "started_ms": None,
             "finished_ms": NOW if state in FINAL else None, "read_ms": read, "expires_ms": time,
         }  # fmt: skip
         for wanted, running, later in itertools.product(ENDS, (False, True), times):
             yield row, {
                 "now": NOW, "until": NOW, "attempt": mine, "version": mine, "epoch": mine, "state": wanted,
-                "running": running, "not_before_ms": later, "max_crashes": 5, "keep_s": 60.0,
+                "running": running, "turn": running, "not_before_ms": later, "max_crashes": 5, "keep_s": 60.0,
                 "host": "fenrir", "endpoint": "e", "model": "n", "call": "call-2",
                 "reason": ReasonCode.DEFERRED, "detail": "why", "lane": LANES[1],
                 "due_ms": NOW + 5 if wanted is State.SCHEDULED else None, "add_errors": 1,
@@ -245,6 +247,8 @@ def test_the_statements_over_sets_know_nothing_of_requests() -> None:
         statements.PRUNE,
         statements.CLEAN,
         statements.DISCARD,
+        statements.TAKE_TURN,
+        statements.STOP,
         statements.WAS_BY_SEQS,
     )
     assert not [sql for sql in sets if "request" in sql.replace("cancel_requested", "")]

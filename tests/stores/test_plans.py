@@ -10,7 +10,7 @@ import pytest
 
 from tests.builders import new_task
 from ygg.model import Priority
-from ygg.stores.sqlite import minutes, open_store, pruned, statements
+from ygg.stores.sqlite import batches, minutes, open_store, pruned, statements
 from ygg.stores.sqlite.reader import AHEAD
 
 NOW = 1_800_000_000_000
@@ -32,6 +32,19 @@ PLANS = {
     "cleaning of a set": (statements.CLEAN, "USING INTEGER PRIMARY KEY (rowid=?)"),
     "a dead letter goes": (statements.DISCARD, "USING INTEGER PRIMARY KEY (rowid=?)"),
     "rows of a state": (statements.IN_STATE, "USING COVERING INDEX by_state (state=? AND seq>?)"),
+    "turns of a sequence": (
+        batches.TURNS,
+        "USING COVERING INDEX batch_open (batch=? AND <expr>=?)",
+    ),
+    "sequences that go on": (
+        batches.IDLE,
+        "USING COVERING INDEX batch_open (batch=? AND <expr>=?)",
+    ),
+    "sequences at all": (
+        batches.ANY_OPEN,
+        "USING COVERING INDEX batch_open (batch=? AND <expr>=?)",
+    ),
+    "states of a batch": (batches.STATES_OF, "USING INDEX by_batch (batch=?)"),
     "due": (statements.DUE, "USING COVERING INDEX due (due_ms<?)"),
     "overdue": (statements.OVERDUE, "USING INDEX deadline (deadline_ms>? AND deadline_ms<?)"),
     "next due": (statements.NEXT_DUE, "USING COVERING INDEX due"),

@@ -28,6 +28,7 @@ from ygg.model import (
     ToolCall,
     ToolDelta,
 )
+from ygg.model.batches import NEVER_MS
 from ygg.model.transfer import to_plain
 from ygg.telling import rates
 from ygg.telling.troubles import troubles
@@ -81,7 +82,7 @@ def task_body(task: Task) -> JsonDict:
         "queued_at": iso(task.queued_ms),
         "started_at": iso(task.started_ms),
         "finished_at": iso(task.finished_ms),
-        "due_at": iso(task.due_ms),
+        "due_at": None if task.due_ms == NEVER_MS else iso(task.due_ms),
         "deadline_at": iso(task.deadline_ms),
         "timeout_s": task.timeout_s,
         "batch": task.batch,

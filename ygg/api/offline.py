@@ -31,6 +31,7 @@ from ygg.errors import StoreLocked, Unavailable, YggError, known_host
 from ygg.intake.times import wall_ms
 from ygg.model import (
     FINAL,
+    Batch,
     Endpoint,
     Health,
     Host,
@@ -113,9 +114,15 @@ class OfflineControl:
         return None
 
     async def submit(
-        self, tasks: Sequence[NewTask], *, capacity: int | None = None, atomic: bool = True
+        self,
+        tasks: Sequence[NewTask],
+        *,
+        capacity: int | None = None,
+        atomic: bool = True,
+        batch: Batch | None = None,
     ) -> list[Submitted | YggError]:
-        return await self._writing().submit(tasks, self.now_ms(), capacity=capacity, atomic=atomic)
+        how: dict[str, Any] = {"capacity": capacity, "atomic": atomic, "batch": batch}
+        return await self._writing().submit(tasks, self.now_ms(), **how)
 
     async def cancel(self, task_id: str, *, running: bool = True) -> Task:
         return await self._writing().cancel(task_id, self.now_ms(), running=running)

@@ -204,6 +204,8 @@ class Board:
     paused: bool = False
     stopping: bool = False  #: shutdown began
     promoting: bool = False
+    sequences: bool = False  #: tasks wait for others of their batch
+    promote_again: bool = False  #: one has ended while a pass over due tasks was under way
     next_due_ms: int | None = None
     poll_at: float = 0.0
     store_retry_at: float | None = None

@@ -182,6 +182,7 @@ def finished(board: Board, event: Finished, now: Now) -> list[Effect]:
             lanes.learn_due(board, task.due_ms)
         else:
             canaries.forget(board, task.id)
+            lanes.over(board, task, now)
             effects.append(Tell((task,)))
     return effects
 
@@ -324,12 +325,13 @@ def cancel_asked(board: Board, task_id: str) -> list[Effect]:
     return [Cancel(call.id, one.id) for one in sent if one.task.id == task_id]
 
 
-def left(board: Board, task_id: str, over: Task | None) -> list[Effect]:
+def left(board: Board, task_id: str, over: Task | None, now: Now) -> list[Effect]:
     """A task has left the queue, or its row changed: no call waits for permits on its behalf. `over`: how it ended,
     if it did."""
     told: list[Effect] = [Tell((over,))] if over else []
     if over:
         canaries.forget(board, task_id)
+        lanes.over(board, over, now)
     lanes.remove(board, task_id)
     call = board.calls.get(board.call_of.get(task_id, ""))
     if call is None or call.phase is not Phase.ACQUIRING:

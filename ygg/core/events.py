@@ -94,6 +94,8 @@ class Promoted:
     queued: tuple[Head, ...]
     expired: tuple[str, ...]
     next_due_ms: int | None
+    stopped: tuple[str, ...] = ()  #: of sequences in which a task failed
+    sequences: bool = False  #: tasks wait for others of their batch
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,11 +82,11 @@ def _handle(board: Board, event: Event, now: Now) -> list[Effect]:  # noqa: C901
         case TasksQueued():
             lanes.queued(board, event)
         case TaskLeft(task_id, ended):
-            return calls.left(board, task_id, ended)
+            return calls.left(board, task_id, ended, now)
         case DueLearned(due_ms):
             lanes.learn_due(board, due_ms)
         case Promoted():
-            return lanes.promoted(board, event)
+            return lanes.promoted(board, event, now)
         case Granted(grant):
             return permits.granted(board, grant, now)
         case Denied(grant, message, retry_s):

@@ -17,6 +17,7 @@ from ygg.model.answers import (
     ToolDelta,
     Usage,
 )
+from ygg.model.batches import Batch, BatchView
 from ygg.model.calls import Attempt, AttemptId, Call, CallLimits, Counts, Grant, Health, Permit
 from ygg.model.history import MinuteRow
 from ygg.model.places import (
@@ -87,6 +88,8 @@ __all__ = [
     "Api",
     "Attempt",
     "AttemptId",
+    "Batch",
+    "BatchView",
     "Call",
     "CallLimits",
     "Candidate",

@@ -12,6 +12,7 @@ that say nothing themselves), `epoch` (of the run that writes).
 from __future__ import annotations
 
 from ygg.errors import IllegalTransition
+from ygg.model.batches import NEVER_MS
 from ygg.model.cases import (
     Ahead,
     AtMost,
@@ -76,11 +77,15 @@ def _queued(reason: Value) -> dict[str, Value]:
 
 _SUBMITTED = _to(reason=ReasonCode.SUBMITTED)
 
-#: Inputs: not_before_ms. There is no row yet.
+_TURN = _to(state=State.SCHEDULED, reason=ReasonCode.BATCH_TURN, due_ms=NEVER_MS, queued_ms=None)
+_WAITS_FOR_TURN = (Is(_STATE, State.SCHEDULED), Is(Old("reason"), ReasonCode.BATCH_TURN))
+
+#: Inputs: not_before_ms, turn. There is no row yet.
 SUBMIT = Verb(
     "submit",
     guard=(),
     cases=(
+        Case("when its turn comes", (Is(In("turn"), True),), _TURN),
         Case(
             "later",
             (Not(Is(In("not_before_ms"), None)), Not(AtMost(In("not_before_ms"), _NOW))),
@@ -178,6 +183,11 @@ CANCEL = Verb(
     note=ReasonCode.CANCELLED,
 )
 
+_AGAIN = _to(
+    errors=0, deferrals=0, crashes=0, cancel_requested=False, read_ms=None,
+    lane=Unmarked(refused=True), deadline_ms=Ahead(Old("deadline_ms"), _NOW),
+)  # fmt: skip
+
 RETRY = Verb(
     "retry",
     guard=(),
@@ -188,14 +198,11 @@ RETRY = Verb(
             "task {id} is {state}: there is nothing to retry",
         ),
         Case(
-            "from the start",
-            (),
-            _queued(ReasonCode.RETRIED)
-            | _to(
-                errors=0, deferrals=0, crashes=0, cancel_requested=False, read_ms=None,
-                lane=Unmarked(refused=True), deadline_ms=Ahead(Old("deadline_ms"), _NOW),
-            ),
+            "when its turn comes again",
+            (Is(_STATE, State.CANCELLED), Is(Old("reason"), ReasonCode.BATCH_STOPPED)),
+            _AGAIN | _TURN | _to(finished_ms=None, expires_ms=None),
         ),
+        Case("from the start", (), _queued(ReasonCode.RETRIED) | _AGAIN),
     ),
 )  # fmt: skip
 
@@ -237,6 +244,18 @@ BECOME_DUE = Verb(
     "become due",
     guard=(Is(_STATE, State.SCHEDULED), AtMost(Old("due_ms"), In("until"))),
     cases=(Case("due", (), _queued(ReasonCode.DUE) | _to(lane=Unmarked(refused=False))),),
+)
+
+TAKE_TURN = Verb(
+    "take turn",
+    guard=_WAITS_FOR_TURN,
+    cases=(Case("the ones before have ended", (), _queued(ReasonCode.DUE)),),
+)
+
+STOP = Verb(
+    "stop",
+    guard=_WAITS_FOR_TURN,
+    cases=(Case("one before has failed", (), _over(State.CANCELLED, ReasonCode.BATCH_STOPPED)),),
 )
 
 EXPIRE = Verb(
@@ -309,5 +328,5 @@ DISCARD = Verb(
 )
 
 VERBS = (
-    SUBMIT, CLAIM, END, CANCEL, RETRY, PRIORITIZE, RECOVER, BECOME_DUE, EXPIRE, TOUCH_READ, PRUNE, CLEAN, DISCARD,
+    SUBMIT, CLAIM, END, CANCEL, RETRY, PRIORITIZE, RECOVER, BECOME_DUE, TAKE_TURN, STOP, EXPIRE, TOUCH_READ, PRUNE, CLEAN, DISCARD,
 )  # fmt: skip

@@ -81,6 +81,7 @@ class NewTask:
     idempotency_key: str | None = None
     body_hash: str = ""  #: of the caller's body: same key and hash is the same submit
     batch: str | None = None
+    turn: bool = False  #: it waits until the tasks before it in its batch have ended
     content_type: str | None = None
     attached: bool = False  #: a client hangs on the line (gateway, later)
     source: str | None = None
@@ -276,6 +277,8 @@ class Promoted:
     queued: tuple[Head, ...]
     expired: tuple[str, ...]
     next_due_ms: int | None
+    stopped: tuple[str, ...] = ()  #: cancelled, since a task before them in their batch failed
+    sequences: bool = False  #: tasks wait for others of their batch: an end may let one start
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,6 +45,7 @@ TRANSITIONS: frozenset[tuple[State | None, State]] = frozenset(
         (State.BLOCKED, State.CANCELLED),
         (State.FAILED, State.QUEUED),
         (State.CANCELLED, State.QUEUED),
+        (State.CANCELLED, State.SCHEDULED),  # a sequence that was stopped, and goes on
         (State.EXPIRED, State.QUEUED),
     }
 )
@@ -128,6 +129,8 @@ class ReasonCode(StrEnum):
     NO_DISPATCHER = "no_dispatcher"
     NOT_BEFORE = "not_before"
     BACKING_OFF = "backing_off"
+    BATCH_TURN = "batch_turn"  #: the tasks before it in its batch run first
+    BATCH_STOPPED = "batch_stopped"  #: a task before it in its batch failed
     SUBMITTED = "submitted"
     DUE = "due"
     RETRIED = "retried"  #: by a person

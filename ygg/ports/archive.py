@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ygg.model import (
+    Batch,
+    BatchView,
     Counts,
     Holds,
     Lane,
@@ -74,6 +76,23 @@ class Archive(Protocol):
 
     def minutes(self, host: str | None, since_ms: int) -> Awaitable[list[MinuteRow]]:
         """What this host, or with None every one, did in the minutes from `since_ms` on; by minute, then host."""
+        ...
+
+    def batch(self, batch_id: str) -> Awaitable[BatchView]:
+        """By id, or by a suffix of at least 4 characters that fits one alone. `NotFound`; `InvalidInput` when several
+        do. At the same cost whatever its size."""
+        ...
+
+    def batches(self, caller: str | None, limit: int) -> Awaitable[list[BatchView]]:
+        """The newest ones of this caller, or with None of all."""
+        ...
+
+    def batch_of_key(self, caller: str, key: str) -> Awaitable[Batch | None]:
+        """What a caller has submitted with an idempotency key."""
+        ...
+
+    def batch_states(self, batch_id: str) -> Awaitable[list[tuple[str, State]]]:
+        """Its tasks that were not deleted, in their order: id and state."""
         ...
 
     def tokens(self) -> Awaitable[list[Token]]:

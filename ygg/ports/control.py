@@ -8,6 +8,7 @@ from typing import Protocol
 
 from ygg.errors import YggError
 from ygg.model import (
+    Batch,
     Lane,
     NewTask,
     Piece,
@@ -58,7 +59,12 @@ class Control(Protocol):
         ...
 
     async def submit(
-        self, tasks: Sequence[NewTask], *, capacity: int | None = None, atomic: bool = True
+        self,
+        tasks: Sequence[NewTask],
+        *,
+        capacity: int | None = None,
+        atomic: bool = True,
+        batch: Batch | None = None,
     ) -> list[Submitted | YggError]: ...
 
     async def cancel(self, task_id: str, *, running: bool = True) -> Task:

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from ygg.errors import YggError
 from ygg.model import (
+    Batch,
     Claim,
     End,
     Head,
@@ -58,6 +59,7 @@ class Queue(Protocol):
         *,
         capacity: int | None = None,
         atomic: bool = True,
+        batch: Batch | None = None,
         stored: Callable[[list[Submitted | YggError]], None] | None = None,
     ) -> Awaitable[list[Submitted | YggError]]:
         """Store tasks as `queued`, or `scheduled` when `not_before_ms` is later than `now_ms`.
@@ -69,7 +71,8 @@ class Queue(Protocol):
         `existing=True`. Same key, other hash: `Conflict`. With `capacity`, a submit that would leave
         more than that many tasks waiting (queued or scheduled) is `QueueFull`. Errors come back in
         their places; with `atomic` one error means that nothing is stored and every other place holds a
-        `Conflict` that says so.
+        `Conflict` that says so. `batch` is stored with its tasks, with `atomic` alone; those of a batch do not count
+        towards the `capacity` of others.
         """
         ...
 
@@ -119,11 +122,13 @@ class Queue(Protocol):
     ) -> Awaitable[Promoted]:
         """Scheduled tasks whose time has come -> `queued` (reason due); scheduled and queued tasks past
         their deadline -> `expired`. A promoted task's lane loses its `avoid` list. With `machine_ms`, the time by the
-        machine's clock, a task that a person has scheduled is due by whichever clock is first."""
+        machine's clock, a task that a person has scheduled is due by whichever clock is first. Of a sequence (a batch with
+        `on_failure`) the next task -> `queued` once all before it have ended; when one of them failed or expired, and it
+        says `stop`, the rest -> `cancelled`, up to `limit` in a call."""
         ...
 
     def retry(self, task_ids: Sequence[str], now_ms: int) -> Awaitable[list[Task | YggError]]:
-        """Failed, blocked, cancelled, expired -> `queued`: errors, deferrals and crashes go to 0, the
+        """Failed, blocked, cancelled, expired -> `queued` (what a sequence has stopped: its turn comes again): errors, deferrals and crashes go to 0, the
         lane loses `refused` and `avoid`, a passed deadline is dropped, `attempt` keeps growing. A
         scheduled task becomes queued now. Queued, processing, completed: `Conflict`."""
         ...

@@ -14,6 +14,7 @@ from ygg.core.board import Board
 from ygg.errors import Draining, StoreError, YggError, known_host
 from ygg.model import (
     FINAL,
+    Batch,
     Counts,
     Host,
     Lane,
@@ -30,6 +31,7 @@ from ygg.model import (
     Token,
 )
 from ygg.model import State as TaskState
+from ygg.model.batches import NEVER_MS
 from ygg.model.history import KEPT_MS
 from ygg.plain import counted
 from ygg.ports import Archive, AttemptStarted, Backends, Filter, Limiter, Piece, Probes, Queue
@@ -171,7 +173,12 @@ class Dispatcher:
     # --- verbs (ports.Control) -----------------------------------------------------------------
 
     async def submit(
-        self, tasks: Sequence[NewTask], *, capacity: int | None = None, atomic: bool = True
+        self,
+        tasks: Sequence[NewTask],
+        *,
+        capacity: int | None = None,
+        atomic: bool = True,
+        batch: Batch | None = None,
     ) -> list[Submitted | YggError]:
         if self.board.stopping:
             raise Draining(
@@ -182,6 +189,7 @@ class Dispatcher:
             self._now_ms(),
             capacity=capacity,
             atomic=atomic,
+            batch=batch,
             stored=self._stored,
         )
 
@@ -196,7 +204,8 @@ class Dispatcher:
         if heads:
             self._loop.feed(ev.TasksQueued(heads))
         for task in tasks:
-            times = [t for t in (task.due_ms, task.deadline_ms) if t is not None]
+            due_ms = self._now_ms() if task.due_ms == NEVER_MS else task.due_ms
+            times = [t for t in (due_ms, task.deadline_ms) if t is not None]
             if times and task.state is TaskState.SCHEDULED:
                 self._loop.feed(ev.DueLearned(min(times)))
 

@@ -227,7 +227,9 @@ class RunLoop:
             case fx.Promote():
                 ask(
                     queue.promote(self.clock.now_ms(), self.clock.machine_ms()),
-                    lambda p: ev.Promoted(p.queued, p.expired, p.next_due_ms),
+                    lambda p: ev.Promoted(
+                        p.queued, p.expired, p.next_due_ms, p.stopped, p.sequences
+                    ),
                     lambda why: ev.StoreFailed(promoting=True, message=told(why)),
                 )
             case _:

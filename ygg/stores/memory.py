@@ -22,6 +22,8 @@ from ygg.errors import (
     YggError,
 )
 from ygg.model import (
+    Batch,
+    BatchView,
     Claim,
     Counts,
     End,
@@ -45,11 +47,13 @@ from ygg.model import (
     Token,
 )
 from ygg.model import lifecycle as life
+from ygg.model.batches import NEVER_MS
 from ygg.model.cases import Case, Refusal, Verb, changes, decide, row_of
 from ygg.ports import Filter
 from ygg.stores.keyring import Keyring
-from ygg.stores.looking import fits, place, reached, scheduled
+from ygg.stores.looking import born, fits, place, reached, scheduled
 from ygg.stores.past import Past, ending
+from ygg.stores.together import Together
 
 _WAITING = (State.QUEUED, State.SCHEDULED)
 
@@ -69,13 +73,14 @@ class MemoryStore:
         self._held: set[str | None] = set()
         self._past = Past()
         self._tokens = Keyring()
+        self._together = Together()
         self._closed = False
 
     def reopened(self) -> MemoryStore:
         """The same rows under a new epoch, as after kill -9. The old object goes dead."""
         fresh = MemoryStore(self._epoch + 1, retention_s=self._retention_s)
         for name in (
-            "_rows", "_logs", "_results", "_keys", "_expiry", "_read", "_next_seq", "_held", "_past", "_tokens",
+            "_rows", "_logs", "_results", "_keys", "_expiry", "_read", "_next_seq", "_held", "_past", "_tokens", "_together",
         ):  # fmt: skip
             setattr(fresh, name, getattr(self, name))
         self._closed = True
@@ -157,6 +162,7 @@ class MemoryStore:
         *,
         capacity: int | None = None,
         atomic: bool = True,
+        batch: Batch | None = None,
         stored: Callable[[list[Submitted | YggError]], None] | None = None,
     ) -> list[Submitted | YggError]:
         self._check_open()
@@ -170,6 +176,8 @@ class MemoryStore:
         if atomic and any(isinstance(a, YggError) for a in answers):
             self._rows, self._keys, self._logs, self._next_seq = saved
             return [a if isinstance(a, YggError) else LeftOut() for a in answers]
+        if batch is not None:
+            self._together.add(batch)
         if stored is not None:
             stored(answers)
         return answers
@@ -181,12 +189,12 @@ class MemoryStore:
             if body_hash != new.body_hash:
                 raise Conflict(f"idempotency key {new.idempotency_key!r} was used for {task_id}")
             return Submitted(self._rows[task_id], existing=True)
-        waiting = sum(t.state in _WAITING for t in self._rows.values())
+        waiting = sum(t.state in _WAITING and t.batch is None for t in self._rows.values())
         if capacity is not None and waiting >= capacity:
             raise QueueFull(f"the queue holds {waiting} waiting tasks", retry_after_s=10)
         if new.id in self._rows:
             raise StoreError(f"task {new.id} is stored already")
-        task = self._new_row(new, now_ms)
+        task = born(new, self._next_seq, now_ms)
         self._next_seq += 1
         self._rows[task.id] = task
         row = LogRow(now_ms, 0, None, task.state, task.reason or "")
@@ -194,20 +202,6 @@ class MemoryStore:
         if key is not None:
             self._keys[key] = (new.id, new.body_hash)
         return Submitted(task)
-
-    def _new_row(self, new: NewTask, now_ms: int) -> Task:
-        given = {"now": now_ms, "not_before_ms": new.not_before_ms}
-        case = decide(life.SUBMIT, {}, given)
-        assert isinstance(case, Case)
-        return Task(
-            id=new.id, seq=self._next_seq, lane=new.lane, priority=new.priority,
-            operation=new.operation, request=new.request, title=new.title, labels=new.labels,
-            timeout_s=new.timeout_s, deadline_ms=new.deadline_ms, retention_s=new.retention_s,
-            idempotency_key=new.idempotency_key, batch=new.batch, content_type=new.content_type,
-            attached=new.attached, source=new.source, source_ref=new.source_ref,
-            source_version=new.source_version, rank=new.rank, created_ms=now_ms,
-            **changes(life.SUBMIT, case, {}, given),
-        )  # fmt: skip
 
     def _queued(self) -> list[Task]:
         return [t for t in self._rows.values() if t.state is State.QUEUED]
@@ -279,11 +273,18 @@ class MemoryStore:
         if machine_ms is not None and machine_ms > now_ms:
             said = [t for t in self._waiting() if t.reason == ReasonCode.SUBMITTED]
             queued += self._due(said, machine_ms, now_ms, limit)
-        waiting = self._waiting()
-        times = [t for w in waiting for t in (w.due_ms, w.deadline_ms) if t is not None]
+        stopped: list[Task] = []
+        for waiting, stops in [*self._together.idle(self._rows.values())]:
+            if stops:
+                stopped += self._first(life.STOP, waiting, now_ms, limit - len(stopped))
+            else:
+                queued += self._first(life.TAKE_TURN, waiting, now_ms, 1)
+        times = [t for w in self._waiting() for t in (w.due_ms, w.deadline_ms) if t is not None]
         return Promoted(
-            tuple(t.head for t in queued), tuple(t.id for t in late), min(times, default=None)
-        )
+            tuple(t.head for t in queued), tuple(t.id for t in late),
+            now_ms if len(stopped) >= limit else min((t for t in times if t < NEVER_MS), default=None),
+            tuple(t.id for t in stopped), self._together.open(self._rows.values()),
+        )  # fmt: skip
 
     def _due(self, tasks: list[Task], until_ms: int, now_ms: int, limit: int) -> list[Task]:
         timed = [t for t in tasks if reached(t.due_ms, until_ms)]
@@ -360,6 +361,7 @@ class MemoryStore:
         self._past.remember(
             Pruned(t.id, t.state, t.finished_ms, self._read.get(t.id), now_ms) for t in gone
         )
+        self._together.deleted(gone)
         for task in gone:
             self._forget(task)
 
@@ -414,7 +416,7 @@ class MemoryStore:
         return min(limit, len(better))
 
     async def scheduled(self, limit: int) -> list[Scheduled]:
-        found = [t for t in self._rows.values() if t.state is State.SCHEDULED]
+        found = [t for t in self._waiting() if t.due_ms is not None and t.due_ms < NEVER_MS]
         found.sort(key=lambda t: (t.due_ms or 0, t.seq))
         return [scheduled(task) for task in found[:limit]]
 
@@ -423,6 +425,18 @@ class MemoryStore:
 
     async def minutes(self, host: str | None, since_ms: int) -> list[MinuteRow]:
         return self._past.minutes(host, since_ms)
+
+    async def batch(self, batch_id: str) -> BatchView:
+        return self._together.view(batch_id, self._rows.values())
+
+    async def batches(self, caller: str | None, limit: int) -> list[BatchView]:
+        return self._together.views(caller, limit, self._rows.values())
+
+    async def batch_of_key(self, caller: str, key: str) -> Batch | None:
+        return self._together.by_key(caller, key)
+
+    async def batch_states(self, batch_id: str) -> list[tuple[str, State]]:
+        return [(t.id, t.state) for t in self._rows.values() if t.batch == batch_id]
 
     async def tokens(self) -> list[Token]:
         return self._tokens.all()

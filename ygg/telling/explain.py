@@ -11,6 +11,7 @@ from ygg.core.placement.ranking import rank
 from ygg.core.placement.rounds import Round
 from ygg.model import Lane, Now, Reason, ReasonCode, Scheduled, Task, because
 from ygg.model import State as S
+from ygg.model.batches import NEVER_MS
 
 KEPT = (ReasonCode.GPU_PREFERRED, ReasonCode.CPU_PREFERRED)  #: for tasks that want the other kind
 ASKED = 50  #: candidates of which each has its reason told
@@ -82,6 +83,8 @@ def _per_candidate(turn: Round, state: LaneState) -> tuple[Reason, ...]:
 
 def why_scheduled(task: Task | Scheduled) -> Reason:
     """Until when a task waits for its time."""
+    if task.due_ms == NEVER_MS and isinstance(task, Task):
+        return because(ReasonCode.BATCH_TURN, batch=task.batch)
     if not task.attempt:
         return because(ReasonCode.NOT_BEFORE, None, task.due_ms)
     counted = {"errors": task.errors, "deferrals": task.deferrals}

@@ -15,7 +15,7 @@ from ygg.core.effects import Effect, Note, Peek, Tell
 from ygg.core.events import HeadsSeen, LanesSeen, Promoted, TasksQueued
 from ygg.core.placement import candidates, order
 from ygg.core.placement.ranking import rank
-from ygg.model import Candidate, Head, Lane, Priority, ReasonCode, because
+from ygg.model import Candidate, Head, Lane, Now, Priority, ReasonCode, Task, because
 
 _ORDER = attrgetter("rank", "seq")  #: of the heads of one lane and priority, as the store has it
 
@@ -240,14 +240,23 @@ def learn_due(board: Board, due_ms: int | None) -> None:
         board.next_due_ms, board.retime = due_ms, True
 
 
-def promoted(board: Board, event: Promoted) -> list[Effect]:
+def over(board: Board, task: Task, now: Now) -> None:
+    """A task has ended: the next one of its batch may have waited for it."""
+    if task.batch is None or not board.sequences:
+        return
+    board.promote_again = board.promoting
+    learn_due(board, now.wall_ms)
+
+
+def promoted(board: Board, event: Promoted, now: Now) -> list[Effect]:
     board.promoting, board.retime = False, True
-    board.next_due_ms = event.next_due_ms
+    board.next_due_ms = now.wall_ms if board.promote_again else event.next_due_ms
+    board.sequences, board.promote_again = event.sequences, False
     for task_id in event.expired:
         remove(board, task_id)
     for head in event.queued:
         insert(board, head)
-    if not event.expired:
-        return []
+    gone = event.expired + event.stopped
     notes = [Note(because(ReasonCode.DEADLINE), task_id) for task_id in event.expired]
-    return [*notes, Tell(elsewhere=event.expired)]
+    notes += [Note(because(ReasonCode.BATCH_STOPPED), task_id) for task_id in event.stopped]
+    return [*notes, Tell(elsewhere=gone)] if gone else []

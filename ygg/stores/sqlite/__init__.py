@@ -18,6 +18,8 @@ import apsw
 from ygg import locking
 from ygg.errors import StoreError, YggError
 from ygg.model import (
+    Batch,
+    BatchView,
     Claim,
     Counts,
     End,
@@ -151,10 +153,11 @@ class SqliteStore:
         *,
         capacity: int | None = None,
         atomic: bool = True,
+        batch: Batch | None = None,
         stored: Callable[[list[Submitted | YggError]], None] | None = None,
     ) -> list[Submitted | YggError]:
         def submit() -> list[Submitted | YggError]:
-            return self._verbs.submit(tasks, now_ms, capacity, atomic)
+            return self._verbs.submit(tasks, now_ms, capacity, atomic, batch)
 
         try:
             return await self._post(submit, committed=stored)
@@ -287,6 +290,18 @@ class SqliteStore:
 
     def minutes(self, host: str | None, since_ms: int) -> Awaitable[list[MinuteRow]]:
         return self._reader.minutes(host, since_ms)
+
+    def batch(self, batch_id: str) -> Awaitable[BatchView]:
+        return self._durable(self._reader.batch(batch_id))
+
+    def batches(self, caller: str | None, limit: int) -> Awaitable[list[BatchView]]:
+        return self._durable(self._reader.batches(caller, limit))
+
+    def batch_of_key(self, caller: str, key: str) -> Awaitable[Batch | None]:
+        return self._durable(self._reader.batch_of_key(caller, key))
+
+    def batch_states(self, batch_id: str) -> Awaitable[list[tuple[str, State]]]:
+        return self._durable(self._reader.batch_states(batch_id))
 
     def tokens(self) -> Awaitable[list[Token]]:
         return self._durable(self._reader.tokens())

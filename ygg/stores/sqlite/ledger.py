@@ -32,7 +32,9 @@ class Ledger:
         self._counts: Counter[Place] = Counter()
         self._batches: Counter[tuple[str, State]] = Counter()
         self._log: list[Row] = []
-        self.waiting: int = self._db.execute(_WAITING_SUM).get  #: tasks queued or scheduled
+        self.waiting: int = self._db.execute(
+            _WAITING_SUM
+        ).get  #: tasks of no batch, queued or scheduled
 
     # --- transactions --------------------------------------------------------------------------
 
@@ -88,10 +90,10 @@ class Ledger:
 
     def _count(self, place: Place, batch: str | None, n: int) -> None:
         self._counts[place] += n
-        if place[2] in _WAITING:
-            self.waiting += n
         if batch is not None:
             self._batches[batch, place[2]] += n
+        elif place[2] in _WAITING:
+            self.waiting += n
 
     def log(
         self,
@@ -110,7 +112,10 @@ class Ledger:
         self._log.append((task, at_ms, attempt, before, after, reason, host, detail))
 
 
-_WAITING_SUM = "SELECT coalesce(sum(n), 0) FROM counters WHERE state IN ('queued', 'scheduled')"
+_WAITING_SUM = (
+    "SELECT coalesce(sum(n), 0) FROM (SELECT n, state FROM counters UNION ALL SELECT -n, state FROM batch_counters)"
+    " WHERE state IN ('queued', 'scheduled')"
+)
 _LANE = "INSERT INTO lanes (key, unavoided, unmarked) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
 _COUNT = (
     "INSERT OR REPLACE INTO counters (lane, priority, state, n) SELECT column1, column2, column3,"

@@ -15,6 +15,8 @@ import apsw
 
 from ygg.errors import InvalidInput, NotFound, StoreCorrupt, StoreError
 from ygg.model import (
+    Batch,
+    BatchView,
     Counts,
     Holds,
     Lane,
@@ -28,7 +30,9 @@ from ygg.model import (
     Task,
     Token,
 )
+from ygg.model.batches import NEVER_MS
 from ygg.ports import Filter
+from ygg.stores.sqlite import batches as together
 from ygg.stores.sqlite import holds as holding
 from ygg.stores.sqlite import inspecting
 from ygg.stores.sqlite import minutes as history
@@ -135,6 +139,18 @@ class Reader:
     async def minutes(self, host: str | None, since_ms: int) -> list[MinuteRow]:
         return await self._read(lambda db: history.minutes(db, host, since_ms))
 
+    async def batch(self, batch_id: str) -> BatchView:
+        return await self._read(lambda db: together.view(db, batch_id, MIN_SUFFIX))
+
+    async def batches(self, caller: str | None, limit: int) -> list[BatchView]:
+        return await self._read(lambda db: together.views(db, caller, limit))
+
+    async def batch_of_key(self, caller: str, key: str) -> Batch | None:
+        return await self._read(lambda db: together.by_key(db, caller, key))
+
+    async def batch_states(self, batch_id: str) -> list[tuple[str, State]]:
+        return await self._read(lambda db: together.states(db, batch_id))
+
     async def tokens(self) -> list[Token]:
         return await self._read(keys.tokens)
 
@@ -229,7 +245,7 @@ def _ahead(db: apsw.Connection, task: Task, lanes: Sequence[Lane], limit: int) -
 
 SCHEDULED = (
     "SELECT id, type, priority, title, created_ms, due_ms, attempt, errors, deferrals, error"
-    " FROM tasks INDEXED BY due WHERE state = 'scheduled' ORDER BY due_ms, seq LIMIT ?"
+    f" FROM tasks INDEXED BY due WHERE state = 'scheduled' AND due_ms < {NEVER_MS} ORDER BY due_ms, seq LIMIT ?"
 )
 AHEAD = (
     "SELECT count(*) FROM ("

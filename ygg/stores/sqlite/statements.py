@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from ygg.model import ReasonCode
 from ygg.model import lifecycle as life
+from ygg.model.batches import NEVER_MS
 from ygg.stores.sqlite.compiling import BY_ID, BY_SEQ, SET, delete, new, update
 from ygg.stores.sqlite.rows import HEAD_COLUMNS, LIGHT_COLUMNS, RESULT_COLUMNS, TASK_COLUMNS
 
@@ -33,7 +34,10 @@ TOUCH_READ = update(life.TOUCH_READ, BY_ID, "seq")
 RETRY = update(life.RETRY, SET, TASK_COLUMNS)
 RECOVER = update(life.RECOVER, SET, LIGHT_COLUMNS)
 EXPIRE = update(life.EXPIRE, SET, LIGHT_COLUMNS)
-BECOME_DUE = update(life.BECOME_DUE, SET, f"{LIGHT_COLUMNS}, created_ms, deadline_ms, rank, title")
+_AS_HEAD = f"{LIGHT_COLUMNS}, created_ms, deadline_ms, rank, title"
+BECOME_DUE = update(life.BECOME_DUE, SET, _AS_HEAD)
+TAKE_TURN = update(life.TAKE_TURN, SET, _AS_HEAD)
+STOP = update(life.STOP, SET, LIGHT_COLUMNS)
 _DELETED = "lane, priority, state, batch, id, finished_ms, read_ms"
 PRUNE = delete(life.PRUNE, SET, _DELETED)
 CLEAN = delete(life.CLEAN, SET, _DELETED)
@@ -63,7 +67,7 @@ DUE = (
 SAID_DUE = DUE.replace(
     "AND due_ms", f"AND reason = '{ReasonCode.SUBMITTED}' AND due_ms"
 )  # by a person
-NEXT_DUE = "SELECT min(due_ms) FROM tasks INDEXED BY due WHERE state = 'scheduled'"
+NEXT_DUE = f"SELECT min(due_ms) FROM tasks INDEXED BY due WHERE state = 'scheduled' AND due_ms < {NEVER_MS}"
 NEXT_DEADLINE = (
     "SELECT min(deadline_ms) FROM tasks INDEXED BY deadline WHERE deadline_ms IS NOT NULL"
     " AND state IN ('queued', 'scheduled')"
@@ -86,9 +90,11 @@ _GIVEN = (
     " source_version, rank"
 )
 _BEING = ", ".join(new(life.SUBMIT, name) for name in _BORN)
+for _name, _place in ((":not_before_ms", "?2"), (":turn", "?3"), (":now", "?1")):
+    _BEING = _BEING.replace(_name, _place)
 INSERT = (
     f"INSERT INTO tasks (created_ms, {', '.join(_BORN)}, {_GIVEN})"
-    f" SELECT ?1, {_BEING.replace(':not_before_ms', '?2').replace(':now', '?1')}"
+    f" SELECT ?1, {_BEING}"
     f"{', ?' * len(_GIVEN.split(','))} RETURNING {TASK_COLUMNS}"
 )
 RESULT = f"INSERT INTO results (task, {RESULT_COLUMNS}) VALUES (?{', ?' * len(RESULT_COLUMNS.split(','))})"

@@ -7,6 +7,7 @@ logs and counts what a statement says it has changed. Sets are `SET_ROWS` rows a
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -15,6 +16,7 @@ import apsw
 
 from ygg.errors import Conflict, InvalidInput, LeftOut, NotFound, QueueFull, YggError
 from ygg.model import (
+    Batch,
     Claim,
     End,
     Head,
@@ -31,7 +33,7 @@ from ygg.model import (
 )
 from ygg.model import lifecycle as life
 from ygg.model.cases import Given, Refusal, Verb, decide, row_of
-from ygg.stores.sqlite import pruned, statements
+from ygg.stores.sqlite import batches, pruned, statements
 from ygg.stores.sqlite.ledger import Ledger
 from ygg.stores.sqlite.rows import LANE, STATES, Row, dumps, fetch, result_values, to_head, to_task
 from ygg.stores.sqlite.statements import Was
@@ -107,7 +109,12 @@ class Verbs:
     # --- submit --------------------------------------------------------------------------------
 
     def submit(
-        self, tasks: Sequence[NewTask], now_ms: int, capacity: int | None, atomic: bool
+        self,
+        tasks: Sequence[NewTask],
+        now_ms: int,
+        capacity: int | None,
+        atomic: bool,
+        batch: Batch | None = None,
     ) -> list[Submitted | YggError]:
         answers: list[Submitted | YggError] = []
         for task in tasks:
@@ -119,6 +126,8 @@ class Verbs:
                 answers.append(_unstorable(error))
         if atomic and any(isinstance(a, YggError) for a in answers):
             raise Refused(answers)
+        if batch is not None:
+            batches.add(self._db, batch)
         return answers
 
     def _submit(self, task: NewTask, now_ms: int, capacity: int | None) -> Submitted:
@@ -133,7 +142,7 @@ class Verbs:
             )
         lane = self._ledger.lane_id(task.lane)
         values = (
-            now_ms, task.not_before_ms, task.id, lane, task.lane.caller, task.lane.type,
+            now_ms, task.not_before_ms, int(task.turn), task.id, lane, task.lane.caller, task.lane.type,
             task.priority, task.operation, dumps(task.request), task.title,
             dumps(list(task.labels)), task.timeout_s, task.deadline_ms, task.retention_s,
             task.idempotency_key, task.body_hash, task.batch, task.content_type, int(task.attached),
@@ -237,6 +246,8 @@ class Verbs:
         done: dict[str, Task] = {
             row[0]: self._task(row) for row in self._set(statements.RETRY, seqs, given)
         }
+        for batch in {t.batch for t in done.values() if t.state is State.SCHEDULED and t.batch}:
+            batches.set_open(self._db, batch, open_=True)
         return [done.pop(i) if i in done else self._not_retried(i, given) for i in task_ids]
 
     def _not_retried(self, task_id: str, given: Given) -> Task | YggError:
@@ -267,14 +278,34 @@ class Verbs:
         due = self._due(statements.DUE, now_ms, now_ms, limit)
         if machine_ms is not None and machine_ms > now_ms:
             due += self._due(statements.SAID_DUE, machine_ms, now_ms, limit)
+        turned, stopped = self._turns(now_ms, limit)
         times = [
             self._db.execute(sql).get for sql in (statements.NEXT_DUE, statements.NEXT_DEADLINE)
         ]
+        more = [now_ms] if len(stopped) >= limit else []
         return Promoted(
-            queued=tuple(self._due_head(row) for row in due),
+            queued=tuple(self._due_head(row) for row in (*due, *turned)),
             expired=tuple(row[0] for row in late),
-            next_due_ms=min((t for t in times if t is not None), default=None),
+            next_due_ms=min((t for t in (*times, *more) if t is not None), default=None),
+            stopped=tuple(row[0] for row in stopped),
+            sequences=batches.any_open(self._db),
         )
+
+    def _turns(self, now_ms: int, limit: int) -> tuple[list[Row], list[Row]]:
+        """The next task of each sequence whose last one has ended; what is left of those that stop, `limit` at most."""
+        self._ledger.flush()
+        turned: list[Row] = []
+        stopped: list[Row] = []
+        for batch, stops in fetch(self._db, batches.IDLE):
+            most = limit - len(stopped) if stops else 1
+            seqs = self._seqs(batches.TURNS, batch, most)
+            if stops:
+                stopped += self._set(statements.STOP, seqs, self._given(now_ms))
+            else:
+                turned += self._set(statements.TAKE_TURN, seqs, self._given(now_ms))
+            if not self._seqs(batches.TURNS, batch, 1):
+                batches.set_open(self._db, batch, open_=False)
+        return turned, stopped
 
     def _due(self, which: str, until_ms: int, now_ms: int, limit: int) -> list[Row]:
         given = self._given(now_ms, until=until_ms)
@@ -315,10 +346,13 @@ class Verbs:
             return 0
         gone = fetch(self._db, sql, {"seqs": dumps(seqs), "now": now_ms, **inputs})
         went = []
+        of_batches: Counter[tuple[str, State]] = Counter()
         for lane, priority, state, batch, task_id, finished_ms, read_ms in gone:
             self._ledger.left((lane, priority, State(state)), batch)
+            of_batches.update([(batch, State(state))] if batch is not None else ())
             went.append(Pruned(task_id, State(state), finished_ms, read_ms, now_ms))
         pruned.record(self._db, went)
+        batches.deleted(self._db, of_batches)
         return len(gone)
 
 
