@@ -28,6 +28,7 @@ from tests.mutants import (
     pacing,
     placement,
     probes,
+    runner,
     sickness,
     stores,
     surface,
@@ -68,4 +69,5 @@ MUTANTS = [
     *figures.MUTANTS,
     *pacing.MUTANTS,
     *commands.MUTANTS,
+    *runner.MUTANTS,
 ]
