@@ -36,7 +36,7 @@ MUTANTS: list[Mutant] = [
         "ygg/backends/reply.py",
         "if self._silent_lines > SILENT_LINES or self._silent_bytes > SILENT_BYTES:",
         "if False:",
-        (REPLY,),
+        (f"{REPLY}::test_what_says_nothing_has_an_end",),
     ),
     Mutant(
         "a server that never pauses keeps the loop",

@@ -175,7 +175,7 @@ MUTANTS: list[Mutant] = [
         "ygg/desk.py",
         '"overseeing.resume")',
         '"overseeing.pause")',
-        (DESKS, DOCS),
+        (f"{DESKS}::test_a_pause_and_a_drained_host_are_told_by_queue_and_hosts",),
     ),
     Mutant(
         "a row forgets what its handler takes",
@@ -203,6 +203,6 @@ MUTANTS: list[Mutant] = [
         "ygg/api/app.py",
         'LISTS = frozenset({"state"})',
         "LISTS = frozenset()",
-        (VERBS,),
+        (f"{VERBS}::test_a_request_is_the_same_over_the_socket_and_at_the_database",),
     ),
 ]

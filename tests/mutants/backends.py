@@ -24,7 +24,7 @@ MUTANTS: list[Mutant] = [
         "ygg/backends/sse.py",
         "raise failures.from_error(data)",
         "return {}",
-        ("tests/backends/test_openai.py",),
+        ("tests/backends/test_openai.py::test_an_error_before_done_is_no_success",),
     ),
     Mutant(
         "out-of-memory texts are not known",
@@ -45,7 +45,7 @@ MUTANTS: list[Mutant] = [
         "ygg/running/calls.py",
         "limit.reschedule(self.total_by if deadline is None else min(self.total_by, deadline))",
         "pass",
-        ("tests/shell/test_calls.py",),
+        ("tests/shell/test_calls.py::test_the_total_limit_stops_the_call",),
     ),
     Mutant(
         "a broken connection blames the task",
@@ -59,7 +59,7 @@ MUTANTS: list[Mutant] = [
         "ygg/backends/openai.py",
         "reuse=endpoint.dialect == VLLM",
         "reuse=True",
-        ("tests/backends/test_openai.py",),
+        ("tests/backends/test_openai.py::test_a_connection_to_llama_cpp_serves_one_call",),
     ),
     Mutant(
         "a wrong model's answer is taken",

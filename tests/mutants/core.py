@@ -16,14 +16,14 @@ MUTANTS: list[Mutant] = [
         "ygg/core/hosts/gates.py",
         "return _full(host, taken.host, now) if taken.host >= limit(host) else None",
         "return _full(host, taken.host, now) if taken.host > limit(host) else None",
-        (DISPATCHING,),
+        (f"{DISPATCHING}::test_no_host_is_given_more_than_its_slots",),
     ),
     Mutant(
         "priorities are ignored",
         CORE + "placement/ranking.py",
         "return (head.priority, head.seq)",
         "return (0, head.seq)",
-        (DISPATCHING,),
+        (f"{DISPATCHING}::test_better_priority_goes_first_and_equals_keep_their_order",),
     ),
     Mutant(
         "unseen windows do not hold their hosts",

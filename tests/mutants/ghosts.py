@@ -13,7 +13,9 @@ MUTANTS: list[Mutant] = [
         "ygg/core/calls.py",
         "    effects += ghosts.stay(board, call, event.outcomes.values(), now)\n",
         "",
-        (CORE, CASES),
+        (
+            f"{CASES}::test_the_next_task_is_sent_when_the_server_says_that_its_slot_is_free[cancelled]",
+        ),
     ),
     Mutant(
         "a call that is cut off while it answers keeps its slot",
@@ -76,7 +78,7 @@ MUTANTS: list[Mutant] = [
         "ygg/core/owning.py",
         "        ghosts.forget(board, host)\n",
         "        pass\n",
-        (CORE, CASES),
+        (f"{CORE}::test_a_person_who_resumes_the_host_frees_its_slots",),
     ),
     Mutant(
         "a haunted host is called full",
@@ -104,7 +106,9 @@ MUTANTS: list[Mutant] = [
         "ygg/running/drivers.py",
         "Outcome(OutcomeKind.CANCELLED, abandoned=True)",
         "Outcome(OutcomeKind.CANCELLED)",
-        (CASES,),
+        (
+            f"{CASES}::test_the_next_task_is_sent_when_the_server_says_that_its_slot_is_free[cancelled]",
+        ),
     ),
     Mutant(
         "a call without a first token in time is not known to be abandoned",
@@ -113,14 +117,16 @@ MUTANTS: list[Mutant] = [
     return CallFailed(OutcomeKind.ERROR, text, broken=True, abandoned=True)""",
         """    text = f"{what} for {limit_s:g} s"
     return CallFailed(OutcomeKind.ERROR, text, broken=True)""",
-        (CASES,),
+        (
+            f"{CASES}::test_the_next_task_is_sent_when_the_server_says_that_its_slot_is_free[silent]",
+        ),
     ),
     Mutant(
         "a task whose deadline passed before the first token is not known to be abandoned",
         "ygg/running/calls.py",
         "return Outcome(OutcomeKind.EXPIRED, text, abandoned=True)",
         "return Outcome(OutcomeKind.EXPIRED, text)",
-        (CASES,),
+        (f"{CASES}::test_the_next_task_is_sent_when_the_server_says_that_its_slot_is_free[late]",),
     ),
     Mutant(
         "a server that gives no answer now has no word for it",

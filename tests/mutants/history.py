@@ -90,7 +90,7 @@ MUTANTS = [
         "ygg/daemon.py",
         "chores.prune(loop), chores.record_minutes(loop),",
         "chores.prune(loop),",
-        ("tests/system/test_minutes.py",),
+        ("tests/system/test_minutes.py::test_minutes_are_kept_and_outlive_kill_9",),
     ),
     # --- the store
     Mutant(

@@ -71,21 +71,23 @@ MUTANTS = [
         "ygg/core/placement/residency.py",
         "if kept is not None and turn.priority > kept:",
         "if False:",
-        (RESIDENCY,),
+        (f"{RESIDENCY}::test_while_a_task_waits_for_a_change_only_its_equals_go_first",),
     ),
     Mutant(
         "a server changes models without draining",
         "ygg/core/placement/residency.py",
         "    if in_the_way(turn.board, candidate):\n",
         "    if False:\n",
-        (RESIDENCY,),
+        (f"{RESIDENCY}::test_two_models_that_take_turns_are_not_changed_for_every_task",),
     ),
     Mutant(
         "a model just loaded is given up at once",
         CORE + "placement/residency.py",
         "now.mono + board.policy.residency.min_hold_s",
         "now.mono",
-        (RESIDENCY,),
+        (
+            f"{RESIDENCY}::test_a_model_that_was_just_loaded_stays_a_while_for_those_who_wait_for_it",
+        ),
     ),
     Mutant(
         "a pending change outlives the task that wanted it",
@@ -99,14 +101,14 @@ MUTANTS = [
         "ygg/core/placement/residency.py",
         "    if found is not None and not used <= found:\n",
         "    if False:\n",
-        (RESIDENCY,),
+        (f"{RESIDENCY}::test_an_answer_from_before_the_change_does_not_undo_it",),
     ),
     Mutant(
         "a task's own options load its model anew",
         "ygg/core/placement/requests.py",
         "{k: v for k, v in wanted.items() if k not in LOAD_OPTIONS}",
         "dict(wanted)",
-        (RESIDENCY, "tests/core/placement/test_dispatching.py"),
+        (f"{RESIDENCY}::test_a_model_is_loaded_with_one_set_of_options_whoever_asks",),
     ),
     Mutant(
         "two spellings of a model are two",

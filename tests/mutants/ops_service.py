@@ -13,7 +13,7 @@ MUTANTS: list[Mutant] = [
         "ygg/ops/service/heartbeat.py",
         "            await self._progress()",
         "            pass",
-        (NOTIFY, f"{SYSTEM}::test_a_hang_is_not_fed_and_its_stack_is_shown"),
+        (f"{SYSTEM}::test_a_hang_is_not_fed_and_its_stack_is_shown",),
     ),
     Mutant(
         "the watchdog does not ask the store",
@@ -62,14 +62,16 @@ MUTANTS: list[Mutant] = [
         "ygg/logs.py",
         "return self._unasked == 1 and",
         "return self._unasked == ASK_LINES and",
-        ("tests/ops/test_logs.py",),
+        (
+            "tests/ops/test_logs.py::test_a_full_file_is_rotated_within_so_many_lines_and_loses_none",
+        ),
     ),
     Mutant(
         "a quiet line waits for a further one",
         "ygg/logs.py",
         "        super().emit(record)\n        self._waits.set()\n",
         "        super().emit(record)\n",
-        ("tests/ops/test_logs.py",),
+        ("tests/ops/test_logs.py::test_a_quiet_line_is_written_without_a_further_one",),
     ),
     Mutant(
         "the lines of a traceback have no priority",

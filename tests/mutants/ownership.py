@@ -15,7 +15,7 @@ MUTANTS: list[Mutant] = [
         "ygg/stores/sqlite/inspecting.py",
         "    disown(db)\n",
         "",
-        GUARDING,
+        ("tests/stores/test_guarding.py::test_no_copy_says_that_somebody_has_it",),
     ),
     Mutant(
         "a person's start goes on with an old configuration",
@@ -45,28 +45,28 @@ MUTANTS: list[Mutant] = [
         "ygg/locking.py",
         "            if found is not None and found.database == real:",
         "            if False:",
-        GUARDING,
+        ("tests/stores/test_guarding.py::test_who_has_a_database_is_told_with_where_he_listens",),
     ),
     Mutant(
         "a new database is made beside the daemon whose file was deleted",
         "ygg/locking.py",
         "            if not real.exists() and (has := owner(real)) is not None:",
         "            if False:",
-        GUARDING,
+        ("tests/stores/test_guarding.py::test_who_has_a_database_is_told_with_where_he_listens",),
     ),
     Mutant(
         "damage waits for the next start to be told",
         "ygg/running/chores.py",
         "        except StoreCorrupt:\n            raise\n",
         "",
-        ("tests/shell/test_chores.py",),
+        ("tests/shell/test_chores.py::test_damage_ends_the_chore_and_other_trouble_does_not",),
     ),
     Mutant(
         "a whole look through the database finds nothing",
         "ygg/stores/sqlite/reader.py",
         '        if found != "ok":',
         "        if False:",
-        GUARDING,
+        ("tests/stores/test_guarding.py::test_damage_is_found_while_the_database_is_open",),
     ),
     Mutant(
         "doctor does not compare the database that is there with the daemon's",
@@ -115,7 +115,7 @@ MUTANTS: list[Mutant] = [
         "ygg/stores/sqlite/guarding.py",
         "        return self.started == _started(self.process)",
         "        return True",
-        GUARDING,
+        ("tests/stores/test_guarding.py::test_a_process_is_told_from_a_later_one_with_its_number",),
     ),
     Mutant(
         "a command after a kill keeps the next dispatcher out",
@@ -139,21 +139,25 @@ MUTANTS: list[Mutant] = [
         "ygg/stores/sqlite/__init__.py",
         "            if self._dispatcher:\n                guarding.disown(self._db)\n",
         "",
-        GUARDING,
+        ("tests/stores/test_guarding.py::test_an_owner_that_closed_and_a_copy_need_no_log",),
     ),
     Mutant(
         "copies of before a migration are kept for ever",
         "ygg/stores/sqlite/opening.py",
         "            if copy.stat().st_mtime < before_s:",
         "            if False:",
-        GUARDING,
+        (
+            "tests/stores/test_guarding.py::test_copies_of_before_a_migration_go_with_what_they_hold",
+        ),
     ),
     Mutant(
         "a copy of before a migration may be read by others",
         "ygg/stores/sqlite/guarding.py",
         "    private.made(target)\n",
         "",
-        ("tests/stores/test_migration.py",),
+        (
+            "tests/stores/test_migration.py::test_the_copy_made_before_is_whole_and_as_old_as_it_was",
+        ),
     ),
     Mutant(
         "the umask decides who may read a directory",
@@ -202,7 +206,9 @@ MUTANTS: list[Mutant] = [
         "ygg/api/offline.py",
         "            desk = self._daemon()",
         "            desk = None",
-        ("tests/surface/test_client_desks.py",),
+        (
+            "tests/surface/test_client_desks.py::test_a_command_that_meets_a_daemon_at_the_lock_asks_it",
+        ),
     ),
     Mutant(
         "with a service installed a private queue is used where nobody answers",

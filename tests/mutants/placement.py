@@ -28,7 +28,7 @@ MUTANTS: list[Mutant] = [
         PLACEMENT + "permits.py",
         "        board.forget_gone()\n",
         "",
-        (RESIDENCY,),
+        (f"{RESIDENCY}::test_a_server_that_is_gone_changes_no_models",),
     ),
     Mutant(
         "nobody wakes when a reading is too late to wait for",
@@ -107,7 +107,9 @@ MUTANTS: list[Mutant] = [
         CORE + "owning.py",
         "    board.loading = loading(event.types)\n",
         "",
-        ("tests/core/placement/test_residency.py",),
+        (
+            "tests/core/placement/test_residency.py::test_a_model_is_loaded_with_one_set_of_options_whoever_asks",
+        ),
     ),
     Mutant(
         "a slot is given back twice",
@@ -177,7 +179,7 @@ MUTANTS: list[Mutant] = [
         "ygg/running/limiters.py",
         "SETTLE_TRIES = 8",
         "SETTLE_TRIES = 1",
-        (LIMITERS,),
+        (f"{LIMITERS}::test_a_settle_that_is_not_heard_is_said_again_and_keeps_nobody_waiting",),
     ),
     Mutant(
         "an end forgets whoever waits for the task",
@@ -250,7 +252,9 @@ MUTANTS: list[Mutant] = [
         PLACEMENT + "dispatching.py",
         "        asked.update(board.avoiding)\n",
         "",
-        (DISPATCHING,),
+        (
+            f"{DISPATCHING}::test_a_task_goes_back_to_the_host_it_avoids_at_once_when_the_others_go_down",
+        ),
     ),
     Mutant(
         "windows show the store's order by number alone",

@@ -10,28 +10,34 @@ MUTANTS: list[Mutant] = [
         "ygg/stores/sqlite/verbs.py",
         "        pruned.record(self._db, went)\n",
         "",
-        ("tests/contract/test_pruned.py", "tests/surface/test_pruned.py"),
+        ("tests/surface/test_pruned.py::test_the_database_remembers_what_was_deleted",),
     ),
     Mutant(
         "an end that fits two deleted tasks is taken for one",
         "ygg/stores/sqlite/pruned.py",
         "= ?2 LIMIT 2",
         "= ?2 LIMIT 1",
-        ("tests/contract/test_pruned.py",),
+        (
+            "tests/contract/test_pruned.py::test_a_pruned_task_is_remembered_by_its_id_and_by_an_end_of_it",
+        ),
     ),
     Mutant(
         "what was deleted is remembered for ever",
         "ygg/stores/sqlite/pruned.py",
         "    db.execute(_FORGET, (PRUNED_KEPT,))\n",
         "",
-        ("tests/contract/test_pruned.py",),
+        (
+            "tests/contract/test_pruned.py::test_no_more_than_the_newest_pruned_tasks_are_remembered",
+        ),
     ),
     Mutant(
         "an end is not fenced by its attempt",
         "ygg/model/lifecycle.py",
         '        Is(Old("attempt"), In("attempt")),\n',
         "",
-        ("tests/contract/test_queue.py",),
+        (
+            "tests/contract/test_queue.py::test_a_second_end_and_an_end_of_an_old_attempt_change_nothing",
+        ),
     ),
     Mutant(
         "what was committed is answered before its sync",
@@ -59,7 +65,7 @@ MUTANTS: list[Mutant] = [
         "ygg/model/lifecycle.py",
         'guard=(Is(_STATE, State.PROCESSING), Not(Is(Old("epoch"), In("epoch")))),',
         "guard=(Is(_STATE, State.PROCESSING),),",
-        ("tests/contract/test_queue.py",),
+        ("tests/contract/test_queue.py::test_own_running_tasks_are_never_recovered",),
     ),
     Mutant(
         "heads come in no order",
@@ -80,21 +86,27 @@ MUTANTS: list[Mutant] = [
         "ygg/stores/sqlite/opening.py",
         '        db.execute("BEGIN IMMEDIATE")\n        try:\n            db.execute(sql)',
         '        _backup(db, path, version)\n        db.execute("BEGIN IMMEDIATE")\n        try:\n            db.execute(sql)',
-        ("tests/stores/test_migration.py",),
+        (
+            "tests/stores/test_migration.py::test_the_copy_made_before_is_whole_and_as_old_as_it_was",
+        ),
     ),
     Mutant(
         "a claim ignores the version",
         "ygg/model/lifecycle.py",
         '        Is(Old("version"), In("version")),\n',
         "",
-        ("tests/contract/test_queue.py",),
+        (
+            "tests/contract/test_queue.py::test_a_claim_is_refused_for_gone_taken_changed_or_overdue_rows",
+        ),
     ),
     Mutant(
         "a claim takes what is overdue",
         "ygg/model/lifecycle.py",
         '        Not(AtMost(Old("deadline_ms"), _NOW)),\n    ),\n    cases=(\n        Case(\n            "chosen"',
         '    ),\n    cases=(\n        Case(\n            "chosen"',
-        ("tests/contract/test_queue.py",),
+        (
+            "tests/contract/test_queue.py::test_a_claim_is_refused_for_gone_taken_changed_or_overdue_rows",
+        ),
     ),
     Mutant(
         "a counter is forgotten",
@@ -122,14 +134,16 @@ MUTANTS: list[Mutant] = [
         "ygg/model/lifecycle.py",
         '(Is(Old("cancel_requested"), True),),\n            _over(State.CANCELLED, ReasonCode.CANCELLED) | _COUNTED',
         '(Is(Old("cancel_requested"), None),),\n            _over(State.CANCELLED, ReasonCode.CANCELLED) | _COUNTED',
-        ("tests/contract/test_queue.py",),
+        (
+            "tests/contract/test_queue.py::test_a_running_task_notes_the_wish_and_its_end_becomes_cancelled",
+        ),
     ),
     Mutant(
         "crashes have no limit",
         "ygg/model/lifecycle.py",
         'AtMost(In("max_crashes"), _CRASHED)',
         'AtMost(Plus(In("max_crashes"), 9), _CRASHED)',
-        ("tests/contract/test_queue.py",),
+        ("tests/contract/test_queue.py::test_the_fifth_crash_blocks_a_task_as_poison",),
     ),
     Mutant(
         "a repeated key makes another task",
@@ -143,7 +157,9 @@ MUTANTS: list[Mutant] = [
         "ygg/model/lifecycle.py",
         "    if (before, after) not in TRANSITIONS:",
         "    if False:",
-        ("tests/contract/test_queue.py",),
+        (
+            "tests/contract/test_queue.py::test_a_change_outside_the_table_is_a_store_error_and_changes_nothing",
+        ),
     ),
     Mutant(
         "a failed group is not tried one by one",
@@ -157,14 +173,18 @@ MUTANTS: list[Mutant] = [
         "ygg/stores/sqlite/verbs.py",
         "        for row in fetch(self._db, statements.END, given):",
         "        end_sql = statements.END.replace('cancel_requested IS 1', '0')\n        for row in fetch(self._db, end_sql, given):",
-        ("tests/contract/test_queue.py",),
+        (
+            "tests/contract/test_queue.py::test_a_running_task_notes_the_wish_and_its_end_becomes_cancelled",
+        ),
     ),
     Mutant(
         "a set verb stops after its first operation",
         "ygg/stores/sqlite/__init__.py",
         "            if part.total < SET_ROWS:",
         "            if True:",
-        ("tests/contract/test_queue.py",),
+        (
+            "tests/contract/test_queue.py::test_all_that_a_dead_owner_had_is_given_back_however_much_it_was",
+        ),
     ),
     Mutant(
         "recovery is one operation over everything",
@@ -178,7 +198,9 @@ MUTANTS: list[Mutant] = [
         "ygg/stores/sqlite/compiling.py",
         "    for condition, value in arms:",
         "    for condition, value in [*arms[-2::-1], *arms[-1:]]:",
-        ("tests/stores/test_lifecycle.py",),
+        (
+            "tests/stores/test_lifecycle.py::test_reading_and_sql_make_the_same_of_a_row_in_any_state",
+        ),
     ),
     Mutant(
         "SQL holds a comparison with nothing for true",
@@ -192,28 +214,32 @@ MUTANTS: list[Mutant] = [
         "ygg/stores/sqlite/0003.sql",
         "UPDATE lanes SET unmarked = other.id",
         "UPDATE lanes SET unmarked = NULL",
-        ("tests/stores/test_migration.py",),
+        ("tests/stores/test_migration.py::test_the_tasks_of_an_old_database_go_on",),
     ),
     Mutant(
         "an end of another run is taken",
         "ygg/model/lifecycle.py",
         '        Is(Old("attempt"), In("attempt")),\n        Is(Old("epoch"), In("epoch")),\n',
         '        Is(Old("attempt"), In("attempt")),\n',
-        ("tests/contract/test_queue.py",),
+        ("tests/contract/test_queue.py::test_an_end_of_a_run_that_is_dead_is_stale",),
     ),
     Mutant(
         "what is held of a dead owner counts as one's own",
         "ygg/stores/sqlite/statements.py",
         "WHERE state = 'processing' AND epoch = ?",
         "WHERE state = 'processing' AND epoch <= ?",
-        ("tests/contract/test_queue.py",),
+        (
+            "tests/contract/test_queue.py::test_held_are_the_running_tasks_of_this_owner_as_the_last_write_left_them",
+        ),
     ),
     Mutant(
         "a group of claims holds what was posted beside them",
         "ygg/stores/sqlite/writer.py",
         "    parts = [[job for job in group if job.hasty], [job for job in group if not job.hasty]]",
         "    parts = [sorted(group, key=lambda job: not job.hasty)]",
-        ("tests/stores/test_haste.py",),
+        (
+            "tests/stores/test_haste.py::test_a_claim_is_answered_while_what_waited_beside_it_is_still_written",
+        ),
     ),
     Mutant(
         "ends are hasty too",
@@ -227,7 +253,9 @@ MUTANTS: list[Mutant] = [
         "ygg/stores/sqlite/writer.py",
         "    return [part for part in parts if part]",
         "    return [part for part in parts[::-1] if part]",
-        ("tests/stores/test_haste.py",),
+        (
+            "tests/stores/test_haste.py::test_a_claim_is_answered_while_what_waited_beside_it_is_still_written",
+        ),
     ),
     Mutant(
         "a claim is durable only when something else is written",
@@ -252,7 +280,9 @@ MUTANTS: list[Mutant] = [
         "ygg/stores/sqlite/syncing.py",
         "        self._failed(error)\n",
         "        self._since = None\n        self._answer()\n        return self.run()\n",
-        ("tests/stores/test_powercut.py", "tests/stores/test_syncing.py"),
+        (
+            "tests/stores/test_powercut.py::test_what_was_written_and_not_synced_is_told_as_unknown_and_nothing_follows_it",
+        ),
     ),
     Mutant(
         "nobody is told of a sync that failed",
@@ -306,7 +336,9 @@ MUTANTS: list[Mutant] = [
         "            answers = await self._post(submit)\n"
         "            stored(answers) if stored else None\n"
         "            return answers\n",
-        ("tests/stores/test_syncing.py",),
+        (
+            "tests/stores/test_syncing.py::test_tasks_can_be_claimed_and_end_before_their_submit_is_durable",
+        ),
     ),
     Mutant(
         "who fails takes his whole group down",
@@ -364,6 +396,8 @@ MUTANTS: list[Mutant] = [
         "ygg/locking.py",
         "            if _identity(real) == identity:",
         "            if True:",
-        ("tests/stores/test_locking.py",),
+        (
+            "tests/stores/test_locking.py::test_a_database_that_was_exchanged_while_it_was_waited_for_is_the_one_that_is_owned",
+        ),
     ),
 ]

@@ -80,7 +80,7 @@ MUTANTS: list[Mutant] = [
         "ygg/cli/read.py",
         "        if path.exists() and not path.is_file():",
         "        if False:",
-        ("tests/surface/test_cli.py",),
+        ("tests/surface/test_cli.py::test_a_file_that_cannot_be_written_leaves_nothing_half_done",),
     ),
     Mutant(
         "the submit path loads the configuration",

@@ -142,14 +142,14 @@ MUTANTS: list[Mutant] = [
         "ygg/cli/logs.py",
         "    stream.seek(0, os.SEEK_END)\n    return map",
         "    stream.seek(0)\n    return map",
-        (LOGS,),
+        (f"{LOGS}::test_what_comes_is_printed_line_by_line_also_in_the_file_that_follows",),
     ),
     Mutant(
         "a log that was put aside is followed for ever",
         "ygg/cli/logs.py",
         "            if _replaced(path, stream):",
         "            if False:",
-        (LOGS,),
+        (f"{LOGS}::test_what_comes_is_printed_line_by_line_also_in_the_file_that_follows",),
     ),
     Mutant(
         "q stops the dispatcher without a question",
