@@ -18,7 +18,7 @@ settings.register_profile(
 )
 
 #: Files whose tests take long, started first: processes share a run by its files, and the short ones fill its end.
-LONG = ("cases", "real", "system", "soak", "surface", "probes")
+LONG = ("cases", "real", "system", "soak", "surface", "probes", "tests")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -28,11 +28,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session", autouse=True)
 def byte_code(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """One folder for the byte code of all processes that tests start, also where the machine forbids it
-    beside the sources: otherwise each of them spends half a second on compiling."""
+    beside the sources: otherwise each of them spends half a second on compiling. What runs tests beside each other
+    has it together."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONDONTWRITEBYTECODE", "")
         if not os.environ.get("PYTHONPYCACHEPREFIX"):
-            patch.setenv("PYTHONPYCACHEPREFIX", str(tmp_path_factory.getbasetemp() / "pycache"))
+            patch.setenv("PYTHONPYCACHEPREFIX", str(shared / "pycache"))
         yield
 
 
