@@ -46,8 +46,8 @@ MUTANTS: list[Mutant] = [
     Mutant(
         "a cleaning forgets to count what it removes",
         "ygg/stores/sqlite/verbs.py",
-        "            self._ledger.left((lane, priority, State(state)), batch)\n            went",
-        "            went",
+        "            self._ledger.left((lane, priority, State(state)), batch)\n            of_batches",
+        "            of_batches",
         (CONTRACT, SETS),
     ),
     Mutant(

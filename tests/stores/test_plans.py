@@ -34,15 +34,15 @@ PLANS = {
     "rows of a state": (statements.IN_STATE, "USING COVERING INDEX by_state (state=? AND seq>?)"),
     "turns of a sequence": (
         batches.TURNS,
-        "USING COVERING INDEX batch_open (batch=? AND <expr>=?)",
+        "USING INDEX batch_open (batch=? AND <expr>=?)",
     ),
     "sequences that go on": (
         batches.IDLE,
-        "USING COVERING INDEX batch_open (batch=? AND <expr>=?)",
+        "USING INDEX batch_open (batch=? AND <expr>=?)",
     ),
     "sequences at all": (
         batches.ANY_OPEN,
-        "USING COVERING INDEX batch_open (batch=? AND <expr>=?)",
+        "USING INDEX batch_open (batch=? AND <expr>=?)",
     ),
     "states of a batch": (batches.STATES_OF, "USING INDEX by_batch (batch=?)"),
     "due": (statements.DUE, "USING COVERING INDEX due (due_ms<?)"),
