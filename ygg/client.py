@@ -164,7 +164,8 @@ class Remote:
         self._connection.close()
 
     def answer(self, asked: Asked) -> Any:
-        with self._watched(float((asked.sent or {}).get("timeout", 0))):
+        sent = asked.sent or {}
+        with self._watched(float(sent.get("timeout") or sent.get("wait") or 0)):
             status, raw, retry_after = self._exchange(*_http(asked))
         try:
             answer = json.loads(raw)

@@ -65,7 +65,7 @@ class Desk:
 
     # --- tasks ---------------------------------------------------------------------------------
 
-    @verb("POST /v1/tasks", "submits.submit", "doc", "caller", "size", scope="submit")
+    @verb("POST /v1/tasks", "submits.submit", "doc", "caller", "size", scope="submit", many=True)
     def submit_part(self, docs: list[Any], *, atomic: bool = False) -> Sent:
         """`tasks`: in order, for each document its task with `existing`, or `{"error": …}`."""
         return {"tasks": docs, "atomic": atomic}
@@ -123,6 +123,35 @@ class Desk:
     def prioritize(self, task_id: str, priority: int | str) -> Sent:
         """0 to 4, or a name."""
         return {"priority": priority}
+
+    # --- batches -------------------------------------------------------------------------------
+
+    @verb(
+        "POST /v1/batches", "batches.submit", "doc", "caller", "key", "size",
+        scope="submit", many=True,
+    )  # fmt: skip
+    def submit_batch(self, docs: list[Any], /, **more: Any) -> Sent:
+        """All or none. more: sequential (one after another), on_failure (of a sequence: stop, continue),
+        idempotency_key."""
+        return {"tasks": docs, **more}
+
+    @verb("GET /v1/async/batch-status/{batch_id}", "batches.status", "query")
+    def batch(self, batch_id: str, *, wait: float | None = None) -> Sent:
+        """Its tasks by state, and how far it is; with `wait` once it is over, after so many seconds at the latest."""
+        return {"wait": wait}
+
+    @verb("GET /v1/batches", "batches.list", "query", "caller")
+    def batches(self, *, limit: int | None = None) -> Sent:
+        """The newest first."""
+        return {"limit": limit}
+
+    @verb("POST /v1/batches/{batch_id}/cancel", "batches.cancel", scope="submit")
+    def cancel_batch(self, batch_id: str) -> Sent:
+        """All of it that has not ended."""
+
+    @verb("POST /v1/batches/{batch_id}/retry", "batches.retry", scope="submit")
+    def retry_batch(self, batch_id: str) -> Sent:
+        """All of it that has not completed."""
 
     # --- tasks that have ended ------------------------------------------------------------------
 
@@ -234,6 +263,12 @@ class Desk:
         """The task once it has ended or is blocked, else as it is after `timeout_s`."""
         return waited(lambda left: self.wait_once(task_id, left), timeout_s)
 
+    def wait_batch(self, batch_id: str, timeout_s: float) -> JsonDict:
+        """The batch once none of it runs or waits, else as it is after `timeout_s`."""
+        return polled(
+            lambda left: self.batch(batch_id, wait=left), lambda body: bool(body["over"]), timeout_s
+        )
+
     def probe(self, host: str | None = None) -> list[JsonDict]:
         """The bodies of this host, or of all, asked now. NotFound when it is not configured."""
         if host is not None:
@@ -253,6 +288,11 @@ VERBS: tuple[Verb[..., Any], ...] = (
         "async_submit", "POST /v1/async/submit", "async_.submit",
         ("doc", "caller", "key", "size"),
         status=202, off_desk=MISSION, scope="submit",
+    ),
+    Verb(
+        "async_submit_batch", "POST /v1/async/submit-batch", "batches.submit_async",
+        ("doc", "caller", "key", "size"),
+        status=202, off_desk=MISSION, scope="submit", many=True,
     ),
     Verb(
         "async_status", "GET /v1/async/status/{task_id}", "tasks.status", ("query",),
@@ -286,12 +326,19 @@ VERBS: tuple[Verb[..., Any], ...] = (
 
 def waited(once: Callable[[float], JsonDict], timeout_s: float) -> JsonDict:
     """Poll `once(seconds)` until the task is over or `timeout_s` has passed."""
+    return polled(once, lambda task: task["state"] in OVER, timeout_s)
+
+
+def polled(
+    once: Callable[[float], JsonDict], over: Callable[[JsonDict], bool], timeout_s: float
+) -> JsonDict:
+    """The same for whatever is over so."""
     give_up = time.monotonic() + timeout_s
     while True:
         left = max(0.0, give_up - time.monotonic())
-        task = once(min(left, LONG_POLL_S))
-        if task["state"] in OVER or left <= LONG_POLL_S:
-            return task
+        found = once(min(left, LONG_POLL_S))
+        if over(found) or left <= LONG_POLL_S:
+            return found
 
 
 def in_parts(

@@ -43,6 +43,7 @@ class Verb(Generic[P, R]):
     status: int = 200
     streams: bool = False  #: the answer comes as server-sent events
     off_desk: str = ""  #: why desks do not have it
+    many: bool = False  #: its body may have many documents
     scope: str = ""  #: the least that a token must be good for; "" as `needs` says
     sends: Sends[P] | None = None
 
@@ -64,7 +65,7 @@ class Verb(Generic[P, R]):
 
     @property
     def key(self) -> str | None:
-        """What the path names: task_id, host, name, or nothing."""
+        """What the path names: task_id, batch_id, host, name, or nothing."""
         found = re.search(r"\{(\w+)\}", self.route)
         return found[1] if found else None
 
@@ -110,12 +111,12 @@ class Asked:
 
 
 def verb(
-    route: str, handler: str, *takes: Given, scope: str = ""
+    route: str, handler: str, *takes: Given, scope: str = "", many: bool = False
 ) -> Callable[[Sends[P]], Verb[P, JsonDict]]:
     """A row that desks have."""
 
     def row(sends: Sends[P]) -> Verb[P, JsonDict]:
-        return Verb(sends.__name__, route, handler, takes, scope=scope, sends=sends)
+        return Verb(sends.__name__, route, handler, takes, many=many, scope=scope, sends=sends)
 
     return row
 

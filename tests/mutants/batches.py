@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from tests.mutants.mutant import Mutant
 
+FACE = "tests/surface/test_batches.py"
+KILLED = "tests/system/test_kill_batches.py"
 STORED = "tests/contract/test_batches.py"
 VERBS, TABLE = "ygg/stores/sqlite/verbs.py", "ygg/stores/sqlite/batches.py"
 LIFE = "ygg/model/lifecycle.py"
@@ -106,5 +108,85 @@ MUTANTS: list[Mutant] = [
         "WHERE state = 'scheduled' AND due_ms < {NEVER_MS}",
         "WHERE state = 'scheduled' AND due_ms <= {NEVER_MS}",
         (STORED + "::test_the_next_task_is_queued_once_the_one_before_has_ended",),
+    ),
+    Mutant(
+        "batches: the next task waits for the poll",
+        "ygg/core/placement/lanes.py",
+        "    learn_due(board, now.wall_ms)\n\n\ndef promoted",
+        "\n\ndef promoted",
+        (FACE + "::test_the_next_one_starts_when_the_one_before_has_ended_not_at_the_next_poll",),
+    ),
+    Mutant(
+        "batches: whoever knows an id sees it",
+        "ygg/api/callers.py",
+        "    if caller.owner not in (None, view.batch.caller):",
+        "    if False:",
+        (FACE + "::test_a_caller_sees_its_own_batches_alone",),
+    ),
+    Mutant(
+        "batches: everybody's are listed",
+        "ygg/api/batches.py",
+        "archive.batches(caller.owner, batches_of(query))",
+        "archive.batches(None, batches_of(query))",
+        (FACE + "::test_a_caller_sees_its_own_batches_alone",),
+    ),
+    Mutant(
+        "batches: a rate counts each as one task",
+        "ygg/api/batches.py",
+        "        caller.spend(batch.total)\n",
+        "        caller.spend(1)\n",
+        (FACE + "::test_a_rate_and_a_best_priority_hold_for_batches",),
+    ),
+    Mutant(
+        "batches: the best priority is not looked at",
+        "ygg/api/batches.py",
+        "            caller.check_priority(task.priority)\n",
+        "",
+        (FACE + "::test_a_rate_and_a_best_priority_hold_for_batches",),
+    ),
+    Mutant(
+        "batches: there is always room",
+        "ygg/api/batches.py",
+        "        if waiting + tasks > most:",
+        "        if False:",
+        (FACE + "::test_a_batch_takes_no_room_from_single_tasks_and_has_a_room_of_its_own",),
+    ),
+    Mutant(
+        "batches: the same key makes a second one",
+        "ygg/api/batches.py",
+        "        if known is not None:\n            return known",
+        "        if False:\n            return known",
+        (FACE + "::test_the_same_key_is_the_same_batch_and_another_body_a_conflict",),
+    ),
+    Mutant(
+        "batches: one that is nearly done is told as done",
+        "ygg/api/bodies.py",
+        "    percent = min(99, round(100 * view.ended / total)) if view.ended < total else 100",
+        "    percent = round(100 * (view.ended + 1) / total)",
+        (FACE + "::test_the_status_is_the_missions_and_adds_up",),
+    ),
+    Mutant(
+        "batches: a cancelled sequence starts its next task",
+        "ygg/api/batches.py",
+        "        await self._tasks.stop(ids[::-1])\n",
+        "        for id_ in ids:\n            await self._tasks.stop([id_])\n            await asyncio.sleep(1)\n",
+        (FACE + "::test_a_cancelled_sequence_starts_nothing_more_and_a_retry_keeps_its_order",),
+    ),
+    Mutant(
+        "batches: a sequence that is tried again starts all at once",
+        "ygg/api/batches.py",
+        "await self._control.retry(ids[1:], turn=True)",
+        "await self._control.retry(ids[1:])",
+        (FACE + "::test_a_cancelled_sequence_starts_nothing_more_and_a_retry_keeps_its_order",),
+    ),
+    Mutant(
+        "batches: the first task of a sequence waits too",
+        "ygg/intake/batches.py",
+        "turn=sequence and not first)",
+        "turn=sequence)",
+        (
+            FACE + "::test_without_a_daemon_a_batch_is_stored_cancelled_and_retried",
+            KILLED + "::test_a_batch_is_there_whole_or_not_at_all_after_a_kill",
+        ),
     ),
 ]

@@ -141,8 +141,8 @@ MUTANTS: list[Mutant] = [
     Mutant(
         "tokens: tasks of others are put back by their state",
         "ygg/api/tasks.py",
-        "return await self._ids_in(states, Filter(caller=caller.owner))",
-        "return await self._ids_in(states, Filter())",
+        "return await self.ids_in(states, Filter(caller=caller.owner))",
+        "return await self.ids_in(states, Filter())",
         (OWN,),
     ),
     Mutant(

@@ -328,6 +328,41 @@ async def _tasks(page: _Page, cancelled: str) -> None:
     await page.api.post("/v1/queue/resume")
 
 
+async def _batches(page: _Page) -> None:
+    page.text("## Batches\n")
+    about = (
+        "Stores 1 to 10,000 tasks, all or none: what is wrong with one is told with its place (`requests[2].priority: …`). "
+        "`timeout_seconds` is for each that names none. With `process_in_parallel: false` they run one after another; when one "
+        "fails or expires the rest is cancelled, unless `on_failure` is `continue`. The header `Idempotency-Key` makes a second "
+        "submit the same batch. 503 `queue_full` when more than `policies.batch_capacity` tasks would wait."
+    )
+    requests = [
+        {"agent_type": "chat", "messages": [{"role": "user", "content": f"Question {n}?"}]}
+        for n in (1, 2, 3)
+    ]
+    doc = {"requests": requests, "timeout_seconds": 60, "process_in_parallel": True}
+    made = (await page.show("POST /v1/async/submit-batch", about, doc=doc)).json()
+    await page.api.ended(made["task_ids"][0])
+    about = (
+        "The counts add up to `total_tasks`; tasks that were deleted meanwhile count, and are not in `task_statuses`. `over`: "
+        "all have ended or are blocked. `estimated_completion_ms` comes from measured times, null while there are none. With "
+        "`?wait=30` the answer comes once it is over, after so many seconds (60 at most) at the latest."
+    )
+    url = f"/v1/async/batch-status/{made['batch_id']}"
+    await page.show("GET /v1/async/batch-status/{batch_id}", about, url)
+    about = "The same from documents as those of `POST /v1/tasks`; `sequential: true` runs them one after another."
+    doc = {"tasks": [{"prompt": "First?", "type": "chat"}], "sequential": True}
+    await page.show("POST /v1/batches", about, doc=doc)
+    await page.show(
+        "GET /v1/batches", "The newest first. Query: `limit` (50).", "/v1/batches?limit=1"
+    )
+    url = f"/v1/batches/{made['batch_id']}"
+    about = "Cancels all of it that has not ended. The batch as it is then."
+    await page.show("POST /v1/batches/{batch_id}/cancel", about, f"{url}/cancel")
+    about = "Queues all of it that has not completed; of a sequence in its order."
+    await page.show("POST /v1/batches/{batch_id}/retry", about, f"{url}/retry")
+
+
 async def _daemon(page: _Page) -> None:
     page.text("## Queue and hosts\n")
     page.api.house.places["fenrir"].down(OutcomeKind.UNREACHABLE)
@@ -445,6 +480,7 @@ async def _write() -> str:
         page = _Page(found)
         cancelled = await _mission(page)
         await _tasks(page, cancelled)
+        await _batches(page)
         await _daemon(page)
         await _readings(page)
         await _ended(page)

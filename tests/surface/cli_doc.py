@@ -51,6 +51,7 @@ ygg [--config FILE] [--socket PATH] [--debug] COMMAND ...
 | 3 | no such task, file or host |
 | 69 | daemon or store cannot be reached or used now |
 | 75 | waited as long as asked; the task goes on |
+| 77 | not allowed |
 | 78 | hosts.yaml is wrong |
 | 130 | interrupted by Ctrl-C; the task goes on |
 
@@ -79,6 +80,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "hosts drain": ("ygg hosts drain fenrir",),
     "hosts probe": ("ygg hosts probe",),
     "hosts resume": ("ygg hosts resume fenrir",),
+    "batch list": ("ygg submit --jsonl good.jsonl --batch", "ygg batch list"),
+    "token create": ("ygg token create grafana --scope read --expires 90d",),
+    "token list": ("ygg token list",),
+    "token revoke": ("ygg token revoke grafana",),
     "tune": ("ygg tune",),
     "queue": ("ygg queue",),
     "queue pause": ("ygg queue pause",),
@@ -89,19 +94,23 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
 JSONL = '{"prompt": "one"}\n{"prompt": "two", "priorty": 1}\n{"prompt": "three"}\n'
 
 
+GOOD = '{"prompt": "one"}\n{"prompt": "two"}\n'
+
+
 class Scene:
     """Runs examples one after the other in one home: `surtr` is slow, `fenrir` quick."""
 
     def __init__(self, cli: Cli) -> None:
         self.cli, self.ids = cli, list[str]()
         (cli.folder / "tasks.jsonl").write_text(JSONL)
+        (cli.folder / "good.jsonl").write_text(GOOD)
 
     def run(self, line: str) -> str:
         """The command as typed, and what it printed."""
         for place in range(len(self.ids), 0, -1):
             line = line.replace(f"{{{place}}}", self.ids[place - 1])
         stdin = "diff --git a/a b/a" if "|" in line else None
-        args = [a.replace("tasks.jsonl", str(self.cli.folder / "tasks.jsonl"))
+        args = [str(self.cli.folder / a) if a.endswith(".jsonl") else a
                 for a in shlex.split(line.split("|")[-1])[1:]]  # fmt: skip
         ran = self.cli(*args, stdin=stdin)
         if args[0] == "submit" and "--jsonl" not in args and "--wait" not in args:
@@ -161,6 +170,8 @@ _VOLATILE = (
     (re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+(Z|\+00:00)"), "TIME"),
     (re.compile(r"\b\d\d:\d\d:\d\d\b"), "CLOCK"),
     (re.compile(r"\b\d+(\.\d+)?(ms| ms|s)\b"), "SOME"),
+    (re.compile(r"\bygg_[\w-]{43}"), "TOKEN"),
+    (re.compile(r"\d{4}-\d\d-\d\d "), ""),
     (re.compile(r" +"), " "),
 )  # fmt: skip
 

@@ -33,10 +33,11 @@ LEAST = {
     **dict.fromkeys((
         "async_status", "async_result", "async_stats", "async_health", "async_tasks", "tasks_list", "show", "result",
         "wait_once", "follow", "why", "status", "queue", "hosts", "workers", "gpu_status", "memory_forecast", "history",
-        "tuning", "async_dead_letters", "listed", "async_dead_letters",
+        "tuning", "async_dead_letters", "batch", "batches", "listed", "async_dead_letters",
     ), "read"),
     **dict.fromkeys((
-        "async_submit", "async_cancel", "submit_part", "retry", "cancel_many", "cancel", "prioritize", "async_retry", "discard", "async_retry",
+        "async_submit", "async_cancel", "submit_part", "retry", "cancel_many", "cancel", "prioritize", "async_retry", "discard",
+        "async_submit_batch", "submit_batch", "cancel_batch", "retry_batch", "async_retry",
         "discard",
     ), "submit"),
 }  # fmt: skip
@@ -94,7 +95,7 @@ def test_every_scope_on_every_route_is_refused_or_let_in_as_written() -> None:
         as_ |= {"none": {}, "unknown": {"Authorization": f"Bearer {new_text()}"}}
         as_["dummy"] = {"Authorization": "Bearer sk-of-another-server"}
         for verb in VERBS:
-            url = verb.path.replace("{task_id}", "no-such-task").replace("{host}", "nobody").replace("{name}", "nobody")  # fmt: skip
+            url = verb.path.replace("{task_id}", "no-such-task").replace("{batch_id}", "no-such-batch").replace("{host}", "nobody").replace("{name}", "nobody")  # fmt: skip
             for scope in SCOPES:
                 answer = await outside.request(verb.method, url, headers=as_[scope])
                 assert _let_in(answer.status_code) is _expected(scope, verb.needs), (verb.route, scope, answer.text)  # fmt: skip

@@ -30,6 +30,7 @@ SAMPLES: dict[str, Any] = {
     "task_id": "no such ö?task%2", "host": "surtr", "docs": [{"prompt": "ö"}], "ids": ["a", "b"],
     "states": ["failed"], "timeout_s": 0.25, "priority": "HIGH", "minutes": 5, "days": 3,
     "atomic": True, "running": False, "probe": False, "type": "chat", "label": "ö", "name": "anna",
+    "batch_id": "batch-ö", "wait": 2.5, "limit": 7,
     "more": {"scope": "read"}, "max_age_s": 300.5,
     "query": {"state": ["queued", "failed"], "type": "chat", "label": None, "limit": 7},
 }  # fmt: skip
@@ -194,6 +195,6 @@ def test_a_verb_is_called_by_names_as_well_as_by_order(
 
 def test_the_routes_of_the_mission_are_for_its_clients_alone() -> None:
     assert {v.name for v in VERBS if v.off_desk} == {
-        "async_submit", "async_status", "async_result", "async_cancel", "async_tasks", "async_stats",
+        "async_submit", "async_submit_batch", "async_status", "async_result", "async_cancel", "async_tasks", "async_stats",
         "async_health", "healthz", "readyz", "async_dead_letters", "async_retry",
     }  # fmt: skip

@@ -33,7 +33,8 @@ from ygg.verbs import Given, Verb
 log = logging.getLogger("ygg.api")
 
 MAX_BODY = DOCUMENT_MAX + 65_536  #: bytes; a little more than the longest document
-MAX_BULK = 64 * 1024 * 1024  #: bytes of POST /v1/tasks: an atomic submit cannot come in parts
+MAX_BULK = 64 * 1024 * 1024  #: bytes of many documents: an atomic submit cannot come in parts
+BULK = frozenset(verb.path for verb in VERBS if verb.many)
 BODY_S = 30.0  #: for the next piece of a body
 LISTS = frozenset({"state"})  #: keys of a query that may come several times
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -81,7 +82,7 @@ class TooSlow(InvalidInput):
 def _limited(scope: Scope, receive: Receive) -> Receive:
     """`receive` that raises TooLarge, at once where the length is declared, and TooSlow for a body that stops
     coming."""
-    most = MAX_BULK if scope["path"] == "/v1/tasks" else MAX_BODY
+    most = MAX_BULK if scope["path"] in BULK else MAX_BODY
     size = max((int(v) for k, v in scope["headers"] if k == b"content-length"), default=0)
     size = size if size > most else 0
     more = True

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 
 from ygg.desk import error_body as error_body
 from ygg.model import (
+    BatchView,
     Counts,
     Endpoint,
     Host,
@@ -94,6 +95,29 @@ def page_body(tasks: list[Task], cursor: str | None) -> JsonDict:
     """Some of a listing, and what to go on with: null on its last page."""
     listed = [task_body(task) for task in tasks]
     return {"schema": "ygg.tasks/1", "tasks": listed, "next_cursor": cursor}
+
+
+def batch_body(view: BatchView) -> JsonDict:
+    """A batch and its tasks by the mission's words; together they are the total. 100 percent only once all have ended."""
+    counts, total = view.counts, view.batch.total
+    by = {word: sum(counts.get(s, 0) for s in State if STATUS[s] == word) for word in _WORDS}
+    percent = min(99, round(100 * view.ended / total)) if view.ended < total else 100
+    how = view.batch.on_failure
+    return {
+        "batch_id": view.batch.id,
+        "total_tasks": total,
+        **{f"{word}_tasks": n for word, n in by.items()},
+        "progress_percent": percent,
+        "over": view.over,
+        "states": {str(s): counts.get(s, 0) for s in State},
+        "process_in_parallel": how is None,
+        "on_failure": how,
+        "caller": view.batch.caller,
+        "created_at": iso(view.batch.created_ms),
+    }
+
+
+_WORDS = ("completed", "failed", "cancelled", "processing", "queued")
 
 
 def log_body(row: LogRow) -> JsonDict:

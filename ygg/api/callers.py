@@ -17,7 +17,8 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from ygg.errors import Forbidden, InvalidInput, NotFound, TooMany, Unauthorized
-from ygg.model import Priority, Task, Token
+from ygg.model import BatchView, Priority, Task, Token
+from ygg.model.batches import unknown
 from ygg.model.tokens import Rate, Scope
 from ygg.ports import Archive
 from ygg.verbs import Verb
@@ -167,6 +168,17 @@ async def seen(archive: Archive, task_id: str, caller: Caller) -> Task:
     if not caller.sees(task):
         raise nowhere
     return task
+
+
+async def seen_batch(archive: Archive, batch_id: str, caller: Caller) -> BatchView:
+    """The same for a batch."""
+    try:
+        view = await archive.batch(batch_id)
+    except InvalidInput:
+        raise unknown(batch_id) from None
+    if caller.owner not in (None, view.batch.caller):
+        raise unknown(batch_id)
+    return view
 
 
 def new_text() -> str:

@@ -8,12 +8,14 @@ from pydantic import Field
 
 from ygg.desk import PART
 from ygg.intake.checking import Document
-from ygg.intake.schemas import PriorityField, Time
+from ygg.intake.schemas import PriorityField, Seconds, Time
 from ygg.model import Priority
 
 MAX_AGE_S = 100 * 366 * 86400.0  #: longer than anything is kept
 Ended = Literal["failed", "blocked", "cancelled", "expired"]
 Cleaned = Literal["completed", "failed", "cancelled", "expired"]
+OnFailing = Literal["stop", "continue"] | None
+BatchKey = Annotated[str, Field(min_length=1, max_length=200)] | None
 Open = Literal["scheduled", "queued", "processing", "blocked"]
 
 
@@ -39,6 +41,26 @@ class CancelMany(Document):
     type: str | None = None
     label: str | None = None
     running: bool = True
+
+
+class AsyncBatch(Document):
+    """POST /v1/async/submit-batch. The requests are counted and checked apart; `timeout_seconds` is for each that names
+    none, `on_failure` of a sequence, which stops unless it says otherwise."""
+
+    requests: list[Any]
+    timeout_seconds: Seconds | None = None
+    process_in_parallel: bool = True
+    on_failure: OnFailing = None
+    idempotency_key: BatchKey = None
+
+
+class NewBatch(Document):
+    """POST /v1/batches, with documents as those of POST /v1/tasks."""
+
+    tasks: list[Any]
+    sequential: bool = False
+    on_failure: OnFailing = None
+    idempotency_key: BatchKey = None
 
 
 class NewToken(Document):

@@ -11,7 +11,8 @@ from operator import attrgetter
 from typing import Any
 
 from ygg.api.async_ import AsyncFace
-from ygg.api.callers import LOCAL, Caller, Callers, seen
+from ygg.api.batches import Batches
+from ygg.api.callers import LOCAL, Caller, Callers, seen, seen_batch
 from ygg.api.ended import Ended
 from ygg.api.health import Health
 from ygg.api.measured import Measured
@@ -51,6 +52,7 @@ class Handlers:
         self.submits = Submits(control, config, wall_ms)
         self.async_ = AsyncFace(control, config, wall_ms, self.tasks)
         self.ended = Ended(control)
+        self.batches = Batches(control, config, wall_ms, self.tasks)
         self.overseeing = Overseeing(control, config, about or {}, reload)
         self.measured = Measured(control, config, self._now_ms)
         self.health = Health(control)
@@ -66,11 +68,19 @@ class Handlers:
         by name."""
         handler = attrgetter(verb.handler)(self)
         try:
-            if caller.owner is not None and verb.key == "task_id" and target is not None:
-                target = (await seen(self._control.archive, target, caller)).id
+            if caller.owner is not None and target is not None:
+                target = await self._own(verb, target, caller)
             return await handler(*([] if target is None else [target]), **given)
         except NotFound as error:
             if verb.key != "task_id" or target is None or caller.owner is not None:
                 raise
             known = await self._control.archive.pruned(target)
             raise explained(error, target, self._config().policy, self._now_ms(), known) from None
+
+    async def _own(self, verb: Verb[..., Any], target: str, caller: Caller) -> str:
+        """What a caller means who sees its own tasks and batches alone: whole ids."""
+        if verb.key == "task_id":
+            return (await seen(self._control.archive, target, caller)).id
+        if verb.key == "batch_id":
+            return (await seen_batch(self._control.archive, target, caller)).batch.id
+        return target

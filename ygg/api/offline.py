@@ -127,8 +127,8 @@ class OfflineControl:
     async def cancel(self, task_id: str, *, running: bool = True) -> Task:
         return await self._writing().cancel(task_id, self.now_ms(), running=running)
 
-    async def retry(self, task_ids: Sequence[str]) -> list[Task | YggError]:
-        return await self._writing().retry(task_ids, self.now_ms())
+    async def retry(self, task_ids: Sequence[str], *, turn: bool = False) -> list[Task | YggError]:
+        return await self._writing().retry(task_ids, self.now_ms(), turn=turn)
 
     async def prioritize(self, task_id: str, priority: Priority) -> Task:
         return await self._writing().prioritize(task_id, priority, self.now_ms())
@@ -247,7 +247,7 @@ class Offline:
         queue, archive = self._open()
         try:
             control = OfflineControl(queue, archive, self._config, self._backends)
-            told = {"doc": asked.sent, "size": 0, "query": asked.sent, "caller": LOCAL}
+            told = {"doc": asked.sent, "size": 0, "query": asked.sent, "caller": LOCAL, "key": None}
             given: JsonDict = {name: told[name] for name in asked.verb.takes}
             answer = await Handlers(control, lambda: self._config).of(
                 asked.verb, asked.target, given

@@ -75,6 +75,12 @@ def _filter(given: Mapping[str, Any], owner: str | None) -> Filter:
     )
 
 
+def batches_of(query: Mapping[str, Any]) -> int:
+    """How many of them."""
+    _only(query, frozenset({"limit"}))
+    return whole("limit", query.get("limit", DEFAULT_LIMIT), 1, MAX_LIMIT)
+
+
 def history_of(query: Mapping[str, Any]) -> tuple[str | None, int]:
     """Host, None for all, and how many minutes back."""
     most = MAX_MINUTES if query.get("host") is not None else MAX_MINUTES_ALL

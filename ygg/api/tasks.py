@@ -170,14 +170,17 @@ class Tasks:
         if not wanted.running:
             states = [s for s in states if s is not State.PROCESSING]
         which = Filter(type=wanted.type, label=wanted.label, caller=caller.owner)
-        ids = await self._ids_in(states, which) if states else []
+        ids = await self.ids_in(states, which) if states else []
+        done = await self.stop(ids, running=wanted.running)
+        return {"schema": "ygg.tasks/1", "tasks": done}
+
+    async def stop(self, ids: Sequence[str], *, running: bool = True) -> list[JsonDict]:
+        """Cancel these, in this order and many at once; those that were cancelled, or are being stopped."""
         done: list[JsonDict] = []
         for start in range(0, len(ids), AT_ONCE):
             some = ids[start : start + AT_ONCE]
-            done += filter(
-                None, await asyncio.gather(*(self._stopped(i, wanted.running) for i in some))
-            )
-        return {"schema": "ygg.tasks/1", "tasks": done}
+            done += filter(None, await asyncio.gather(*(self._stopped(i, running) for i in some)))
+        return done
 
     async def _stopped(self, task_id: str, running: bool) -> JsonDict | None:
         """The task as it is after the cancel; None where it has ended, is gone or is spared."""
@@ -190,7 +193,7 @@ class Tasks:
     async def _retry_ids(self, wanted: Retry, errors: list[JsonDict], caller: Caller) -> list[str]:
         if wanted.states is not None:
             states = tuple(State(s) for s in wanted.states)
-            return await self._ids_in(states, Filter(caller=caller.owner))
+            return await self.ids_in(states, Filter(caller=caller.owner))
         ids = []
         for given in wanted.ids or ():
             try:
@@ -199,7 +202,7 @@ class Tasks:
                 errors.append({"id": given, **bodies.error_body(error)})
         return ids
 
-    async def _ids_in(self, states: Sequence[State], which: Filter) -> list[str]:
+    async def ids_in(self, states: Sequence[State], which: Filter) -> list[str]:
         """Every such task in these states, the oldest first. A page at a time: there is no upper bound."""
         ids: list[str] = []
         which = replace(which, states=tuple(states), limit=PAGE)

@@ -12,6 +12,7 @@ from ygg.cli import output
 from ygg.desk import OVER
 from ygg.errors import Interrupted, InvalidInput, TaskFailed, WaitTimeout
 from ygg.model.reasons import pull
+from ygg.plain import counted
 
 if TYPE_CHECKING:
     from ygg.desk import Desk
@@ -23,6 +24,26 @@ def wait(found: Desk, ids: Sequence[str], timeout: str | None) -> list[dict[str,
     """Until all have ended or are blocked. WaitTimeout, Interrupted: the tasks stay queued."""
     give_up = time.monotonic() + _seconds(timeout)
     return [_wait_one(found, task_id, give_up) for task_id in ids]
+
+
+def wait_batch(found: Desk, batch_id: str, timeout: str | None, *, as_json: bool) -> None:
+    """Until none of it runs or waits; how it ended. TaskFailed where not all of it completed."""
+    from ygg.cli.batch import tell
+
+    try:
+        body = found.wait_batch(batch_id, _seconds(timeout))
+    except KeyboardInterrupt:
+        hint = f"ygg batch cancel {batch_id} ends it"
+        raise Interrupted(f"stopped waiting; batch {batch_id} goes on", hint=hint) from None
+    id_ = body["batch_id"]
+    if not body["over"]:
+        text = f"batch {id_} is {body['progress_percent']} % done"
+        raise WaitTimeout(text, hint=f"ygg batch show {id_}")
+    output.as_json(body) if as_json else tell(body)
+    bad = body["total_tasks"] - body["completed_tasks"]
+    if bad:
+        steps = f"ygg batch show {id_}; ygg batch retry {id_}"
+        raise TaskFailed(f"{counted(bad, 'task')} of batch {id_} did not complete", hint=steps)
 
 
 def _wait_one(found: Desk, task_id: str, give_up: float) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from ygg import private
 from ygg.cli import output
 from ygg.cli.app import Json, app, desk
 from ygg.desk import OVER
-from ygg.errors import YggError
+from ygg.errors import InvalidInput, YggError
 from ygg.plain import percent
 
 if TYPE_CHECKING:
@@ -159,7 +159,10 @@ def _write(path: Path, text: str) -> None:
 
 @app.command()
 def wait(
-    task_ids: Annotated[list[str], typer.Argument(metavar="ID...", help="Task ids.")],
+    task_ids: Annotated[list[str] | None, typer.Argument(metavar="ID...", help="Task ids.")] = None,
+    batch: Annotated[
+        str | None, typer.Option("--batch", metavar="ID", help="All tasks of this batch.")
+    ] = None,
     timeout: Annotated[
         str | None, typer.Option("--timeout", help="Give up after: 90, 10m, 2h.")
     ] = None,
@@ -168,6 +171,14 @@ def wait(
     """Wait until tasks have ended; exit 1 when one failed, 75 when time is up."""
     from ygg.cli import attend
 
+    if bool(task_ids) == bool(batch):
+        raise InvalidInput(
+            "name the tasks, or a batch with --batch", hint="ygg list; ygg batch list"
+        )
+    if not task_ids:
+        with desk(write=False) as found:
+            attend.wait_batch(found, batch or "", timeout, as_json=json_)
+        return
     with desk(write=False) as found:
         tasks = attend.wait(found, task_ids, timeout)
     if json_:

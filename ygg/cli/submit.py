@@ -15,6 +15,7 @@ from ygg.cli.app import Json, app, desk
 from ygg.desk import error_of
 from ygg.errors import InvalidInput, LeftOut, NotFound, YggError
 from ygg.intake.parsing import DOCUMENT_MAX, Line, TooMuch, Unreadable, lines
+from ygg.plain import counted
 
 if TYPE_CHECKING:
     from ygg.desk import Desk
@@ -37,6 +38,21 @@ def submit(
     atomic: Annotated[
         bool, typer.Option("--atomic", help="With --jsonl: all lines or none.")
     ] = False,
+    batch: Annotated[
+        bool,
+        typer.Option(
+            "--batch", help="With --jsonl: all lines or none, as one batch; prints its id."
+        ),
+    ] = False,
+    sequential: Annotated[
+        bool, typer.Option("--sequential", help="With --batch: one task after another.")
+    ] = False,
+    on_failure: Annotated[
+        str | None,
+        typer.Option(
+            "--on-failure", help="With --sequential: stop (the default) or continue with the rest."
+        ),
+    ] = None,
     generate: Annotated[
         bool, typer.Option("--generate", help="A bare prompt instead of a chat of one message.")
     ] = False,
@@ -115,8 +131,15 @@ def submit(
             )
         if text is not None or file is not None:
             raise InvalidInput("--jsonl takes no prompt beside it", hint="ygg submit --jsonl FILE")
+        if batch:
+            _batch(jsonl, sequential=sequential, on_failure=on_failure, as_json=json_)
+            return
         _bulk(jsonl, atomic=atomic, as_json=json_)
         return
+    if batch:
+        raise InvalidInput(
+            "--batch takes its tasks from a file", hint="ygg submit --jsonl FILE --batch"
+        )
     doc = {
         "input" if embed else "prompt": _prompt(text, file), "operation": operation, "type": type_, "priority": priority, "title": title,
         "labels": label or None, "model": model, "host": host, "system": system,
@@ -228,6 +251,23 @@ def _bulk(name: str, *, atomic: bool, as_json: bool) -> None:
             f"{bad} bad {'line' if bad == 1 else 'lines'}; {'nothing was stored' if atomic else 'the others were stored'}",
             hint="" if atomic else "submit the mended lines alone",
         )
+
+
+def _batch(name: str, *, sequential: bool, on_failure: str | None, as_json: bool) -> None:
+    """Every line of the file as one batch, or none of them."""
+    with _opened(name) as stream, desk(write=True) as found:
+        read = list(lines(stream))
+        bad = [(n, doc) for n, doc in read if isinstance(doc, Unreadable)]
+        for number, error in bad:
+            output.say(f"{name}:{number}: {_unread(error)}")
+        if bad:
+            raise YggError(f"{counted(len(bad), 'bad line')}; nothing was stored")
+        how = {"sequential": sequential} | ({"on_failure": on_failure} if on_failure else {})
+        body = found.submit_batch([doc for _, doc in read], **how)
+        output.as_json(body) if as_json else output.data(body["batch_id"])
+        if not found.online:
+            output.say("no daemon is running; start it: ygg loop --async")
+        output.hint(f"ygg wait --batch {body['batch_id']}")
 
 
 def _opened(name: str) -> BinaryIO:

@@ -125,5 +125,9 @@ class PolicyForm(Form):
     )
     capacity: v.Capacity = Field(
         default=P.capacity,
-        description="Waiting tasks above which submits over HTTP are refused as queue full.",
+        description="Waiting tasks above which submits over HTTP are refused as queue full; those of batches do not count.",
+    )
+    batch_capacity: v.Capacity = Field(
+        default=P.batch_capacity,
+        description="Waiting tasks, of batches too, above which a batch is refused.",
     )

@@ -36,7 +36,7 @@ def _task(
     starts = times.moment("not_before", asked.not_before, now)
     request = _request(asked)
     return NewTask(
-        id=_ids.new(now),
+        id=task_id(now),
         lane=lane,
         request=request,
         priority=Priority(asked.priority),
@@ -48,7 +48,7 @@ def _task(
         deadline_ms=times.deadline(asked.deadline, now, starts),
         retention_s=times.duration("retention", asked.retention),
         idempotency_key=asked.idempotency_key,
-        body_hash=_hash(doc),
+        body_hash=hash_of(doc),
         content_type=asked.content_type,
     )
 
@@ -75,6 +75,12 @@ def _work(asked: Submission) -> JsonDict:
     return {"messages": [m.model_dump() for m in asked.messages or ()]}
 
 
-def _hash(doc: object) -> str:
+def task_id(now_ms: int) -> str:
+    """One that no other task of this process has."""
+    return _ids.new(now_ms)
+
+
+def hash_of(doc: object) -> str:
+    """Of what a caller has sent: the same for the same document."""
     text = json.dumps(doc, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()

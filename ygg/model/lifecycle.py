@@ -188,6 +188,7 @@ _AGAIN = _to(
     lane=Unmarked(refused=True), deadline_ms=Ahead(Old("deadline_ms"), _NOW),
 )  # fmt: skip
 
+#: Inputs: turn (whether it waits for those before it in its batch).
 RETRY = Verb(
     "retry",
     guard=(),
@@ -200,7 +201,12 @@ RETRY = Verb(
         Case(
             "when its turn comes again",
             (Is(_STATE, State.CANCELLED), Is(Old("reason"), ReasonCode.BATCH_STOPPED)),
-            _AGAIN | _TURN | _to(finished_ms=None, expires_ms=None),
+            _AGAIN | _TURN | _NOWHERE | _to(finished_ms=None, expires_ms=None),
+        ),
+        Case(
+            "when its turn comes once more",
+            (Is(In("turn"), True), Not(Is(_STATE, State.SCHEDULED))),
+            _AGAIN | _TURN | _NOWHERE | _to(finished_ms=None, expires_ms=None),
         ),
         Case("from the start", (), _queued(ReasonCode.RETRIED) | _AGAIN),
     ),

@@ -204,6 +204,7 @@ class Policy:
     retention_s: float = 7 * 86400.0
     read_retention_s: float = 300.0
     capacity: int = 1000
+    batch_capacity: int = 100_000
     residency: Residency = Residency()
     overflow_margin: int = 5  #: a CPU slot helps out when the GPU queue is longer by more than this
     gpu_content_types: tuple[str, ...] = ("audio", "video", "image", "text")

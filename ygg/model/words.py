@@ -45,7 +45,11 @@ TRANSITIONS: frozenset[tuple[State | None, State]] = frozenset(
         (State.BLOCKED, State.CANCELLED),
         (State.FAILED, State.QUEUED),
         (State.CANCELLED, State.QUEUED),
-        (State.CANCELLED, State.SCHEDULED),  # a sequence that was stopped, and goes on
+        # a sequence that goes on
+        (State.BLOCKED, State.SCHEDULED),
+        (State.FAILED, State.SCHEDULED),
+        (State.CANCELLED, State.SCHEDULED),
+        (State.EXPIRED, State.SCHEDULED),
         (State.EXPIRED, State.QUEUED),
     }
 )

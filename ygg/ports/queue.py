@@ -127,8 +127,11 @@ class Queue(Protocol):
         says `stop`, the rest -> `cancelled`, up to `limit` in a call."""
         ...
 
-    def retry(self, task_ids: Sequence[str], now_ms: int) -> Awaitable[list[Task | YggError]]:
-        """Failed, blocked, cancelled, expired -> `queued` (what a sequence has stopped: its turn comes again): errors, deferrals and crashes go to 0, the
+    def retry(
+        self, task_ids: Sequence[str], now_ms: int, *, turn: bool = False
+    ) -> Awaitable[list[Task | YggError]]:
+        """Failed, blocked, cancelled, expired -> `queued` (what a sequence has stopped, and with
+        `turn` all of them: their turn comes again): errors, deferrals and crashes go to 0, the
         lane loses `refused` and `avoid`, a passed deadline is dropped, `attempt` keeps growing. A
         scheduled task becomes queued now. Queued, processing, completed: `Conflict`."""
         ...

@@ -217,8 +217,8 @@ class Dispatcher:
         self._loop.feed(ev.CancelAsked(task.id))
         return await self.wait_end(task.id, CANCEL_WAIT_S)
 
-    async def retry(self, task_ids: Sequence[str]) -> list[Task | YggError]:
-        answers = await self._queue.retry(task_ids, self._now_ms())
+    async def retry(self, task_ids: Sequence[str], *, turn: bool = False) -> list[Task | YggError]:
+        answers = await self._queue.retry(task_ids, self._now_ms(), turn=turn)
         self._entered([a for a in answers if isinstance(a, Task)])
         return answers
 

@@ -315,18 +315,20 @@ class MemoryStore:
     async def holds(self) -> Holds:
         return Holds(None in self._held, frozenset(h for h in self._held if h is not None))
 
-    async def retry(self, task_ids: Sequence[str], now_ms: int) -> list[Task | YggError]:
+    async def retry(
+        self, task_ids: Sequence[str], now_ms: int, *, turn: bool = False
+    ) -> list[Task | YggError]:
         self._check_open()
         answers: list[Task | YggError] = []
         for task_id in task_ids:
             try:
-                answers.append(self._retry(self._get(task_id), now_ms))
+                answers.append(self._retry(self._get(task_id), now_ms, turn))
             except YggError as error:
                 answers.append(error)
         return answers
 
-    def _retry(self, task: Task, now_ms: int) -> Task:
-        return self._apply(life.RETRY, task, now_ms) or task
+    def _retry(self, task: Task, now_ms: int, turn: bool) -> Task:
+        return self._apply(life.RETRY, task, now_ms, turn=turn) or task
 
     async def prioritize(self, task_id: str, priority: Priority, now_ms: int) -> Task:
         self._check_open()

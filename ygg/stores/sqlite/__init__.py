@@ -187,11 +187,13 @@ class SqliteStore:
     ) -> Awaitable[Promoted]:
         return self._post(lambda: self._verbs.promote(now_ms, machine_ms, limit))
 
-    async def retry(self, task_ids: Sequence[str], now_ms: int) -> list[Task | YggError]:
+    async def retry(
+        self, task_ids: Sequence[str], now_ms: int, *, turn: bool = False
+    ) -> list[Task | YggError]:
         answers: list[Task | YggError] = []
         for start in range(0, len(task_ids), SET_ROWS):
             part = task_ids[start : start + SET_ROWS]
-            answers += await self._post(lambda part=part: self._verbs.retry(part, now_ms))  # type: ignore[misc]
+            answers += await self._post(lambda part=part: self._verbs.retry(part, now_ms, turn))  # type: ignore[misc]
         return answers
 
     def prioritize(self, task_id: str, priority: Priority, now_ms: int) -> Awaitable[Task]:

@@ -240,9 +240,9 @@ class Verbs:
             return self._task(row)
         return self._unchanged(life.CANCEL, task_id, given)
 
-    def retry(self, task_ids: Sequence[str], now_ms: int) -> list[Task | YggError]:
+    def retry(self, task_ids: Sequence[str], now_ms: int, turn: bool) -> list[Task | YggError]:
         seqs = self._seqs(statements.SEQS_BY_IDS, dumps(list(task_ids)))
-        given = self._given(now_ms)
+        given = self._given(now_ms, turn=turn)
         done: dict[str, Task] = {
             row[0]: self._task(row) for row in self._set(statements.RETRY, seqs, given)
         }
