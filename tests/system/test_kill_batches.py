@@ -12,11 +12,11 @@ import apsw
 import pytest
 
 from tests.stores.audit import audit_connection
-from tests.system.rig import Daemon, daemon, hosts_yaml, sim_servers, until
+from tests.system.rig import Daemon, daemon, hosts_yaml, sim_servers
 from ygg.errors import YggError
 
 SLOTS = {"a": 2}
-TASKS, ROUNDS = 2000, 6
+TASKS, ROUNDS = 400, 6
 
 
 @pytest.fixture(scope="module")
@@ -64,10 +64,10 @@ def test_a_batch_is_there_whole_or_not_at_all_after_a_kill(
             submitter = Submitter(target, seen)
             submitter.start()
             assert submitter.sent.wait(20)
-            submitter.join(draw.uniform(0.05, 0.5))
+            submitter.join(draw.uniform(0.05, 1.5))
             target.kill()
             submitter.join(20)
         found = stored(target.database)
         assert set(found.values()) <= {(TASKS, TASKS)}
         assert seen <= found.keys()
-    until(lambda: seen, what="some were acknowledged")
+    assert seen, "none was acknowledged"
