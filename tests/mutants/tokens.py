@@ -15,6 +15,7 @@ PRIORITY = TOKENS + "::test_a_priority_above_the_best_is_refused_and_one_that_is
 RATE = TOKENS + "::test_a_rate_is_of_tasks_and_says_when_to_come_back"
 BUCKET = TOKENS + "::test_a_bucket_fills_evenly_and_no_higher_than_its_rate"
 REVOKED = TOKENS + "::test_a_revoked_token_is_refused_at_once_and_its_stream_ends"
+CANCELLED = TOKENS + "::test_a_reader_that_is_cancelled_again_and_again_closes_what_it_reads"
 
 MUTANTS: list[Mutant] = [
     Mutant(
@@ -100,6 +101,20 @@ MUTANTS: list[Mutant] = [
         "            async for event in while_it_holds(caller, events):",
         "            async for event in events:",
         (REVOKED,),
+    ),
+    Mutant(
+        "tokens: a client with a token that leaves is still followed for",
+        CALLERS,
+        "        if step is not None:\n            await _stopped(step)\n",
+        "",
+        (CANCELLED,),
+    ),
+    Mutant(
+        "tokens: the cancel of a client that left counts once",
+        CALLERS,
+        "    while not step.done():\n        with contextlib.suppress(asyncio.CancelledError):\n            await asyncio.wait({step})",
+        "    await asyncio.wait({step})",
+        (CANCELLED,),
     ),
     Mutant(
         "tokens: a change is told nobody before the next start",

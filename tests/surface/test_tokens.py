@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from contextlib import asynccontextmanager, closing
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import aclosing, asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from tests.surface.test_tcp import free_port
 from tests.surface.world import HELLO, Api, api, bordered, served
 from ygg import model
 from ygg.api import callers as callers_module
-from ygg.api.callers import Caller, Callers, Limit, digest_of, new_text
+from ygg.api.callers import Caller, Callers, Limit, digest_of, new_text, while_it_holds
 from ygg.client import Remote
 from ygg.desk import VERBS, Desk
 from ygg.errors import Forbidden, InvalidInput, TooMany, Unauthorized
@@ -340,6 +340,35 @@ def test_a_revoked_token_is_refused_at_once_and_its_stream_ends() -> None:
         assert (await outside.get("/v1/queue", headers=as_)).status_code == 401
 
     scene(act)
+
+
+async def test_a_reader_that_is_cancelled_again_and_again_closes_what_it_reads() -> None:
+    """As that of a client that left is, until it has ended."""
+    closed: list[str] = []
+
+    async def events() -> AsyncGenerator[int, None]:
+        try:
+            yield 1
+            await asyncio.Event().wait()
+        finally:
+            for _ in range(5):
+                await asyncio.sleep(0)
+            closed.append("events")
+
+    async def read() -> None:
+        async with aclosing(events()) as found:
+            async for _ in while_it_holds(Caller("anna", over=asyncio.Event()), found):
+                started.set()
+
+    started = asyncio.Event()
+    reading = asyncio.create_task(read())
+    await started.wait()
+    await asyncio.sleep(0)
+    while not reading.done():
+        reading.cancel()
+        await asyncio.sleep(0)
+    assert closed == ["events"]
+    assert reading.cancelled()
 
 
 def test_a_token_ends_at_its_time() -> None:

@@ -8,6 +8,7 @@ that were written for another server send dummies. Without a token whoever is tr
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import hmac
 import secrets
@@ -204,13 +205,12 @@ async def while_it_holds(caller: Caller, events: AsyncGenerator[T, None]) -> Asy
             yield event
         return
     over = asyncio.ensure_future(caller.over.wait())
+    step: asyncio.Future[T] | None = None
     try:
         while True:
             step = asyncio.ensure_future(anext(events, _END))
             await asyncio.wait({step, over}, return_when=asyncio.FIRST_COMPLETED)
             if not step.done():
-                step.cancel()
-                await asyncio.wait({step})
                 raise Unauthorized(f"the token of {caller.name} was revoked", hint=HOW)
             event = step.result()
             if event is _END:
@@ -218,6 +218,16 @@ async def while_it_holds(caller: Caller, events: AsyncGenerator[T, None]) -> Asy
             yield event
     finally:
         over.cancel()
+        if step is not None:
+            await _stopped(step)
+
+
+async def _stopped(step: asyncio.Future[Any]) -> None:
+    """Its generator runs no more. The cancel of a client that left comes again and again until we are through."""
+    step.cancel()
+    while not step.done():
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.wait({step})
 
 
 _END: Any = object()
