@@ -303,6 +303,10 @@ VERBS: tuple[Verb[..., Any], ...] = (
         off_desk=MISSION,
     ),
     Verb(
+        "async_stream", "GET /v1/async/stream/{task_id}", "stream.stream", ("query", "last"),
+        streams=True, named=True, off_desk=MISSION,
+    ),
+    Verb(
         "async_cancel", "DELETE /v1/async/cancel/{task_id}", "async_.cancel", ("query",),
         off_desk=MISSION, scope="submit",
     ),

@@ -18,9 +18,9 @@ P = ParamSpec("P")
 R = TypeVar("R")
 Sends = Callable[Concatenate[Any, P], "JsonDict | None"]
 
-#: What handlers are given: the JSON body, its bytes (0 without a daemon), the query, who asks, the header
-#: Idempotency-Key.
-Given = Literal["doc", "size", "query", "caller", "key"]
+#: What handlers are given: the JSON body, its bytes (0 without a daemon), the query, who asks, the headers
+#: Idempotency-Key and Last-Event-ID.
+Given = Literal["doc", "size", "query", "caller", "key", "last"]
 
 
 FREE = "free"  #: as a scope: it takes none
@@ -42,6 +42,7 @@ class Verb(Generic[P, R]):
     takes: tuple[Given, ...] = ()
     status: int = 200
     streams: bool = False  #: the answer comes as server-sent events
+    named: bool = False  #: and they have names and ids
     off_desk: str = ""  #: why desks do not have it
     many: bool = False  #: its body may have many documents
     scope: str = ""  #: the least that a token must be good for; "" as `needs` says

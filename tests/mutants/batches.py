@@ -5,7 +5,6 @@ from __future__ import annotations
 from tests.mutants.mutant import Mutant
 
 FACE = "tests/surface/test_batches.py"
-KILLED = "tests/system/test_kill_batches.py"
 STORED = "tests/contract/test_batches.py"
 VERBS, TABLE = "ygg/stores/sqlite/verbs.py", "ygg/stores/sqlite/batches.py"
 LIFE = "ygg/model/lifecycle.py"
@@ -184,9 +183,6 @@ MUTANTS: list[Mutant] = [
         "ygg/intake/batches.py",
         "turn=sequence and not first)",
         "turn=sequence)",
-        (
-            FACE + "::test_without_a_daemon_a_batch_is_stored_cancelled_and_retried",
-            KILLED + "::test_a_batch_is_there_whole_or_not_at_all_after_a_kill",
-        ),
+        (FACE + "::test_the_first_of_a_sequence_waits_for_nothing",),
     ),
 ]

@@ -38,8 +38,8 @@ MUTANTS: list[Mutant] = [
     Mutant(
         "late followers miss the beginning",
         "ygg/running/streams.py",
-        "            reader.replay(",
-        "            len(",
+        "        reader.replay(_before(",
+        "        len(_before(",
         ("tests/shell/test_loop.py::test_a_follower_sees_every_piece_whenever_it_comes",),
     ),
     Mutant(
@@ -176,7 +176,7 @@ MUTANTS: list[Mutant] = [
     Mutant(
         "what a follower takes counts as delivered",
         "ygg/running/streams.py",
-        "return self._join(task_id, Reader())",
+        "return self._join(task_id, Reader(watching=watching))",
         "return self.attach(task_id)",
         ("tests/shell/test_streams.py",),
     ),

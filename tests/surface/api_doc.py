@@ -128,6 +128,25 @@ its rate: 429 `rate_limited` with `Retry-After`. Tasks bear the name of their to
 """
 
 
+STREAM = """\
+The task as server-sent events, until it has ended or is blocked. Each but `error` has an `id`, `data` is JSON:
+
+| event | data |
+|---|---|
+| `state` | the state now, then every change, also those between attempts; the last one after all tokens; with its place where it is queued |
+| `attempt` | an attempt begins on this host: texts of earlier ones are void |
+| `token` | `content`, `thinking` and perhaps `tool_calls` (parts with the `index` of their call, whose `arguments` are joined) |
+| `gap` | so many characters and parts are not kept any more (of one attempt the first 1,000,000 characters are): `result` has them |
+| `result` | what `/v1/async/result` says, and the stream ends; reading it starts the shorter retention |
+| `error` | why the stream ends before that; the task goes on |
+
+A comment comes after 15 s without an event. A client that comes back with the header `Last-Event-ID`, or with `?last_event_id=`,
+gets what it has not had: no token twice, and none is left out as long as the attempt runs. Where another one runs by now, that
+one's text from its start; where none does any more, the result. Browsers' `EventSource` and clients like it do so by themselves
+after 3 s; once they have had the result they get 204, which ends that. Ids are not for reading; one that is of another task, or
+none, begins as without."""
+
+
 ADDING = """\
 ## Where a verb is written
 
@@ -235,6 +254,7 @@ async def _mission(page: _Page) -> str:
         "had; null while neither is known. It never falls, is 99 at most before the end and 100 when completed. `?wait=30` as above."
     )
     await page.show("GET /v1/async/status/{id}", about, f"/v1/async/status/{task_id}")
+    await page.show("GET /v1/async/stream/{id}", STREAM, f"/v1/async/stream/{task_id}")
     about = (
         "A task that failed, expired, was cancelled or is blocked has `result` null and `error`, `reason` instead. "
         "The first read starts the shorter retention (300 s)."

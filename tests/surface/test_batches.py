@@ -322,6 +322,12 @@ def test_a_sequence_by_commands_is_told_as_one(cli: Cli, tmp_path: Path) -> None
     assert "one after another, on failure continue" in cli("batch", "show", batch).out
 
 
+def test_the_first_of_a_sequence_waits_for_nothing(offline: Cli, tmp_path: Path) -> None:
+    offline("submit", "--jsonl", lines(tmp_path / "t.jsonl"), "--batch", "--sequential")
+    states = [t["state"] for t in offline("list", "--json").json["tasks"]]
+    assert states == ["scheduled", "scheduled", "queued"]
+
+
 def test_without_a_daemon_a_batch_is_stored_cancelled_and_retried(
     offline: Cli, tmp_path: Path
 ) -> None:

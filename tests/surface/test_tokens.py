@@ -31,7 +31,7 @@ SCOPES = ("none", "read", "submit", "admin", "unknown", "dummy")
 LEAST = {
     "healthz": "", "readyz": "",
     **dict.fromkeys((
-        "async_status", "async_result", "async_stats", "async_health", "async_tasks", "tasks_list", "show", "result",
+        "async_status", "async_result", "async_stream", "async_stats", "async_health", "async_tasks", "tasks_list", "show", "result",
         "wait_once", "follow", "why", "status", "queue", "hosts", "workers", "gpu_status", "memory_forecast", "history",
         "tuning", "async_dead_letters", "batch", "batches", "listed", "async_dead_letters",
     ), "read"),

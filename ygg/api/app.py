@@ -7,10 +7,9 @@ exception is logged and answered without its text.
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import math
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from typing import Any
 
@@ -20,7 +19,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ygg.api import bodies
+from ygg.api import bodies, sse
 from ygg.api.aside import aside
 from ygg.api.callers import LOCAL, Caller, while_it_holds
 from ygg.api.handlers import Handlers
@@ -174,7 +173,7 @@ def _endpoint(verb: Verb[..., Any], handlers: Handlers) -> Endpoint:
         given: dict[str, Any] = {name: await _READ[name](request) for name in verb.takes}
         answer = await handlers.of(verb, request.path_params.get(verb.key or ""), given, caller)
         if verb.streams:
-            return StreamingResponse(_sse(answer, caller), media_type="text/event-stream")
+            return _streamed(verb, answer, caller)
         return await aside(given.get("size", 0), JSONResponse, answer, verb.status)
 
     return endpoint
@@ -200,25 +199,36 @@ async def _key(request: Request) -> str | None:
     return request.headers.get("Idempotency-Key")
 
 
+async def _last(request: Request) -> str | None:
+    return request.headers.get("Last-Event-ID")
+
+
 _READ: dict[Given, Callable[[Request], Awaitable[Any]]] = {
     "doc": _document,
     "size": _size,
     "query": _query,
     "caller": _caller,
     "key": _key,
+    "last": _last,
 }
 
 
+def _streamed(verb: Verb[..., Any], events: sse.Events | None, caller: Caller) -> Response:
+    """None: there is nothing more, and the client need not ask again."""
+    if events is None:
+        return Response(status_code=204)
+    return StreamingResponse(_sse(verb, events, caller), headers=sse.HEADERS, media_type=sse.TYPE)
+
+
 async def _sse(
-    events: AsyncGenerator[dict[str, Any], None], caller: Caller
-) -> AsyncIterator[bytes]:
+    verb: Verb[..., Any], events: sse.Events, caller: Caller
+) -> AsyncGenerator[bytes, None]:
     async with aclosing(events):
+        if verb.named:
+            yield sse.RETRY
         try:
             async for event in while_it_holds(caller, events):
-                yield _event(event)
+                yield sse.framed(event)
         except YggError as error:
-            yield _event({"event": "error", **bodies.error_body(error)})
-
-
-def _event(event: dict[str, Any]) -> bytes:
-    return b"data: " + json.dumps(event).encode() + b"\n\n"
+            told = bodies.error_body(error)
+            yield sse.framed(sse.Event("error", told) if verb.named else {"event": "error", **told})

@@ -132,6 +132,19 @@ def log_body(row: LogRow) -> JsonDict:
     }
 
 
+def state_body(row: LogRow) -> JsonDict:
+    """A change of state, in the words of the status."""
+    return {
+        "state": row.after,
+        "status": STATUS[row.after],
+        "at": iso(row.at_ms),
+        "attempt": row.attempt,
+        "host": row.host,
+        "reason": row.reason,
+        "error": row.detail,
+    }
+
+
 def reason_body(reason: Reason) -> JsonDict:
     return {**reason.as_dict(), "until_at": iso(reason.until_ms)}
 

@@ -18,6 +18,7 @@ from ygg.api.health import Health
 from ygg.api.measured import Measured
 from ygg.api.overseeing import Overseeing
 from ygg.api.pruned import explained
+from ygg.api.stream import Stream
 from ygg.api.submits import Submits
 from ygg.api.tasks import Tasks
 from ygg.api.tokens import Tokens
@@ -53,6 +54,7 @@ class Handlers:
         self.async_ = AsyncFace(control, config, wall_ms, self.tasks)
         self.ended = Ended(control)
         self.batches = Batches(control, config, wall_ms, self.tasks)
+        self.stream = Stream(control, self.async_)
         self.overseeing = Overseeing(control, config, about or {}, reload)
         self.measured = Measured(control, config, self._now_ms)
         self.health = Health(control)

@@ -50,7 +50,7 @@ from ygg.model import (
     Token,
     because,
 )
-from ygg.ports import Archive, AttemptStarted, Backends, Piece, Queue
+from ygg.ports import Archive, AttemptStarted, Backends, Gap, Moved, Piece, Queue
 from ygg.telling import explain as explaining
 from ygg.verbs import Asked
 
@@ -161,6 +161,17 @@ class OfflineControl:
         task = await self._archive.get(task_id)
         if task.state not in FINAL and task.state is not State.BLOCKED:
             raise Unavailable("no daemon is running, nothing will stream", hint="ygg loop --async")
+        yield task
+
+    async def watch(
+        self, task_id: str, quiet_s: float
+    ) -> AsyncIterator[AttemptStarted | Piece | Gap | Moved | Task]:
+        """Nothing tells of changes here: they are looked for."""
+        over = False
+        while not over:
+            yield Moved()
+            task = await self.wait_end(task_id, quiet_s)
+            over = task.state in FINAL or task.state is State.BLOCKED
         yield task
 
     async def check_hosts(self, names: Collection[str] | None = None) -> Snapshot:

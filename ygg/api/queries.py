@@ -118,6 +118,12 @@ def poll_s(query: Mapping[str, Any]) -> float:
     return _seconds(query, "wait", 0.0)
 
 
+def last_event(query: Mapping[str, Any]) -> str | None:
+    """`last_event_id`, of clients that cannot send the header."""
+    _only(query, frozenset({"last_event_id"}))
+    return query.get("last_event_id")
+
+
 def _seconds(query: Mapping[str, Any], name: str, default: float) -> float:
     given = query.get(name, default)
     try:

@@ -72,6 +72,25 @@ class Piece(NamedTuple):
         return plain + tools + 64 * tokens
 
 
+class Extent(NamedTuple):
+    """How much of an answer: characters of its text and of its thoughts, parts of its tool calls. A piece that is no
+    token adds nothing."""
+
+    content: int = 0
+    thinking: int = 0
+    tool_calls: int = 0
+
+    def plus(self, piece: Piece) -> Extent:
+        if not piece.token:
+            return self
+        content, thinking, tool_calls = self
+        return Extent(
+            content + len(piece.content),
+            thinking + len(piece.thinking),
+            tool_calls + len(piece.tool_calls),
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Done:
     """The end marker was seen: the answer is whole. Always the last item of a stream. Carries what does

@@ -16,6 +16,8 @@ from ygg.ports.backend import Backends as Backends
 from ygg.ports.backend import CallFailed as CallFailed
 from ygg.ports.control import AttemptStarted as AttemptStarted
 from ygg.ports.control import Control as Control
+from ygg.ports.control import Gap as Gap
+from ygg.ports.control import Moved as Moved
 from ygg.ports.limiter import Denial as Denial
 from ygg.ports.limiter import Limiter as Limiter
 from ygg.ports.probe import Probe as Probe

@@ -9,6 +9,7 @@ from typing import Protocol
 from ygg.errors import YggError
 from ygg.model import (
     Batch,
+    Extent,
     Lane,
     NewTask,
     Piece,
@@ -30,6 +31,18 @@ class AttemptStarted:
     attempt: int
     host: str
     model: str
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """So much of the answer came before this follower did, after what is kept of it."""
+
+    size: Extent
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """Time to look at the task: its state has changed, or nothing was to be told for a while."""
 
 
 class Control(Protocol):
@@ -99,6 +112,13 @@ class Control(Protocol):
     def follow(self, task_id: str) -> AsyncIterator[AttemptStarted | Piece | Task]:
         """What was streamed so far and what comes, then the ended Task. A slow reader loses nothing
         but is cut off when 1 MB behind."""
+        ...
+
+    def watch(
+        self, task_id: str, quiet_s: float
+    ) -> AsyncIterator[AttemptStarted | Piece | Gap | Moved | Task]:
+        """The same, and beside it what somebody has to know who is told no piece twice: `Moved` first, whenever the
+        state has changed, and when `quiet_s` passed without anything; `Gap` where some of the answer is not kept."""
         ...
 
     async def check_hosts(self, names: Collection[str] | None = None) -> Snapshot:

@@ -34,7 +34,18 @@ from ygg.model import State as TaskState
 from ygg.model.batches import NEVER_MS
 from ygg.model.history import KEPT_MS
 from ygg.plain import counted
-from ygg.ports import Archive, AttemptStarted, Backends, Filter, Limiter, Piece, Probes, Queue
+from ygg.ports import (
+    Archive,
+    AttemptStarted,
+    Backends,
+    Filter,
+    Gap,
+    Limiter,
+    Moved,
+    Piece,
+    Probes,
+    Queue,
+)
 from ygg.running.asking import log
 from ygg.running.clock import Clock
 from ygg.running.loop import CANCEL_WAIT_S, RunLoop
@@ -281,6 +292,11 @@ class Dispatcher:
 
     def follow(self, task_id: str) -> AsyncIterator[AttemptStarted | Piece | Task]:
         return self._loop.waiting.follow(task_id)
+
+    def watch(
+        self, task_id: str, quiet_s: float
+    ) -> AsyncIterator[AttemptStarted | Piece | Gap | Moved | Task]:
+        return self._loop.waiting.watch(task_id, quiet_s)
 
     # --- snapshots -----------------------------------------------------------------------------
 

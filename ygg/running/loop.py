@@ -27,7 +27,7 @@ from ygg.running.clock import Clock
 from ygg.running.drivers import Drivers
 from ygg.running.limiters import Limiters
 from ygg.running.streams import Streams
-from ygg.running.waiting import Waiting
+from ygg.running.waiting import Waiting, moved
 from ygg.running.watching import Watches
 from ygg.telling.naming import named
 
@@ -145,6 +145,7 @@ class RunLoop:
 
     def _step(self, event: ev.Event) -> None:
         now = self.now()
+        self.streams.moved(moved(event))
         effects = step(self.board, event, now)
         if self._checked:
             check(self.board, now)

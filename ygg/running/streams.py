@@ -11,30 +11,34 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from ygg.model import Piece
-from ygg.ports import AttemptStarted
+from ygg.model import Extent, Piece
+from ygg.ports import AttemptStarted, Gap, Moved
 
 KEEP = 1_000_000  #: characters, per call and per follower
 BUFFER = 65_536  #: characters that wait for an attached reader before the call does
 GONE_S = 30.0  #: for which an attached reader may take nothing while the call waits for it
 
-Item = AttemptStarted | Piece
+Item = AttemptStarted | Piece | Gap | Moved
 
 
 class Reader:
     """One reader's buffer. `take` waits for items; an empty answer means that the stream is over.
 
     Attached ones tell `on_delivery` when they take some of the answer. Pieces that only have a frame
-    go to readers with `frames`.
+    go to readers with `frames`, gaps and moves to those that are `watching`.
     """
 
     def __init__(
-        self, on_delivery: Callable[[], None] | None = None, *, frames: bool = False
+        self,
+        on_delivery: Callable[[], None] | None = None,
+        *,
+        frames: bool = False,
+        watching: bool = False,
     ) -> None:
-        self.frames = frames
+        self.frames, self.watching = frames, watching
         self._on_delivery = on_delivery
         self._items: deque[Item] = deque()
         self._size = 0
@@ -87,17 +91,24 @@ class Reader:
         self._wake.set()
         self._taken.set()
 
-    async def take(self) -> list[Item]:
-        """Everything that has come since the last call; empty once closed."""
-        while not self._items and not self._closed:
-            self._wake.clear()
-            await self._wake.wait()
+    async def take(self, quiet_s: float | None = None) -> list[Item]:
+        """Everything that has come since the last call; a move where nothing came for `quiet_s`; empty once closed."""
+        try:
+            async with asyncio.timeout(quiet_s):
+                await self._something()
+        except TimeoutError:
+            return [Moved()]
         items = list(self._items)
         self.void()
         self._taken.set()
         if self._on_delivery is not None and any(isinstance(i, Piece) for i in items):
             self._on_delivery()
         return items
+
+    async def _something(self) -> None:
+        while not self._items and not self._closed:
+            self._wake.clear()
+            await self._wake.wait()
 
 
 def _size(item: Item) -> int:
@@ -115,7 +126,18 @@ class _Stream:
     pieces: list[Piece] = field(default_factory=list)
     size: int = 0
     count: int = 0
+    lost: Extent = field(default_factory=Extent)  #: what came after `pieces` were full
     delivered: bool = False
+
+
+def _before(stream: _Stream, watching: bool) -> list[Item]:
+    """What a reader gets of it that comes now."""
+    items: list[Item] = [Moved()] if watching else []
+    items += [stream.started] if stream.started else []
+    items += stream.pieces
+    if watching and stream.lost != Extent():
+        items.append(Gap(stream.lost))
+    return items
 
 
 class Streams:
@@ -125,7 +147,7 @@ class Streams:
         self._streams: dict[str, _Stream] = {}
         self._readers: dict[str, set[Reader]] = {}
 
-    def put(self, task_id: str, item: Item) -> Awaitable[None] | None:
+    def put(self, task_id: str, item: AttemptStarted | Piece) -> Awaitable[None] | None:
         """Record one item of a running call and hand it to the task's readers. What to wait for before
         the next one, when an attached reader is full."""
         if isinstance(item, AttemptStarted):
@@ -146,6 +168,15 @@ class Streams:
         if stream.size < KEEP:
             stream.pieces.append(piece)
             stream.size += _size(piece)
+        else:
+            stream.lost = stream.lost.plus(piece)
+
+    def moved(self, task_ids: Iterable[str]) -> None:
+        """The states of these tasks have changed."""
+        for task_id in task_ids:
+            for reader in self._readers.get(task_id, ()):
+                if reader.watching:
+                    reader.put(Moved())
 
     def drop(self, task_id: str, *, whole: bool = True) -> bool:
         """The call is over; readers stay for the next attempt. Whether some of the answer was delivered:
@@ -163,9 +194,9 @@ class Streams:
         for reader in self._readers.pop(task_id, ()):
             reader.close()
 
-    def read(self, task_id: str) -> Reader:
+    def read(self, task_id: str, *, watching: bool = False) -> Reader:
         """A new follower that starts with what the running call has streamed so far."""
-        return self._join(task_id, Reader())
+        return self._join(task_id, Reader(watching=watching))
 
     def attach(self, task_id: str, *, frames: bool = False) -> Reader:
         """A new attached reader, which starts there too. `frames`: with the server's own frames, of calls
@@ -173,9 +204,7 @@ class Streams:
         return self._join(task_id, Reader(lambda: self._delivered(task_id), frames=frames))
 
     def _join(self, task_id: str, reader: Reader) -> Reader:
-        stream = self._streams.get(task_id)
-        if stream is not None:
-            reader.replay([*([stream.started] if stream.started else []), *stream.pieces])
+        reader.replay(_before(self._streams.get(task_id, _Stream()), reader.watching))
         self._readers.setdefault(task_id, set()).add(reader)
         return reader
 

@@ -4,16 +4,29 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable
+from typing import cast
 
+from ygg.core import events as ev
 from ygg.errors import Unavailable
 from ygg.model import FINAL, State, Task
 from ygg.ports import Archive, AttemptStarted, Piece
-from ygg.running.streams import Streams
+from ygg.running.streams import Item, Streams
 
 
 def over(task: Task) -> bool:
     """Whether it goes no further by itself."""
     return task.state in FINAL or task.state is State.BLOCKED
+
+
+def moved(event: ev.Event) -> Iterable[str]:
+    """The tasks whose states have changed, as the event tells, by the hand of the dispatcher."""
+    match event:
+        case ev.Claimed(tasks=tasks) | ev.Finished(tasks=tasks):
+            return (task.id for task in tasks if task is not None)
+        case ev.Promoted(queued=heads):
+            return (head.id for head in heads)
+        case _:
+            return ()
 
 
 class Waiting:
@@ -56,13 +69,18 @@ class Waiting:
             if not waiters:
                 self._waiters.pop(task_id, None)
 
-    async def follow(self, task_id: str) -> AsyncIterator[AttemptStarted | Piece | Task]:
+    def follow(self, task_id: str) -> AsyncIterator[AttemptStarted | Piece | Task]:
         """What was streamed so far and what comes, then the ended task."""
-        reader = self._streams.read(task_id)
+        # a reader that is not watching gets neither gaps nor moves
+        return cast("AsyncIterator[AttemptStarted | Piece | Task]", self.watch(task_id, None))
+
+    async def watch(self, task_id: str, quiet_s: float | None) -> AsyncIterator[Item | Task]:
+        """The same, with gaps and moves where `quiet_s` is said."""
+        reader = self._streams.read(task_id, watching=quiet_s is not None)
         try:
             task = await self._archive.get(task_id)
             while not over(task):
-                items = await reader.take()
+                items = await reader.take(quiet_s)
                 if not items:
                     break
                 for item in items:
