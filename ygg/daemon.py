@@ -51,6 +51,7 @@ def run(config_path: str | None, *, view: bool = True, unasked: bool = False, **
 
     Raises ConfigError, StoreError, Conflict before anything started.
     """
+    from ygg.api.credentials import read
     from ygg.api.server import Door, handed_over
     from ygg.config.addresses import refuse_open
     from ygg.config.kept import to_start_on
@@ -66,7 +67,8 @@ def run(config_path: str | None, *, view: bool = True, unasked: bool = False, **
     state = paths.state_dir(os.environ)
     config, broken = to_start_on(config_path, state, os.environ, service=bool(notifier))
     refuse_open(config.api, lambda: wire.tokens_hold(os.environ))
-    door = Door(paths.daemon_socket(os.environ), given, config.api.listen)
+    credentials = read(config.api)
+    door = Door(paths.daemon_socket(os.environ), given, config.api.listen, credentials)
     show = view and _view_wanted()
     log_path = set_up_logging(state, console=not show)
     if unasked:
@@ -126,7 +128,7 @@ class _Daemon:
     ) -> None:
         """`broken`: what is wrong with the hosts.yaml that is not in force."""
         self.config, self.state = config, state
-        self.reloading = Reloading(config_path, state, broken)
+        self.reloading = Reloading(config_path, state, broken, door.credentials)
         self.door, self.looks, self.notifier = door, looks, notifier
         self.summary = "ygg stopped"
         self.stop = asyncio.Event()
@@ -188,7 +190,7 @@ class _Daemon:
         clock = scope.dispatcher.loop.clock
         handlers = Handlers(
             scope.dispatcher, lambda: scope.config, about=about, run_ms=clock.now_ms,
-            reload=self.reloading.now,
+            reload=self.reloading.now, credentials=self.door.credentials,
         )  # fmt: skip
         async with AsyncExitStack() as stack:
             about["stalls"] = stack.enter_context(stalls.watched())

@@ -17,6 +17,7 @@ from ygg.errors import ConfigError, Draining, YggError
 from ygg.wire import tokens_hold
 
 if TYPE_CHECKING:
+    from ygg.api.credentials import Credentials
     from ygg.config import Config
     from ygg.ops.service.heartbeat import Heartbeat
     from ygg.running.scope import Scope
@@ -25,10 +26,17 @@ log = logging.getLogger("ygg.daemon")
 
 
 class Reloading:
-    """Of one run. `broken`: what is wrong with the hosts.yaml that is not in force."""
+    """Of one run. `broken`: what is wrong with the hosts.yaml that is not in force. `credentials`: what is renewed."""
 
-    def __init__(self, config_path: str | None, state: Path, broken: YggError | None) -> None:
+    def __init__(
+        self,
+        config_path: str | None,
+        state: Path,
+        broken: YggError | None,
+        credentials: Credentials,
+    ) -> None:
         self._path, self._state, self.broken = config_path, state, broken
+        self._credentials = credentials
         self._scope: Scope | None = None
         self._heart: Heartbeat | None = None
         self._over = False
@@ -72,10 +80,14 @@ class Reloading:
             await self._read(scope, heart)
 
     async def _read(self, scope: Scope, heart: Heartbeat) -> None:
+        from ygg.config import differences
+
         heart.reloading()
         try:
-            fresh, self._changes = await asyncio.to_thread(self._load, scope.config)
+            fresh, found = await asyncio.to_thread(self._load, scope.config)
+            self._changes = differences(scope.config, fresh)
             await scope.reload(fresh)
+            self._credentials.become(found)
             self.broken = None
             log.info("hosts.yaml reloaded: %s", "; ".join(self._changes) or "no change")
             await asyncio.to_thread(self._keep, fresh)
@@ -102,15 +114,22 @@ class Reloading:
         except (OSError, UnicodeDecodeError, YggError) as error:
             log.warning("the good configuration was not kept for the next start: %s", error)
 
-    def _load(self, old: Config) -> tuple[Config, list[str]]:
-        """The configuration as it is now, and what is different. In a thread: reading takes seconds at worst."""
-        from ygg.config import differences, load_found
+    def _load(self, old: Config) -> tuple[Config, Credentials]:
+        """The configuration as it is now, with the files it names. In a thread: reading takes seconds at worst."""
+        from ygg.api.credentials import read
+        from ygg.config import load_found
 
         fresh = load_found(self._path, os.environ, strict=True)
         if fresh.api.listen != old.api.listen:
-            raise ConfigError(
-                f"{fresh.source}: api.listen is another one, which takes a new start",
-                hint="restart the daemon: sudo systemctl restart ygg, or Ctrl-C and ygg loop --async",
-            )
+            raise _new_start(fresh, "api.listen is another one")
+        if (fresh.api.tls is None) is not (old.api.tls is None):
+            raise _new_start(fresh, "api.tls came or went")
         refuse_open(fresh.api, lambda: tokens_hold(os.environ))
-        return fresh, differences(old, fresh)
+        return fresh, read(fresh.api)
+
+
+def _new_start(fresh: Config, what: str) -> ConfigError:
+    return ConfigError(
+        f"{fresh.source}: {what}, which takes a new start",
+        hint="restart the daemon: sudo systemctl restart ygg, or Ctrl-C and ygg loop --async",
+    )

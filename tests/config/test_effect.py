@@ -33,6 +33,8 @@ READERS: dict[tuple[str, ...], tuple[str, ...]] = {
     ("task_types", ANY, "route", ANY): ("core",),
     ("task_types", ANY, "match"): ("config/records.py",),
     ("api",): ("api", "daemon.py", "config/addresses.py"),
+    ("api", "jwt"): ("api", "config/keys.py"),
+    ("api", "tls"): ("config/keys.py",),
 }
 #: Keys that the records know by another name.
 RENAMED = {

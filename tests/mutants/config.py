@@ -90,8 +90,8 @@ MUTANTS: list[Mutant] = [
     Mutant(
         "a missing key file passes the check",
         "ygg/config/build.py",
-        "if self.strict else None",
-        "if False else None",
+        "                keys.api_key(place)\n",
+        "                pass\n",
         (EFFECT,),
     ),
 ]

@@ -70,8 +70,8 @@ MUTANTS: list[Mutant] = [
     Mutant(
         "tokens: a dummy is looked at as one of ours",
         CALLERS,
-        'return text.strip() if kind.lower() == "bearer" and text.strip().startswith(PREFIX) else None',
-        'return text.strip() if kind.lower() == "bearer" else None',
+        "        if text.startswith(PREFIX):",
+        "        if text:",
         (TRUSTED,),
     ),
     Mutant(

@@ -125,6 +125,10 @@ at wherever it comes from, any other `Authorization` counts as none. `/healthz` 
 
 No token that holds: 401 `unauthorized`. A scope that is too small, a priority above the token's best: 403 `forbidden`. More tasks than
 its rate: 429 `rate_limited` with `Retry-After`. Tasks bear the name of their token as `caller`; idempotency keys are each caller's own.
+
+Where hosts.yaml has `api: {jwt: ...}`, a bearer that is a JWT is looked at too, wherever it comes from. Its `sub` is the name of the
+caller, one and the same as that of a token with this name; the greatest of `read`, `submit` and `admin` in its `scope` (words with
+spaces between) is its scope. It needs `exp`; one that is not signed as hosts.yaml says, or does not hold now, is 401.
 """
 
 

@@ -17,6 +17,7 @@ from tests.shell.virtual import House, Place, house, run_virtual, until
 from ygg import model
 from ygg.api.app import build_app
 from ygg.api.border import Border
+from ygg.api.credentials import Credentials
 from ygg.api.handlers import Handlers
 from ygg.api.server import Door, serve
 from ygg.config import Config, from_dict
@@ -132,6 +133,7 @@ def served(
     latency_s: float = 0.01,
     new_loop: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop,
     listen: Iterable[str] = (),
+    credentials: Credentials | None = None,
 ) -> Iterator[Api]:
     """The same on a unix socket, and TCP addresses, its loop in a thread of its own: for clients that block."""
     ready, stop = threading.Event(), asyncio.Event()
@@ -139,7 +141,7 @@ def served(
     loop = new_loop()
 
     async def main() -> None:
-        door = Door(path, listen=listen)
+        door = Door(path, listen=listen, credentials=credentials)
         async with api() as inside, serve(bordered(inside), door):
             for place in inside.house.places.values():
                 place.latency_s = latency_s

@@ -1,8 +1,9 @@
 """Who asks: what a request says of itself becomes a caller, who may do what its token says.
 
 A token is `ygg_` and 43 characters of chance; its digest alone is kept, so that nobody who reads the database can ask in
-its name. A bearer that begins so is looked at wherever it comes from. Any other `Authorization` counts as none: clients
-that were written for another server send dummies. Without a token whoever is trusted is `local`, who may do everything.
+its name. A bearer that begins so is looked at wherever it comes from, and so is a JWT where hosts.yaml says whose let in.
+Any other `Authorization` counts as none: clients that were written for another server send dummies. Without a token
+whoever is trusted is `local`, who may do everything.
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from ygg.api.credentials import Credentials
 from ygg.errors import Forbidden, InvalidInput, NotFound, TooMany, Unauthorized
-from ygg.model import BatchView, Priority, Task, Token
+from ygg.model import BatchView, Priority, Task, Token, tokens
 from ygg.model.batches import unknown
 from ygg.model.tokens import Rate, Scope
 from ygg.ports import Archive
@@ -98,7 +100,9 @@ class Caller:
             self.limit.take(tasks)
 
 
-LOCAL = Caller("local")  #: on the unix socket, at the database, and over loopback without a token
+LOCAL = Caller(
+    tokens.LOCAL
+)  #: on the unix socket, at the database, and over loopback without a token
 
 
 @dataclass(slots=True)
@@ -111,10 +115,10 @@ class _Known:
 
 
 class Callers:
-    """The tokens that were given out. `now_ms`: the clock that they expire by."""
+    """The tokens that were given out, and whose JWTs are let in. `now_ms`: the clock that tokens expire by."""
 
-    def __init__(self, now_ms: Callable[[], int]) -> None:
-        self._now_ms = now_ms
+    def __init__(self, now_ms: Callable[[], int], credentials: Credentials | None = None) -> None:
+        self._now_ms, self.credentials = now_ms, credentials or Credentials()
         self._known: dict[str, _Known] = {}
 
     def learn(self, tokens: Iterable[Token]) -> None:
@@ -134,9 +138,12 @@ class Callers:
     def of(self, authorization: str | None, *, trusted: bool) -> Caller:
         """Who asks with this header. Raises Unauthorized for a token that does not hold, and for none where that is not
         enough."""
-        text = _bearer(authorization)
-        if text is not None:
+        text, jwt = _bearer(authorization), self.credentials.jwt
+        if text.startswith(PREFIX):
             return self._holder(text)
+        if jwt is not None and jwt.is_one(text):
+            name, scope = jwt.bearer(text)
+            return Caller(name, scope, over=jwt.over)
         if not trusted:
             raise Unauthorized("this takes a token", hint=HOW)
         return LOCAL
@@ -192,10 +199,10 @@ def digest_of(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
 
 
-def _bearer(authorization: str | None) -> str | None:
-    """The token of ours that it brings; None for any other."""
+def _bearer(authorization: str | None) -> str:
+    """What it brings, empty for nothing. Neither a token of ours nor a JWT: that counts as none."""
     kind, _, text = (authorization or "").strip().partition(" ")
-    return text.strip() if kind.lower() == "bearer" and text.strip().startswith(PREFIX) else None
+    return text.strip() if kind.lower() == "bearer" else ""
 
 
 async def while_it_holds(caller: Caller, events: AsyncGenerator[T, None]) -> AsyncIterator[T]:

@@ -7,7 +7,7 @@ room for one that does.
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, Protocol
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
@@ -16,31 +16,42 @@ HEAD_S = 10.0  #: for the head of a request, from the connection or its first by
 MOST = 4096  #: connections, however many descriptors there are
 
 
+class Guest(Protocol):
+    """What takes a place: a connection, or one that is being encrypted."""
+
+    @property
+    def working(self) -> bool:
+        """Whether a request is being answered."""
+
+    def turn_away(self) -> None:
+        """End it."""
+
+
 class Room:
     """The open connections of one server, the oldest first: `most` of them."""
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._open: dict[Connection, None] = {}
+        self._open: dict[Guest, None] = {}
 
-    def enter(self, connection: Connection) -> None:
+    def enter(self, connection: Guest) -> None:
         """Where all places are taken the oldest one without a request goes, if need be the new one."""
         self._open[connection] = None
         if len(self._open) > self._most:
             idle = next((c for c in self._open if not c.working), connection)
             self.leave(idle)
-            idle.transport.close()
+            idle.turn_away()
 
-    def leave(self, connection: Connection) -> None:
+    def leave(self, connection: Guest) -> None:
         self._open.pop(connection, None)
 
 
 class Connection(H11Protocol):
-    """uvicorn's, which lets half a head wait for ever."""
+    """uvicorn's, which lets half a head wait for ever. `before`: who had its place."""
 
-    def __init__(self, room: Room, **more: Any) -> None:
+    def __init__(self, room: Room, before: Guest | None = None, **more: Any) -> None:
         super().__init__(**more)
-        self._room = room
+        self._room, self._before = room, before
         self._late: asyncio.TimerHandle | None = None
 
     @property
@@ -52,7 +63,12 @@ class Connection(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._wait_for_head()
+        if self._before is not None:
+            self._room.leave(self._before)
         self._room.enter(self)
+
+    def turn_away(self) -> None:
+        self.transport.close()
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)

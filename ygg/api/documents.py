@@ -10,6 +10,7 @@ from ygg.desk import PART
 from ygg.intake.checking import Document
 from ygg.intake.schemas import PriorityField, Seconds, Time
 from ygg.model import Priority
+from ygg.model.tokens import NAME
 
 MAX_AGE_S = 100 * 366 * 86400.0  #: longer than anything is kept
 Ended = Literal["failed", "blocked", "cancelled", "expired"]
@@ -66,7 +67,7 @@ class NewBatch(Document):
 class NewToken(Document):
     """POST /v1/tokens. `expires`: a duration or a time; `rate`: tasks by time, such as 60/min."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+    name: Annotated[str, Field(pattern=NAME)]
     scope: Literal["read", "submit", "admin"] = "submit"
     expires: Time = None
     max_priority: PriorityField = int(Priority.CRITICAL)

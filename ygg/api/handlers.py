@@ -13,6 +13,7 @@ from typing import Any
 from ygg.api.async_ import AsyncFace
 from ygg.api.batches import Batches
 from ygg.api.callers import LOCAL, Caller, Callers, seen, seen_batch
+from ygg.api.credentials import Credentials
 from ygg.api.ended import Ended
 from ygg.api.health import Health
 from ygg.api.measured import Measured
@@ -42,12 +43,13 @@ class Handlers:
         wall_ms: Callable[[], int] = times.wall_ms,
         run_ms: Callable[[], int] | None = None,
         reload: Callable[[], Awaitable[list[str]]] | None = None,
+        credentials: Credentials | None = None,
     ) -> None:
         """`config` is asked anew each time: it may be reloaded. `about`: what the daemon tells of itself in
         the status (`store`, `socket`, `stalls`). `run_ms`: the clock that stored times are of, by default the machine's.
-        `reload`: reads hosts.yaml again and says what is different."""
+        `reload`: reads hosts.yaml again and says what is different. `credentials`: whose JWTs let in."""
         self._control, self._config, self._now_ms = control, config, run_ms or wall_ms
-        self.callers = Callers(self._now_ms)
+        self.callers = Callers(self._now_ms, credentials)
         self.tokens = Tokens(control, self.callers, self._now_ms)
         self.tasks = Tasks(control, config)
         self.submits = Submits(control, config, wall_ms)

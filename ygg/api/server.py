@@ -12,6 +12,7 @@ import logging
 import os
 import shutil
 import socket
+import ssl
 from collections.abc import AsyncIterator, Iterable, MutableMapping
 from contextlib import asynccontextmanager
 from functools import partial
@@ -23,6 +24,8 @@ import uvicorn
 from ygg import disks, paths
 from ygg.api import tcp
 from ygg.api.connections import MOST, Connection, Room
+from ygg.api.credentials import Credentials
+from ygg.api.tls import Gate
 from ygg.config.addresses import address
 from ygg.errors import Unavailable
 
@@ -33,13 +36,18 @@ ACCEPT_STEPS = 3  #: turns of the loop from accept() to the protocol's connectio
 
 class Door:
     """Where a daemon listens: a unix socket that the service manager made and keeps, else one of its own at `path`; and
-    the TCP addresses of `listen`."""
+    the TCP addresses of `listen`, with the certificate of `credentials` where there is one."""
 
     def __init__(
-        self, path: Path, given: socket.socket | None = None, listen: Iterable[str] = ()
+        self,
+        path: Path,
+        given: socket.socket | None = None,
+        listen: Iterable[str] = (),
+        credentials: Credentials | None = None,
     ) -> None:
         self.path = path if given is None else Path(given.getsockname())
         self.listen = tuple(map(address, listen))
+        self.credentials = credentials or Credentials()
         self._socket, self._given = given, given is not None
         self._tcp: list[socket.socket] | None = None
 
@@ -50,6 +58,11 @@ class Door:
         if self._tcp is None:
             self._tcp = tcp.bind(self.listen)
         return [self._socket, *self._tcp]
+
+    def context(self) -> ssl.SSLContext:
+        """What is shown to who connects over TCP, where it is encrypted."""
+        assert self.credentials.tls is not None  # a reload never takes it away
+        return self.credentials.tls
 
     def leave(self) -> None:
         """Listen there no more. What the service manager made stays: clients wait at it for the next start."""
@@ -62,7 +75,8 @@ class Door:
 
     def __str__(self) -> str:
         """For the log: `socket /run/ygg/ygg.sock, http://127.0.0.1:8420`."""
-        return ", ".join([f"socket {self.path}", *(f"http://{a}" for a in self.listen)])
+        scheme = "http" if self.credentials.tls is None else "https"
+        return ", ".join([f"socket {self.path}", *(f"{scheme}://{a}" for a in self.listen)])
 
 
 def handed_over(env: MutableMapping[str, str]) -> socket.socket | None:
@@ -131,7 +145,8 @@ def _remove_stale(path: Path) -> None:
 async def serve(app: Any, door: Door, most: int = MOST) -> AsyncIterator[None]:
     """Serve `app` at the door until the block ends, on `most` connections; open streams are cut after a second."""
     socks = door.take()
-    protocol: Any = partial(Connection, Room(most))
+    room = Room(most)
+    protocol: Any = partial(Connection, room)
     config = uvicorn.Config(
         app,
         http=protocol,
@@ -147,21 +162,27 @@ async def serve(app: Any, door: Door, most: int = MOST) -> AsyncIterator[None]:
     _log_with_ours()
     server = uvicorn.Server(config)
     server.lifespan = config.lifespan_class(config)
-    await server.startup(sockets=socks)
+    state = {"server_state": server.server_state, "app_state": server.lifespan.state}
+    gate = Gate(room, door.context, partial(protocol, config=config, **state))
+    plain = 1 if door.credentials.tls else len(socks)  # the unix socket always is
+    await server.startup(sockets=socks[:plain])
+    for sock in socks[plain:]:
+        gate.open(sock, config.backlog)
     try:
         yield  # uvicorn's main_loop only renews a Date header ten times a second: left out
     finally:
-        await _stop(server, socks)
+        await _stop(server, socks, gate)
         door.leave()
 
 
-async def _stop(server: uvicorn.Server, socks: list[socket.socket]) -> None:
-    """Accept no more, then uvicorn's shutdown, then the streams it cancelled."""
+async def _stop(server: uvicorn.Server, socks: list[socket.socket], gate: Gate) -> None:
+    """Accept no more, give up on what is being encrypted, then uvicorn's shutdown, then the streams it cancelled."""
     # asyncio forgets, open, a connection whose accept is under way while its server closes
     for sock in socks:
         asyncio.get_running_loop().remove_reader(sock)
     for _ in range(ACCEPT_STEPS):
         await asyncio.sleep(0)
+    await gate.stop()
     await server.shutdown(sockets=socks)
     await asyncio.gather(*server.server_state.tasks, return_exceptions=True)
 

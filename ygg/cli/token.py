@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
@@ -69,6 +70,22 @@ def _row(token: dict[str, Any]) -> tuple[str, ...]:
         token["name"], token["scope"], token["max_priority"], token["rate"] or "any",
         output.clock(token["created_at"]), output.clock(token["expires_at"]) or "never", token["state"],
     )  # fmt: skip
+
+
+@token.command()
+def secret(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Where there is none yet.")],
+    json_: Json = False,
+) -> None:
+    """Make a strong secret for JWTs in a file of its own, mode 0600: for api.jwt.secret_file and whoever signs them."""
+    from ygg.ops.secret import make
+
+    make(file)
+    if json_:
+        output.as_json({"schema": "ygg.token-secret/1", "file": str(file)})
+        return
+    output.data(str(file))
+    output.hint("name it in hosts.yaml: api: {jwt: {secret_file: FILE}}; who signs needs the same")
 
 
 @token.command()

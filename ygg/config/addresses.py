@@ -68,8 +68,8 @@ def exposed(api: Api) -> str | None:
 
 def refuse_open(api: Api, tokens: Callable[[], bool]) -> None:
     """Raises ConfigError where other machines could connect, and nobody has a token that lets him in, as `tokens` says
-    when it is asked."""
-    found = [] if api.insecure else open_to_others(api.listen)
+    when it is asked. A JWT is one."""
+    found = [] if api.insecure or api.jwt is not None else open_to_others(api.listen)
     if found and not tokens():
         raise ConfigError(
             f"api.listen: {found[0]} is open to other machines, and there is no token that would let anybody in",

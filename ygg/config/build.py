@@ -14,12 +14,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
 
-from ygg.config import forms, host_forms, inert, keys, loading, policy_forms, values
+from ygg.config import forms, host_forms, inert, keys, loading, policy_forms, proving, values
 from ygg.config.problems import KeyPath, Problems, known_words, listed, near, ticked
 from ygg.config.records import GENERAL, Config
 from ygg.config.shapes import shape
 from ygg.config.show import settings
-from ygg.errors import ConfigError
 from ygg.model import (
     Api,
     Candidate,
@@ -84,7 +83,7 @@ class _Builder:
             got = listed(named) if named else "none"
             hint = "tasks of unknown types run on its route"
             self.problems.add(("task_types",), f"a type named `{GENERAL}`", got, hint)
-        return self.hosts, types, policy, Privacy(form.privacy.titles), _record(Api, form.api)
+        return self.hosts, types, policy, Privacy(form.privacy.titles), self._api(form.api)
 
     def _host(self, name: str, form: forms.HostForm) -> Host:
         path: KeyPath = ("hosts", name)
@@ -260,12 +259,15 @@ class _Builder:
         """A key's file: relative to the configuration, `~` is the home of the process."""
         if name is None:
             return None
-        place = (self.source.absolute().parent / Path(name).expanduser()).absolute()
-        try:
-            _ = keys.api_key(place) if self.strict else None
-        except ConfigError as wrong:
-            self.problems.add(path, "a file that holds an API key", wrong.message, wrong.hint)
+        place = keys.place(self.source, name)
+        if self.strict:
+            with self.problems.told(path, "a file that holds an API key"):
+                keys.api_key(place)
         return str(place)
+
+    def _api(self, form: forms.ApiForm) -> Api:
+        proof = proving.Proving(self.problems, self.source, self.strict)
+        return replace(_record(Api, form), jwt=proof.jwt(form.jwt), tls=proof.tls(form.tls))
 
 
 def _serving(endpoints: tuple[Endpoint, ...], model: str) -> tuple[Endpoint, ...]:

@@ -16,6 +16,7 @@ from pydantic import (
 from pydantic_core import CoreSchema
 
 from ygg.config import values as v
+from ygg.config.api_forms import JwtForm, TlsForm
 from ygg.config.host_forms import (
     Form,
     HeatForm,
@@ -190,7 +191,7 @@ class ApiForm(Form):
         default=[],
         description="Addresses where it answers too: `127.0.0.1:8420`, or a list. On a loopback address programs of this "
         "machine may do everything, pages in a browser nothing. On any other one, such as `0.0.0.0:8420` (IPv4) or `[::]:8420` (IPv6), "
-        "everybody needs a token: `ygg token create`; without one ygg does not start there. Another list takes effect with the next start.",
+        "everybody needs a token: `ygg token create`; without one, and without `jwt`, ygg does not start there. Another list takes effect with the next start.",
     )
     hosts: list[v.HostName] = Field(
         default=[],
@@ -204,6 +205,13 @@ class ApiForm(Form):
     insecure: bool = Field(
         default=False,
         description="Let every machine of the network do everything, unasked. Not set: `$ALLOW_INSECURE_DEV`.",
+    )
+    jwt: JwtForm | None = Field(
+        default=None,
+        description="Whose JWTs let in too. Default: nobody's; they count as no token.",
+    )
+    tls: TlsForm | None = Field(
+        default=None, description="The certificate of its TCP addresses. Default: plain HTTP."
     )
 
 
@@ -250,6 +258,8 @@ FORMS: dict[tuple[str, ...], type[Form]] = {
     ("policies", "residency"): ResidencyForm,
     ("privacy",): PrivacyForm,
     ("api",): ApiForm,
+    ("api", "jwt"): JwtForm,
+    ("api", "tls"): TlsForm,
 }
 
 

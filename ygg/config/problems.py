@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from ygg.errors import ConfigError
@@ -43,6 +44,14 @@ class Problems:
         problem = Problem(path, expected, got, hint, line)
         if problem not in self.found:
             self.found.append(problem)
+
+    @contextmanager
+    def told(self, path: KeyPath, expected: str) -> Iterator[None]:
+        """What is wrong inside, with a file that a key names, is a problem of that key."""
+        try:
+            yield
+        except ConfigError as wrong:
+            self.add(path, expected, wrong.message, wrong.hint)
 
     def note(self, path: KeyPath, text: str) -> None:
         self.notes.append(f"{self._place(Problem(path, '', ''))}: {path_text(path)}: {text}")

@@ -167,5 +167,5 @@ def _hide(value: Any) -> Any:
 
 
 def _secret(key: object, value: object) -> bool:
-    named = isinstance(key, str) and key != "api_key_file"
+    named = isinstance(key, str) and key not in ("api_key_file", "secret_file")
     return named and isinstance(value, str) and bool(_SECRET.search(str(key)))

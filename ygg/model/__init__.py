@@ -29,12 +29,14 @@ from ygg.model.places import (
     HeatRule,
     Holds,
     Host,
+    Jwt,
     Policy,
     PressureRule,
     Privacy,
     Residency,
     TaskType,
     Telemetry,
+    Tls,
 )
 from ygg.model.reasons import Reason, because
 from ygg.model.snapshot import (
@@ -115,6 +117,7 @@ __all__ = [
     "HostHealth",
     "HostView",
     "JsonDict",
+    "Jwt",
     "Lane",
     "Level",
     "LogRow",
@@ -151,6 +154,7 @@ __all__ = [
     "Task",
     "TaskType",
     "Telemetry",
+    "Tls",
     "Token",
     "ToolCall",
     "ToolDelta",

@@ -104,14 +104,34 @@ class Privacy:
 
 
 @dataclass(frozen=True, slots=True)
+class Jwt:
+    """Who signs JWTs that let in: one of the two files; `issuer` and `audience` are None where any will do."""
+
+    secret_file: str | None = None
+    public_key_file: str | None = None
+    issuer: str | None = None
+    audience: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """The files of a certificate and its private key, in PEM."""
+
+    certificate: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
 class Api:
     """Where HTTP is spoken beside the unix socket. `listen`: ADDRESS:PORT each; `hosts`: further names of this machine;
-    `require_token`: whether this machine's own programs need one; `insecure`: whether nobody does."""
+    `require_token`: whether this machine's own programs need one; `insecure`: whether nobody does; `tls`: of TCP."""
 
     listen: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()
     require_token: bool = False
     insecure: bool = False
+    jwt: Jwt | None = None
+    tls: Tls | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,9 @@ from typing import NamedTuple
 from ygg.errors import Conflict, NotFound
 from ygg.model.words import Priority
 
+NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"  #: of a caller
+LOCAL = "local"  #: that of who needs to say none
+
 
 class Scope(StrEnum):
     """What a token is good for; each includes those before it."""
