@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.surface.view_world import AT, host
-from ygg.api.bodies import host_body
+from ygg.api.host_bodies import host_body
 from ygg.model import EndpointView, HostHealth, SickView
 from ygg.telling.troubles import troubles
 

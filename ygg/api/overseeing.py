@@ -10,6 +10,7 @@ from typing import Any
 from ygg import __version__
 from ygg.api import bodies
 from ygg.api.callers import LOCAL, Caller
+from ygg.api.host_bodies import host_body
 from ygg.api.queries import flag
 from ygg.api.workers import workers_body
 from ygg.config import Config
@@ -72,7 +73,7 @@ class Overseeing:
     def _host_bodies(self, view: Snapshot, caller: Caller) -> list[JsonDict]:
         """Which tasks run there is told who sees everybody's."""
         known = self._config().hosts
-        told = [bodies.host_body(h, known.get(h.name), view.at_ms) for h in view.hosts]
+        told = [host_body(h, known.get(h.name), view.at_ms) for h in view.hosts]
         return told if caller.owner is None else [body | {"tasks": None} for body in told]
 
     # --- the queue -----------------------------------------------------------------------------
