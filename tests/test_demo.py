@@ -6,6 +6,7 @@ import asyncio
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -65,6 +66,14 @@ def test_a_slot_that_a_worse_task_gets_while_a_better_one_waits_on_is_an_inversi
     acks = [ack("b", 0, 1.0), ack("w", 3, 1.0)]
     visits = [worse(), Visit("b", "a", 3.0, 2.9)]
     assert [(v.task_id, o.task_id) for v, o in inversions(acks, visits)] == [("w", "b")]
+
+
+def test_of_another_caller_only_a_better_priority_is_better() -> None:
+    visits = [worse(), Visit("b", "a", 3.0, 2.9)]
+    for priority, passed in ((3, []), (2, ["w"])):
+        other = replace(ack("b", priority, 0.5), caller="other")
+        found = inversions([other, ack("w", 3, 1.0)], visits)
+        assert [v.task_id for v, _ in found] == passed
 
 
 BETTER = ack("b", 0, 1.0)

@@ -179,6 +179,7 @@ class Walk(World):
         lane = Lane(
             pick(("general", "x", "y")), host=pick((None, None, None, "a", "b", "c", "e")),
             model=pick((None, None, None, "m", "n")), gpu=pick(list(GpuNeed)),
+            caller=pick(("local", "local", "one", "two")),
         )  # fmt: skip
         priority, late = Priority(self.chance.randint(0, 4)), self.chance.random() < 0.15
         deadline_ms = self.now.wall_ms + pick((100, 1500, 20_000)) if late else None

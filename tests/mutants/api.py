@@ -47,8 +47,8 @@ MUTANTS: list[Mutant] = [
     Mutant(
         "a bound is told as an exact position",
         "ygg/api/place.py",
-        '"position_is_bound": ahead >= EXACT',
-        '"position_is_bound": False',
+        '"position_is_bound": ahead >= EXACT or turns > 0',
+        '"position_is_bound": turns > 0',
         (ASYNC + "::test_a_position_beyond_the_exact_range_is_a_bound",),
     ),
     Mutant(

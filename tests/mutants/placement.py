@@ -149,8 +149,8 @@ MUTANTS: list[Mutant] = [
     Mutant(
         "a call that waits for a permit keeps its slot against better tasks",
         PLACEMENT + "rounds.py",
-        "self.rank < self.board.calls[call].rank",
-        "False",
+        "            return self.rank < call.rank\n",
+        "            return False\n",
         (PERMITS,),
     ),
     Mutant(
@@ -303,8 +303,8 @@ MUTANTS: list[Mutant] = [
     Mutant(
         "calls that are thought away still take their slots",
         PLACEMENT + "rounds.py",
-        "if call in self.gone or self._gives_way(call):",
-        "if self._gives_way(call):",
+        "if call in self.gone or self.displaces(self.board.calls[call]):",
+        "if self.displaces(self.board.calls[call]):",
         (LINKS,),
     ),
     Mutant(

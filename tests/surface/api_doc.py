@@ -240,7 +240,7 @@ async def _mission(page: _Page) -> str:
     await page.api.running((await page.api.submit())["task_id"])
     about = (
         "Stores one task; when the answer comes it is on disk. 503 `queue_full` when `policies.capacity` tasks wait. "
-        "`position_in_queue` is exact to 1,000, then a bound (`position_is_bound`). `estimated_wait_ms` comes from "
+        "`position_in_queue` is exact to 1,000, then a bound (`position_is_bound`); it is one too where other callers wait in its priority, since they take turns. `estimated_wait_ms` comes from "
         "measured times; it is null while dispatch stands still, no host would take the task or nothing was measured."
     )
     made = await page.show("POST /v1/async/submit", about, doc=doc)

@@ -466,3 +466,40 @@ def test_a_token_counts_on_the_unix_socket_and_over_tcp_alike(
     for client in clients:
         assert client.get("/v1/queue", headers=as_).status_code == 401
         assert client.get("/healthz", headers=as_).status_code == 401
+
+
+# --- turns ----------------------------------------------------------------------------------------
+
+
+def test_a_caller_with_one_task_starts_next_to_one_with_many_and_is_told_so() -> None:
+    async def act(found: Api, outside: httpx.AsyncClient) -> None:
+        crowd, loner = [await bearer(found, name, scope="submit") for name in ("crowd", "loner")]
+        first = await submitted(outside, crowd)
+        await found.running(first)
+        rest = [await submitted(outside, crowd) for _ in range(20)]
+        doc = {"agent_type": "general", "messages": HELLO}
+        mine = (await outside.post("/v1/async/submit", json=doc, headers=loner)).json()
+        assert (mine["position_in_queue"], mine["position_is_bound"]) == (1, True)
+        last = (await outside.get(f"/v1/tasks/{rest[-1]}/why", headers=crowd)).json()
+        assert (last["position"], last["position_is_bound"]) == (20, True)
+        for task in rest:
+            await found.ended(task)
+        order = [t for _, t in found.surtr.arrivals]
+        assert order == [first, mine["task_id"], *rest]
+
+    scene(act)
+
+
+def test_the_wait_is_reckoned_in_turns() -> None:
+    async def act(found: Api, outside: httpx.AsyncClient) -> None:
+        crowd, loner = [await bearer(found, name, scope="submit") for name in ("crowd", "loner")]
+        await found.ended(await submitted(outside, crowd))  # a run is measured
+        await found.running(await submitted(outside, crowd))
+        for _ in range(20):
+            last = await submitted(outside, crowd)
+        mine = await submitted(outside, loner)
+        await asyncio.sleep(0.5)  # of virtual time: what was reckoned before they came is old then
+        waits = [(await found.get(f"/v1/tasks/{t}/why"))["estimated_wait_ms"] for t in (mine, last)]
+        assert waits[0] * 5 < waits[1]
+
+    scene(act)

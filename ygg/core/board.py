@@ -145,6 +145,11 @@ class CallState:
     )
     canary: bool = False  #: ygg's own: it carries no task
 
+    @property
+    def caller(self) -> str | None:
+        """Whose tasks it carries; None for a canary."""
+        return next((attempt.head.lane.caller for attempt in self.tries.values()), None)
+
 
 class Suspect(NamedTuple):
     """An attempt that failed, perhaps through the server's fault; a canary decides what becomes of its task."""
@@ -163,6 +168,7 @@ class Board:
 
     run: str = ""
     serial: int = 0  #: of the newest call
+    starts: int = 0  #: of all callers, to tell whose was the last (`Server.served`)
     policy: Policy = field(default_factory=Policy)
     types: Mapping[str, TaskType] = field(default_factory=dict)
     loading: tuple[TaskType, ...] = ()  #: those that say how models are loaded

@@ -14,7 +14,7 @@ from ygg.core.board import Board, CallState, Phase, Try
 from ygg.core.effects import Cancel, Effect, Finish, ListRunning, Note, Start, Tell
 from ygg.core.events import CallEnded, Claimed, EndRefused, Finished, StoreFailed
 from ygg.core.hosts import gates, ghosts
-from ygg.core.placement import canaries, lanes, order, permits, requests
+from ygg.core.placement import canaries, lanes, order, permits, requests, turns
 from ygg.model import (
     Attempt,
     End,
@@ -82,6 +82,7 @@ def _start(board: Board, state: CallState, now: Now) -> list[Effect]:
     tasks = [t.task for t in state.tries.values() if t.task is not None]
     state.call = requests.build_call(board, state.id, state.candidate, tasks, state.width)
     state.phase, state.started = Phase.RUNNING, now.mono
+    turns.served(board, state)
     notes = [_routed(state.why, task) for task in tasks]
     return [*notes, Start(state.call), *requests.unused_options(state.call)]
 

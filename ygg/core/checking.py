@@ -112,7 +112,7 @@ def _check_idle(board: Board, now: Now) -> None:
     for state in board.lanes.values():
         if state.best is None:
             continue
-        turn = Round(board, now, state.best.head.priority, state.best.rank)
+        turn = Round(board, now, state.best.head.priority, state.best.rank, state.lane.caller)
         ranked = order.best_first(board, state)
         free = [c for c in ranked if links.first_no(turn, state, c) is None]
         late = (

@@ -132,6 +132,9 @@ class Server:
     ghosts: dict[str, Ghost] = field(default_factory=dict)  #: by call id, the oldest first
     inside_at: float = 0.0  #: with ghosts: when it is to be asked how many requests are inside
     inside_asked: bool = False  #: that question is under way
+    served: dict[str, int] = field(
+        default_factory=dict
+    )  #: by caller, the longest ago first: which of all starts its newest here was
 
     @property
     def changing(self) -> bool:

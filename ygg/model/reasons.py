@@ -163,6 +163,11 @@ def _behind(f: _Facts) -> str:
     return f"behind better-ranked tasks; {f['then'][0].text}"
 
 
+def _turn(f: _Facts) -> str:
+    whose = "another caller" if f["callers"] == 1 else f"{f['callers']} other callers"
+    return f"after a task of {whose} on {f['host']}; {f['then'][0].text}"
+
+
 def _next(f: _Facts) -> str:
     return {"host": f"{f['host']} could take it", "claim": "being claimed now"}.get(
         f["step"], "starts next"
@@ -178,6 +183,7 @@ def _unloaded(f: _Facts) -> str:
 SENTENCES: dict[ReasonCode, str | Callable[[_Facts], str]] = {
     ReasonCode.NEXT: _next,
     ReasonCode.BEHIND: _behind,
+    ReasonCode.TURN: _turn,
     ReasonCode.CHOSEN: _chosen,
     ReasonCode.HOST_FULL: _full,
     ReasonCode.GHOST: _ghost,

@@ -107,6 +107,7 @@ class ReasonCode(StrEnum):
     CHOSEN = "chosen"
     NEXT = "next"  #: will start as soon as the dispatcher turns
     BEHIND = "behind"  #: better-ranked tasks take the free slots first
+    TURN = "turn"  #: tasks of other callers, whose turn it is, take the free slots first
     HOST_FULL = "host_full"
     GHOST = "ghost"  #: a call that was cut off may still be inside the server, and keeps its slot
     HOST_DOWN = "host_down"

@@ -2,7 +2,8 @@
 
 Nothing here asks the dispatcher, and nothing hangs on how fast the machine is. A gate violation is an arrival at a
 server that already runs as many calls as its host has slots. An inversion is a slot that came free while a better task,
-acknowledged before and eligible for that host, waited on and a worse one got the slot. Two calls that had their slots
+acknowledged before and eligible for that host, waited on and a worse one got the slot; a task of another caller is better
+only by its priority, since callers take turns. Two calls that had their slots
 at once may arrive in either order: neither waited for the other.
 """
 
@@ -25,6 +26,7 @@ class Ack:
     rank: tuple[int, int]
     hosts: frozenset[str]
     at: float
+    caller: str = "local"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +53,14 @@ def inversions(acks: Iterable[Ack], visits: Iterable[Visit]) -> list[tuple[Visit
     """
     arrived = {v.task_id: v for v in visits}
     known = [a for a in acks if a.task_id in arrived]
-    ranks = {a.task_id: a.rank for a in known}
+    submitted = {a.task_id: a for a in known}
     by_host: dict[str, list[Visit]] = {}
     for visit in arrived.values():
         by_host.setdefault(visit.host, []).append(visit)
     found: list[tuple[Visit, Ack]] = []
     for host, here in by_host.items():
         eligible = sorted((a for a in known if host in a.hosts), key=lambda a: a.at)
-        found += _sweep(sorted(here, key=lambda v: v.at), eligible, arrived, ranks)
+        found += _sweep(sorted(here, key=lambda v: v.at), eligible, arrived, submitted)
     return found
 
 
@@ -66,19 +68,32 @@ def _sweep(
     visits: Sequence[Visit],
     eligible: Sequence[Ack],
     arrived: Mapping[str, Visit],
-    ranks: Mapping[str, tuple[int, int]],
+    submitted: Mapping[str, Ack],
 ) -> list[tuple[Visit, Ack]]:
-    """One host's arrivals in time order against a heap of tasks acknowledged early enough."""
-    found, waiting, place = [], [], 0  # type: ignore[var-annotated]
+    """One host's arrivals in time order against heaps of tasks acknowledged early enough, one for each caller."""
+    found: list[tuple[Visit, Ack]] = []
+    waiting: dict[str, list[tuple[tuple[int, int], int]]] = {}
+    place = 0
     for visit in (v for v in visits if v.freed > ALL_ALONG):
         while place < len(eligible) and eligible[place].at <= visit.freed:
-            heapq.heappush(waiting, (eligible[place].rank, place))
+            ack = eligible[place]
+            heapq.heappush(waiting.setdefault(ack.caller, []), (ack.rank, place))
             place += 1
-        while waiting and not _waits(arrived[eligible[waiting[0][1]].task_id], visit):
-            heapq.heappop(waiting)
-        if waiting and waiting[0][0] < ranks.get(visit.task_id, (math.inf, 0)):
-            found.append((visit, eligible[waiting[0][1]]))
+        for heap in waiting.values():
+            while heap and not _waits(arrived[eligible[heap[0][1]].task_id], visit):
+                heapq.heappop(heap)
+        firsts = [eligible[heap[0][1]] for heap in waiting.values() if heap]
+        better = [a for a in firsts if _better(a, submitted.get(visit.task_id))]
+        if better:
+            found.append((visit, min(better, key=lambda a: a.rank)))
     return found
+
+
+def _better(one: Ack, other: Ack | None) -> bool:
+    """Whether one may not be passed by the other; by one that nobody acknowledged it never may."""
+    if other is None:
+        return True
+    return one.rank < other.rank if one.caller == other.caller else one.rank[0] < other.rank[0]
 
 
 def _waits(better: Visit, visit: Visit) -> bool:

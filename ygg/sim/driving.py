@@ -111,4 +111,5 @@ def _ack(task: Task, config: Config, at: float) -> Ack:
     """Where a host changes its models, tasks of one priority need not go by age."""
     route = config.type_of(task.lane.type).route
     age = 0 if any(len(config.hosts[c.host].models) > 1 for c in route) else task.seq
-    return Ack(task.id, (task.priority, age), frozenset(c.host for c in route), at)
+    hosts = frozenset(c.host for c in route)
+    return Ack(task.id, (task.priority, age), hosts, at, task.lane.caller)

@@ -6,13 +6,14 @@ from itertools import islice
 
 from ygg.core.board import Board, LaneState
 from ygg.core.hosts import sickness
-from ygg.core.placement import lanes, links, order
+from ygg.core.placement import lanes, links, order, turns
 from ygg.core.placement.ranking import rank
 from ygg.core.placement.rounds import Round
 from ygg.model import Lane, Now, Reason, ReasonCode, Scheduled, Task, because
 from ygg.model import State as S
 from ygg.model.batches import NEVER_MS
 
+SLOTS = (ReasonCode.NEXT, ReasonCode.HOST_FULL, ReasonCode.GHOST)  #: a slot is all that lacks
 KEPT = (ReasonCode.GPU_PREFERRED, ReasonCode.CPU_PREFERRED)  #: for tasks that want the other kind
 ASKED = 50  #: candidates of which each has its reason told
 
@@ -21,7 +22,7 @@ def explain(board: Board, task: Task, now: Now) -> tuple[Reason, ...]:
     """The reasons of a task: one of its own, then one per candidate while it waits."""
     match task.state:
         case S.QUEUED:
-            turn = Round(board, now, task.priority, rank(task.head, board.policy))
+            turn = Round(board, now, task.priority, rank(task.head, board.policy), task.lane.caller)
             state = lanes.unlisted(board, task.lane)
             return (_waiting(turn, state, task), *_per_candidate(turn, state))
         case S.SCHEDULED:
@@ -69,9 +70,14 @@ def _waiting(turn: Round, state: LaneState, task: Task) -> Reason:
     reason = why_waiting(turn, state)
     window = state.windows.get(task.priority)
     first = window is not None and bool(window.heads) and window.heads[0].id == task.id
-    if reason.code in (ReasonCode.NEXT, ReasonCode.HOST_FULL, ReasonCode.GHOST) and not first:
+    if reason.code not in SLOTS or reason.host is None:
+        return reason
+    if not first:
         return because(ReasonCode.BEHIND, reason.host, then=(reason,))
-    return reason
+    callers = turns.before(turn, state, reason.host)
+    if not callers:
+        return reason
+    return because(ReasonCode.TURN, reason.host, callers=callers, then=(reason,))
 
 
 def _per_candidate(turn: Round, state: LaneState) -> tuple[Reason, ...]:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from heapq import nsmallest
 
-from ygg.core.board import Board, CallState, Rank, Try
+from ygg.core.board import Board, CallState, Try
 from ygg.core.hosts import gates, ghosts, limits, lowered, models, sickness
 from ygg.core.house import HostState, Server
-from ygg.core.placement import kinds
+from ygg.core.placement import kinds, turns
 from ygg.core.placement.ranking import rank
 from ygg.core.placement.rounds import Round
 from ygg.model import (
@@ -18,7 +17,6 @@ from ygg.model import (
     Endpoint,
     EndpointView,
     GpuView,
-    Head,
     HeatRule,
     HostHealth,
     HostView,
@@ -261,13 +259,15 @@ def _wall_ms(mono: float, now: Now) -> int:
 
 
 def _waiting(board: Board, now: Now, plan: Plan) -> tuple[WaitingView, ...]:
-    def key(head: Head) -> Rank:
-        return rank(head, board.policy)
-
-    heads = nsmallest(NEXT_UP, board.where.values(), key=key)
+    heads = turns.next_up(board, now, NEXT_UP)
     places = dict.fromkeys((h.lane, h.priority) for h in heads)
-    best = {(h.lane, h.priority): key(h) for h in reversed(heads)}
-    lanes = {place: _Lane(Round(board, now, place[1], best[place]), place[0]) for place in places}
+    best = {(h.lane, h.priority): rank(h, board.policy) for h in reversed(heads)}
+    lanes = {
+        (lane, priority): _Lane(
+            Round(board, now, priority, best[lane, priority], lane.caller), lane
+        )
+        for lane, priority in places
+    }
     views, before = [], list[_Lane]()
     for head in heads:
         lane = lanes[head.lane, head.priority]

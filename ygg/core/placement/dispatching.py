@@ -1,8 +1,8 @@
-"""Who gets the free slots: best-ranked task first, over all lanes.
+"""Who gets the free slots: best-ranked task first, over all lanes; inside one class callers take turns.
 
 1. Only what changed is looked at: the lanes that reach a host which is not as it was, and the lanes
    whose tasks changed. A lane whose tasks found no place finds none until one of these happens.
-2. The best head of each such lane is offered, best rank first, to its candidates in order; the first that all
+2. The best head of each such lane is offered, best rank first (`turns.Offers`), to its candidates in order; the first that all
    links pass takes it. With none the whole lane waits, since its tasks all need the same, and `remedies` prepare
    what was in the way.
 3. The call takes its slot before its tasks are claimed, and gives it back if the store refuses.
@@ -14,7 +14,6 @@ are looked at in every pass. Lanes of vLLM and other servers are looked at also 
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Iterable
 
 from ygg.core.board import Board, CallState, LaneState, Offer, Phase, Try
@@ -23,6 +22,7 @@ from ygg.core.hosts import gates
 from ygg.core.house import HostState
 from ygg.core.placement import kinds, lanes, links, order, permits, remedies, residency
 from ygg.core.placement.rounds import FIRST, Round
+from ygg.core.placement.turns import Offers
 from ygg.model import Candidate, Claim, Head, Now, Priority, Reason
 
 
@@ -60,7 +60,7 @@ class _Pass:
         self.round = Round(board, now, decided=set(board.changing))
         self.claims: list[Claim] = []
         self.effects: list[Effect] = []
-        self.offers: list[Offer] = []
+        self.offers: Offers  # as soon as a host is open
         self.shifts = False  # fewer tasks wait for a CPU host than before
         self.waits = False  # tasks wait that such a host may help out with then
 
@@ -69,12 +69,11 @@ class _Pass:
         for host in board.changed_hosts:
             self._reopen(board.hosts.get(host), host)
         if board.open:
-            self.offers = [s.best for s in self._to_ask() if s.best is not None]
-            heapq.heapify(self.offers)
+            offers = [s.best for s in self._to_ask() if s.best is not None]
+            self.offers = Offers(self.round, offers)
             for lane, priority in board.unseen:
                 self.effects += lanes.refill(board, lane, priority)
-        while self.offers and board.open:
-            offer = heapq.heappop(self.offers)
+        while board.open and (offer := self.offers.pop()) is not None:
             state = board.lanes[offer.head.lane]
             if state.best is offer and not board.open.keys().isdisjoint(state.reach.hosts):
                 self._place(state, offer)
@@ -110,7 +109,7 @@ class _Pass:
 
     def _offer(self, state: LaneState) -> None:
         if state.best is not None:
-            heapq.heappush(self.offers, state.best)
+            self.offers.add(state.best)
 
     def _place(self, state: LaneState, offer: Offer) -> None:
         head = offer.head
@@ -120,12 +119,14 @@ class _Pass:
             self.board.next_due_ms, self.board.retime = self.now.wall_ms, True
             self._offer(state)
             return
-        turn = self.round.of(head.priority, offer.rank)
+        turn = self.round.of(head.priority, offer.rank, head.lane.caller)
         ranked = order.best_first(self.board, state)
         choice, passed = self._choose(turn, state, ranked)
         if choice is None:
             remedies.change_models(turn, state, passed)
             self.waits |= bool(state.reach.second)
+            return
+        if self.offers.later(offer, choice):
             return
         before = ranked[: ranked.index(choice)]
         self._start(state, offer, choice, links.chosen(turn, state, choice, before))
@@ -167,7 +168,7 @@ class _Pass:
 
     def _make_room(self, host: HostState, call: CallState) -> None:
         """Calls that wait for permits there give way; their tasks are offered again."""
-        given_way = permits.giving_way(self.board, host, call)
+        given_way = permits.giving_way(self.round, host, call)
         for call in given_way:
             self.effects += permits.give_back(self.board, call)
         for lane in {t.head.lane for call in given_way for t in call.tries.values()}:

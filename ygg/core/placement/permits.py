@@ -5,7 +5,7 @@
    that was asked for gets exactly one Settle, be it granted, denied or never answered.
 2. A limiter that does not answer within `ACQUIRE_S` counts as one that denied. What was denied is not asked for
    again before the limiter's own time, or after 1, 2, 4 … 60 s.
-3. While a call waits for a permit it holds its slot only against worse-ranked tasks (`Round.busy`): a better
+3. While a call waits for a permit it holds its slot only against worse-ranked tasks (`Round.displaces`): a better
    one takes it. A pause, a shutdown or the end of its task ends the wait at once.
 """
 
@@ -18,6 +18,7 @@ from ygg.core.effects import Acquire, ClaimTasks, Effect, Note, Settle
 from ygg.core.hosts import gates, ghosts
 from ygg.core.house import Denial, HostState
 from ygg.core.placement import lanes
+from ygg.core.placement.rounds import Round
 from ygg.model import Claim, Grant, JsonDict, Now, Permit, Reason, ReasonCode, Usage, because
 
 ACQUIRE_S = 0.5  #: a limiter answers within this time, or not at all
@@ -177,7 +178,7 @@ def end_waits(board: Board, calls: Iterable[str] | None = None) -> list[Effect]:
     return [effect for call in wanted for effect in give_back(board, board.calls[call])]
 
 
-def giving_way(board: Board, host: HostState, new: CallState) -> list[CallState]:
+def giving_way(turn: Round, host: HostState, new: CallState) -> list[CallState]:
     """The worst-ranked calls that wait for permits there, as many as must end so that the new one finds its slots, at
     its endpoint and at the host."""
     server = host.servers[new.candidate.endpoint]
@@ -185,7 +186,7 @@ def giving_way(board: Board, host: HostState, new: CallState) -> list[CallState]
     missing = new.width - (gates.limit(host) - host.busy)
     if max(inside, missing) <= 0:
         return []
-    waiting = [board.calls[call] for call in host.grants if call in board.acquiring]
+    waiting = [c for c in (turn.board.calls[name] for name in host.grants) if turn.displaces(c)]
     waiting.sort(key=lambda call: call.rank, reverse=True)
     found: list[CallState] = []
     for call in (c for c in waiting if c.candidate.endpoint == new.candidate.endpoint):

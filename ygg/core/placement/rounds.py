@@ -13,6 +13,7 @@ from typing import NamedTuple
 from ygg.core.board import Board, CallState, Place, Rank
 from ygg.core.hosts.gates import Taken
 from ygg.core.house import HostState
+from ygg.core.placement.ranking import class_of
 from ygg.model import Candidate, Now, Priority
 
 FIRST: Rank = (float("-inf"), -1)  #: nothing is ranked before it
@@ -32,12 +33,13 @@ class Queues(NamedTuple):
 
 @dataclass(slots=True)
 class Round:
-    """`priority` and `rank` are those of the task that is asked for."""
+    """`priority`, `rank` and `caller` are those of the task that is asked for; without a caller it is anybody's."""
 
     board: Board
     now: Now
     priority: Priority = Priority.CRITICAL
     rank: Rank = FIRST
+    caller: str | None = None
     gone: frozenset[str] = frozenset()  #: calls that are thought away
     decided: set[Place] = field(default_factory=set)  #: servers whose models this pass decides on
     swaps: dict[Place, str] = field(default_factory=dict)  #: the model a server drains for
@@ -48,9 +50,9 @@ class Round:
     room: dict[Candidate, bool] = field(default_factory=dict)  #: whether its model would find room
     barriers: list[tuple[Rank, frozenset[str]]] | None = None
 
-    def of(self, priority: Priority, rank: Rank) -> Round:
+    def of(self, priority: Priority, rank: Rank, caller: str | None = None) -> Round:
         """The same pass, asked for another task."""
-        self.priority, self.rank = priority, rank
+        self.priority, self.rank, self.caller = priority, rank, caller
         return self
 
     def without(self, calls: Collection[str]) -> Round:
@@ -65,13 +67,13 @@ class Round:
 
     def taken(self, host: HostState, endpoint: str) -> Taken:
         """Slots that this task cannot have. A call that waits for a permit holds its slot only against worse-ranked
-        tasks."""
+        tasks, and those of other callers in its class."""
         server = host.servers.get(endpoint)
         taken = Taken(host.busy, server.busy if server else 0)
         if not (self.gone or self.board.acquiring):
             return taken
         for call in host.grants:
-            if call in self.gone or self._gives_way(call):
+            if call in self.gone or self.displaces(self.board.calls[call]):
                 taken = _without(taken, self.board.calls[call], endpoint)
         return taken
 
@@ -83,8 +85,15 @@ class Round:
             if call.candidate[:2] == place and name not in self.gone:
                 yield call
 
-    def _gives_way(self, call: str) -> bool:
-        return call in self.board.acquiring and self.rank < self.board.calls[call].rank
+    def displaces(self, call: CallState) -> bool:
+        """Whether the call waits for a permit and gives way to this task: a better one of its caller, or one of a
+        better class. The turn of another caller in its class came before."""
+        if call.id not in self.board.acquiring:
+            return False
+        if self.caller in (None, call.caller):
+            return self.rank < call.rank
+        policy, now = self.board.policy, self.now
+        return class_of(self.rank, policy, now) < class_of(call.rank, policy, now)
 
     def swap_to(self, place: Place) -> str:
         """The model this server drains for; "" when it does not."""
