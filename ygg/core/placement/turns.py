@@ -5,7 +5,7 @@
    one whose last start there is longest ago, then to the better rank.
 3. So nobody starves: while a caller has no call on the servers that its first task may use, each other caller
    starts one call of that class on each of them before it, at most. With n callers that wait for one server it gets the
-   n-th free slot at the latest. A caller that has calls there waits for no longer than until they have ended.
+   n-th free slot at the latest. For a caller that has calls there this holds from when they have ended, if not before.
 
 The first task of a caller is the best-ranked that could start but for a slot. What goes before turns goes before this
 bound: a better class; a server's own change of models (`residency`), so that callers with different models do
@@ -29,9 +29,7 @@ from ygg.core.placement.ranking import class_of, rank
 from ygg.core.placement.rounds import Round
 from ygg.model import Candidate, Head, Now
 
-KNOWN = (
-    1000  #: callers that a server remembers: those whose start is longest ago are forgotten first
-)
+KNOWN = 1000  #: callers that a server remembers: who was served longest ago is forgotten first
 FEW = 8  #: hosts with free slots: among more nobody looks for the best
 
 
@@ -121,7 +119,7 @@ def next_up(board: Board, now: Now, count: int) -> list[Head]:
 
 
 class Offers:
-    """What a pass has still to ask: the best heads of lanes, in the order in which they are asked.
+    """What a pass has still to ask: the best heads of lanes, in the order in which they are asked. O(log) each.
 
     A caller is due for its best offer as soon as its turn may come on any server that is open; once it is known which server
     takes the task, `later` puts it behind those whose turn comes before. With one caller the order is that of rank.
