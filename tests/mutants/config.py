@@ -94,4 +94,18 @@ MUTANTS: list[Mutant] = [
         "                pass\n",
         (EFFECT,),
     ),
+    Mutant(
+        "an order of priorities that ygg does not have is taken",
+        "ygg/config/environment.py",
+        "    if any(better >= worse for better, worse in pairwise(known)):",
+        "    if False:",
+        ("tests/config/test_environment.py",),
+    ),
+    Mutant(
+        "what the environment says is told nowhere",
+        "ygg/config/environment.py",
+        "    return replace(config, environment=tuple(said))",
+        "    return config",
+        ("tests/config/test_environment.py",),
+    ),
 ]

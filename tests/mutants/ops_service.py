@@ -82,9 +82,9 @@ MUTANTS: list[Mutant] = [
     ),
     Mutant(
         "the environment overrules the file",
-        "ygg/config/__init__.py",
-        "        if (tree.data.get(section) or {}).get(key) is None:",
-        "        if True:",
+        "ygg/config/environment.py",
+        "used=own is None, why=why)",
+        "used=True, why=why)",
         (SERVICE,),
     ),
     Mutant(

@@ -23,6 +23,7 @@ def check(json_: Json = False) -> None:
 
     found = load_found(Globals.config, os.environ, strict=True)
     refuse_open(found.api, lambda: tokens_hold(os.environ))
+    notes = [*found.notes, *(f"${s.name}: {s.why}" for s in found.environment if not s.used)]
     slots = sum(h.slots for h in found.hosts.values())
     if json_:
         output.as_json(
@@ -32,7 +33,7 @@ def check(json_: Json = False) -> None:
                 "path": str(found.source),
                 "hosts": len(found.hosts),
                 "slots": slots,
-                "notes": list(found.notes),
+                "notes": notes,
             }
         )
     else:
@@ -40,7 +41,7 @@ def check(json_: Json = False) -> None:
             f"{found.source}: {counted(len(found.hosts), 'host')}, {counted(slots, 'slot')},"
             f" {counted(len(found.types), 'task type')}"
         )
-        for note in found.notes:
+        for note in notes:
             output.say(f"note: {note}")
 
 

@@ -8,7 +8,6 @@ with a file ends as one ConfigError (exit code 78) that lists each problem as
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,42 +30,18 @@ __all__ = [
 ]
 
 MOST = 1 << 20  #: bytes of hosts.yaml that are read
-INSECURE = "ALLOW_INSECURE_DEV"  #: the default of api.insecure
-INTERRUPTED = "YGG_INTERRUPTED"  #: the default of policies.interrupted; the systemd unit sets it
 
 
 def load(path: Path, env: Mapping[str, str] | None = None, *, strict: bool = False) -> Config:
-    """Read and validate one file; `env` fills in `$YGG_INTERRUPTED` and `$ALLOW_INSECURE_DEV`. `strict` refuses
+    """Read and validate one file; `env` says what `environment.SETTINGS` names. `strict` refuses
     settings without effect, which are left out else, and looks at the files it names. Raises ConfigError."""
     from ygg.config.build import build
+    from ygg.config.environment import applied
     from ygg.config.tree import parse
 
     tree = parse(_read(path), str(path))
     config = build(tree.data, tree.problems, path, strict=strict)
-    for (section, key), filled in _FROM_ENV.items():
-        if (tree.data.get(section) or {}).get(key) is None:
-            config = filled(config, env or {})
-    return config
-
-
-def _with_interrupted(config: Config, env: Mapping[str, str]) -> Config:
-    """The default of `policies.interrupted` as the environment of a service may set it."""
-    word = env.get(INTERRUPTED) or config.policy.interrupted
-    if word not in ("block", "requeue"):
-        raise ConfigError(f"${INTERRUPTED}: expected block or requeue, got {word!r}")
-    return replace(config, policy=replace(config.policy, interrupted=word))
-
-
-def _with_insecure(config: Config, env: Mapping[str, str]) -> Config:
-    """The default of `api.insecure`, as the mission's deployments set it."""
-    word = env.get(INSECURE, "").lower() or "false"
-    if word not in ("true", "false", "1", "0"):
-        raise ConfigError(f"${INSECURE}: expected true or false, got {word!r:.60}")
-    return replace(config, api=replace(config.api, insecure=word in ("true", "1")))
-
-
-#: Keys that the environment fills in where hosts.yaml does not say them.
-_FROM_ENV = {("policies", "interrupted"): _with_interrupted, ("api", "insecure"): _with_insecure}
+    return applied(config, tree.data, env or {})
 
 
 def from_dict(data: Mapping[str, Any], source: str) -> Config:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from ygg.config.environment import SETTINGS
 from ygg.config.forms import ANY, FORMS
 from ygg.config.host_forms import Form
 from ygg.config.inert import INERT
@@ -39,6 +40,10 @@ and let your editor complete the keys, with yaml-language-server by a first line
 **When it is read.** At the start and on SIGHUP. A broken edit changes nothing: the old settings stay and the log says
 what is wrong. The check and a reload also look at the files that hosts.yaml names: each must be there and readable.
 
+**The environment** says what hosts.yaml does not: {environment}.
+`PRIORITY_WEIGHTS` may say the order of priorities that there is, as JSON, and no other. `ygg config show` tells under `environment` what was
+found there, and whether the file said something else; `ygg config check` what of it does nothing.
+
 **How values are written.** Durations: `60s`, `10m`, `2h`, `7d`, `1h30m`, or a number of seconds. A key without a value
 counts as not set. Anchors, aliases and `<<` may be used.
 """
@@ -50,7 +55,9 @@ def page() -> str:
         line for path, form in FORMS.items() if form.model_fields for line in _section(path, form)
     )
     idle = (f"| `{'.'.join(path)}` | {why[0].upper()}{why[1:]}. |\n" for path, why in INERT.items())
-    return "\n".join([_HEAD, *known, _IDLE]) + "".join(idle)
+    named = (f"`{name}` is `{s.section}.{s.key}`" for name, s in SETTINGS.items())
+    head = _HEAD.replace("{environment}", ", ".join(named))
+    return "\n".join([head, *known, _IDLE]) + "".join(idle)
 
 
 def _section(path: tuple[str, ...], form: type[Form]) -> Iterator[str]:

@@ -5,11 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from ygg.config.patterns import compiled
 from ygg.model import Api, Host, Policy, Privacy, TaskType
 
 GENERAL = "general"  #: the type every configuration has: unknown types run on its route
+
+
+class Said(NamedTuple):
+    """What the environment says of a setting. `used`: it is in force; `why` not, or what of it is."""
+
+    name: str  #: of the variable
+    key: str  #: of hosts.yaml; "" where there is none
+    value: Any
+    used: bool
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +38,7 @@ class Config:
     notes: tuple[str, ...] = ()
     privacy: Privacy = field(default_factory=Privacy)
     api: Api = field(default_factory=Api)
+    environment: tuple[Said, ...] = ()
 
     def type_of(self, name: str) -> TaskType:
         """The type of that name; for an unknown one `general`'s rules under the given name."""

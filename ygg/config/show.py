@@ -8,7 +8,7 @@ from dataclasses import fields, is_dataclass
 from typing import Any
 
 from ygg.config.inert import INERT
-from ygg.config.records import Config
+from ygg.config.records import Config, Said
 from ygg.model import Api, Endpoint, Host, JsonDict, Policy, Privacy, TaskType
 
 HIDDEN = "***"
@@ -25,7 +25,21 @@ def describe(config: Config) -> JsonDict:
         "schema": "ygg.config/1",
         "source": str(config.source),
         "fingerprint": config.fingerprint,
+        **(
+            {"environment": {s.name: _said(s) for s in config.environment}}
+            if config.environment
+            else {}
+        ),
         **{section: _hide(part) for section, part in body.items()},
+    }
+
+
+def _said(said: Said) -> JsonDict:
+    return {
+        "sets": said.key or None,
+        "value": said.value,
+        "used": said.used,
+        "why": said.why or None,
     }
 
 

@@ -252,18 +252,18 @@ def test_the_installed_example_leaves_interrupted_to_the_service(tmp_path: Path)
     path = tmp_path / "hosts.yaml"
     path.write_text(example_config())
     assert config.load(path).policy.interrupted == "block"
-    assert config.load(path, {config.INTERRUPTED: "requeue"}).policy.interrupted == "requeue"
+    assert config.load(path, {"YGG_INTERRUPTED": "requeue"}).policy.interrupted == "requeue"
 
 
 def test_what_the_file_says_of_interrupted_wins(tmp_path: Path) -> None:
     path = tmp_path / "hosts.yaml"
     path.write_text(example_config().replace("# interrupted: block", "interrupted: block"))
-    env = {config.INTERRUPTED: "requeue"}
+    env = {"YGG_INTERRUPTED": "requeue"}
     assert config.load(path, env).policy.interrupted == "block"
     path.write_text(example_config().replace("# interrupted: block", "interrupted:"))
     assert config.load(path, env).policy.interrupted == "requeue"
     with pytest.raises(YggError, match="expected block or requeue") as caught:
-        config.load(path, {config.INTERRUPTED: "later"})
+        config.load(path, {"YGG_INTERRUPTED": "later"})
     assert caught.value.exit_code == 78
 
 
