@@ -45,6 +45,17 @@ def test_a_service_starts_on_what_was_good_last(file: Path, state: Path) -> None
     assert to_start_on(str(file), state, {}, service=True)[0].fingerprint == good.fingerprint
 
 
+def test_files_that_it_names_are_still_those_beside_the_original(file: Path, state: Path) -> None:
+    (file.parent / "key").write_text("k")
+    file.write_text(GOOD.replace("slots: 1", "slots: 1, api_key_file: key"))
+    good = config.load(file)
+    keep(good, state, {})
+    file.write_text("hosts: [broken\n")
+    found, _ = to_start_on(str(file), state, {}, service=True)
+    assert found.hosts["surtr"].endpoints[0].api_key_file == str(file.parent / "key")
+    assert found.fingerprint == good.fingerprint
+
+
 def test_a_person_is_told_and_nothing_else_happens(file: Path, state: Path) -> None:
     keep(config.load(file), state, {})
     file.write_text("hosts: [broken\n")

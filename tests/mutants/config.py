@@ -108,4 +108,18 @@ MUTANTS: list[Mutant] = [
         "    return config",
         ("tests/config/test_environment.py",),
     ),
+    Mutant(
+        "a kept configuration looks for its files in the state directory",
+        "ygg/config/kept.py",
+        "load(state / NAME, env, copy_of=meant), error",
+        "load(state / NAME, env), error",
+        ("tests/config/test_kept.py",),
+    ),
+    Mutant(
+        "one that names files beside it is never kept",
+        "ygg/config/kept.py",
+        "load(part, env, copy_of=config.source)",
+        "load(part, env)",
+        ("tests/config/test_kept.py",),
+    ),
 ]

@@ -32,15 +32,22 @@ __all__ = [
 MOST = 1 << 20  #: bytes of hosts.yaml that are read
 
 
-def load(path: Path, env: Mapping[str, str] | None = None, *, strict: bool = False) -> Config:
+def load(
+    path: Path,
+    env: Mapping[str, str] | None = None,
+    *,
+    strict: bool = False,
+    copy_of: Path | None = None,
+) -> Config:
     """Read and validate one file; `env` says what `environment.SETTINGS` names. `strict` refuses
-    settings without effect, which are left out else, and looks at the files it names. Raises ConfigError."""
+    settings without effect, which are left out else, and looks at the files it names. Of a copy, their names
+    are relative to the file that it is one of. Raises ConfigError."""
     from ygg.config.build import build
     from ygg.config.environment import applied
     from ygg.config.tree import parse
 
     tree = parse(_read(path), str(path))
-    config = build(tree.data, tree.problems, path, strict=strict)
+    config = build(tree.data, tree.problems, path, strict=strict, copy_of=copy_of)
     return applied(config, tree.data, env or {})
 
 

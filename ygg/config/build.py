@@ -37,13 +37,21 @@ from ygg.model import (
 _SERVER_KEYS = ("backend", "url", "models", "dialect", "api_key_file", "options")
 
 
-def build(data: Any, problems: Problems, source: Path, *, strict: bool = False) -> Config:
+def build(
+    data: Any,
+    problems: Problems,
+    source: Path,
+    *,
+    strict: bool = False,
+    copy_of: Path | None = None,
+) -> Config:
     """The Config of plain data. Raises one ConfigError with every problem, those already in
-    `problems` included. `strict`: a setting without effect, and a named file that cannot be read, are problems too."""
+    `problems` included. `strict`: a setting without effect, and a named file that cannot be read, are problems too.
+    `copy_of`: the file that `source` is a copy of: names of files are relative to that."""
     data, idle = inert.split(data)
     problems.found += idle if strict else ()
     form = shape(data, problems)
-    builder = _Builder(problems, source, data, strict)
+    builder = _Builder(problems, copy_of or source, data, strict)
     parts = builder.parts(form) if form is not None else None
     problems.check()
     assert parts is not None  # without a form there are problems

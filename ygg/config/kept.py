@@ -10,8 +10,8 @@ import contextlib
 from collections.abc import Mapping
 from pathlib import Path
 
-from ygg import files, private
-from ygg.config import MOST, load, load_found
+from ygg import files, paths, private
+from ygg.config import MOST, find_config, load, load_found
 from ygg.config.records import Config
 from ygg.errors import ConfigError
 
@@ -26,7 +26,7 @@ def keep(config: Config, state: Path, env: Mapping[str, str]) -> None:
         return
 
     def same(part: Path) -> None:
-        if load(part, env).fingerprint != config.fingerprint:
+        if load(part, env, copy_of=config.source).fingerprint != config.fingerprint:
             raise ConfigError(f"{config.source} has changed since it was read")
 
     private.put(copy, files.read(config.source, MOST), check=same)
@@ -42,5 +42,7 @@ def to_start_on(
     except ConfigError as error:
         if service:
             with contextlib.suppress(ConfigError):  # none was kept, or an older ygg wrote it
-                return load(state / NAME, env), error
+                places = paths.config_places(explicit, env, Path())
+                meant = find_config(explicit, env) or places[-1]
+                return load(state / NAME, env, copy_of=meant), error
         raise
