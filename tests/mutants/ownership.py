@@ -27,7 +27,7 @@ MUTANTS: list[Mutant] = [
     Mutant(
         "what nobody has read is kept as good",
         "ygg/config/kept.py",
-        "        if load(part, env).fingerprint != config.fingerprint:",
+        "        if load(part, env, copy_of=config.source).fingerprint != config.fingerprint:",
         "        if False:",
         KEPT,
     ),
