@@ -183,7 +183,7 @@ def test_a_state_is_told_in_the_words_of_the_status() -> None:
     event = Resuming(TASK, ROWS[:2], "0fey.2.1.0.0.0").states(ROWS[:3])[0]
     assert event.data == {
         "state": "queued", "status": "queued", "at": "1970-01-01T00:00:03.000Z", "attempt": 1,
-        "host": "surtr", "reason": "elsewhere", "error": "broke off",
+        "host": "surtr", "reason": "elsewhere", "detail": "broke off",
     }  # fmt: skip
 
 

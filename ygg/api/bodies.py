@@ -134,7 +134,7 @@ def state_body(row: LogRow) -> JsonDict:
         "attempt": row.attempt,
         "host": row.host,
         "reason": row.reason,
-        "error": row.detail,
+        "detail": row.detail,
     }
 
 
