@@ -186,7 +186,7 @@ def test_an_ended_task_is_told_by_its_state_and_its_result() -> None:
         events = await streamed(api, task[-6:])
         assert names(events) == ["failed", "result"]
         assert events[0]["data"]["status"] == events[1]["data"]["status"] == "failed"
-        assert events[0]["data"]["detail"] == events[1]["data"]["detail"] == "broke off"
+        assert events[0]["data"]["detail"] == events[1]["data"]["error"] == "broke off"
 
     play(scene)
 
