@@ -205,4 +205,18 @@ MUTANTS: list[Mutant] = [
         "LISTS = frozenset()",
         (f"{VERBS}::test_a_request_is_the_same_over_the_socket_and_at_the_database",),
     ),
+    Mutant(
+        "a full disk says nothing of when to come back",
+        "ygg/api/app.py",
+        "LATER = (429, 503, 507)",
+        "LATER = (429, 503)",
+        (INPUT + "::test_who_is_to_come_back_is_told_when",),
+    ),
+    Mutant(
+        "who is to come back is told to come too early",
+        "ygg/api/app.py",
+        "max(1, math.ceil(again_s))",
+        "max(1, math.floor(again_s))",
+        (INPUT + "::test_who_is_to_come_back_is_told_when",),
+    ),
 ]

@@ -47,7 +47,7 @@ Rules that hold everywhere:
   own word: `scheduled`, `queued`, `processing`, `blocked`, `completed`, `failed`, `cancelled`, `expired`.
 - An error is `{"error": {"code", "message", "hint"}}`. Codes and statuses: `invalid_input`, `bad_config` 422, `not_found` 404,
   `method_not_allowed` 405, `conflict`, `left_out` 409, `too_slow` 408, `too_large` 413, `queue_full`, `draining`, `unavailable`, `store_error`,
-  `store_locked` 503, `store_full` and `store_read_only` 507, `internal` 500. `Retry-After` is set where the time is known.
+  `store_locked` 503, `store_full` and `store_read_only` 507, `internal` 500. 429, 503 and 507 always have `Retry-After`: 10 s where the time is not known.
 - Over TCP a request names this machine in `Host`, is asked by no page that was served elsewhere (`Origin`, `Sec-Fetch-Site`), and
   has `Content-Type: application/json` where it has a body; else it is refused (`forbidden` 403, `unsupported_media_type` 415).
 - Unknown keys are errors. Null is the same as leaving the key out, and a whole number may be written as `60.0`. Text with

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.surface.world import Api, play
+from ygg import errors
 from ygg.api import app as app_module
 
 
@@ -149,3 +150,22 @@ def test_no_body_whatsoever_breaks_the_daemon(url: str, body: bytes) -> None:
             assert set(response.json()["error"]) == {"code", "message", "hint"}
 
     play(scene)
+
+
+LATER = [
+    kind
+    for kind in vars(errors).values()
+    if isinstance(kind, type)
+    and issubclass(kind, errors.YggError)
+    and kind.http_status in (429, 503, 507)
+]
+
+
+@pytest.mark.parametrize("kind", LATER, ids=lambda k: k.code)
+def test_who_is_to_come_back_is_told_when(kind: type[errors.YggError]) -> None:
+    assert app_module.failed(kind("not now")).headers["Retry-After"] == "10"
+    assert app_module.failed(kind("not now", retry_after_s=2.1)).headers["Retry-After"] == "3"
+
+
+def test_who_need_not_come_back_is_told_no_time() -> None:
+    assert "Retry-After" not in app_module.failed(errors.InvalidInput("no")).headers

@@ -34,6 +34,8 @@ log = logging.getLogger("ygg.api")
 MAX_BODY = DOCUMENT_MAX + 65_536  #: bytes; a little more than the longest document
 MAX_BULK = 64 * 1024 * 1024  #: bytes of many documents: an atomic submit cannot come in parts
 BULK = frozenset(verb.path for verb in VERBS if verb.many)
+LATER = (429, 503, 507)  #: statuses that always say when to come back
+AGAIN_S = 10.0  #: where the time is not known
 BODY_S = 30.0  #: for the next piece of a body
 LISTS = frozenset({"state"})  #: keys of a query that may come several times
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -125,8 +127,11 @@ async def _size(request: Request) -> int:
 def failed(error: YggError) -> Response:
     """The answer that tells of it."""
     headers = {}
-    if error.retry_after_s is not None:
-        headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_s)))
+    again_s = error.retry_after_s
+    if again_s is None and error.http_status in LATER:
+        again_s = AGAIN_S
+    if again_s is not None:
+        headers["Retry-After"] = str(max(1, math.ceil(again_s)))
     if error.http_status == 401:
         headers["WWW-Authenticate"] = "Bearer"
     body = error.body if isinstance(error, NotEnded) else bodies.error_body(error)
