@@ -29,7 +29,7 @@ READERS: dict[tuple[str, ...], tuple[str, ...]] = {
     ("hosts", ANY, "heat"): ("core",),
     ("hosts", ANY, "endpoints", ANY): ("core", "backends", "wire.py"),
     ("hosts", ANY, "endpoints", ANY, "models", ANY): ("core",),
-    ("task_types", ANY): ("core",),
+    ("task_types", ANY): ("core", "intake/sharing.py"),
     ("task_types", ANY, "route", ANY): ("core",),
     ("task_types", ANY, "match"): ("config/records.py",),
     ("api",): ("api", "daemon.py", "config/addresses.py"),

@@ -15,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from tests.builders import claim_of, end_of, new_task
 from tests.stores.audit import audit
 from ygg.errors import NotFound, YggError
-from ygg.model import Batch, Lane, MinuteRow, Priority, ReasonCode, State, Task
+from ygg.model import Batch, Lane, MinuteRow, Priority, ReasonCode, Sharing, State, Task
 from ygg.model.batches import OnFailure
 from ygg.model.history import KEPT_MS
 from ygg.ports import Filter
@@ -72,6 +72,8 @@ class TwoStores(RuleBasedStateMachine):
         key=st.none() | st.integers(0, 3),
         rank=st.integers(-1, 1),
         together=st.booleans(),
+        shared=st.none()
+        | st.builds(Sharing, st.sampled_from("kl"), st.none() | st.just(0.03), st.booleans()),
     )
     def submit(
         self,
@@ -82,13 +84,14 @@ class TwoStores(RuleBasedStateMachine):
         key: int | None,
         rank: int,
         together: bool,
+        shared: Sharing | None,
     ) -> None:
         task = new_task(
             lane=lane, priority=priority, id=f"task-{next(self.names):04d}",
             not_before_ms=None if due is None else self.now + due,
             deadline_ms=None if deadline is None else self.now + deadline,
             idempotency_key=None if key is None else str(key), rank=rank,
-            batch=lane.type if together else None,
+            batch=lane.type if together else None, sharing=shared,
         )  # fmt: skip
         self.both("submit", [task], self.now, capacity=30)
         if key is None:

@@ -217,7 +217,7 @@ EVERY = {
     "messages": None, "input": None, "operation": None, "type": None, "system": None, "title": None,
     "priority": None, "labels": None, "model": None, "host": None, "max_tokens": None,
     "temperature": None, "options": None, "not_before": None, "deadline": None, "gpu": None,
-    "idempotency_key": None, "retention": None, "content_type": None, "timeout": None,
+    "idempotency_key": None, "retention": None, "content_type": None, "timeout": None, "cache": None, "coalesce": None,
 }  # fmt: skip
 
 

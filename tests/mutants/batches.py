@@ -48,7 +48,7 @@ MUTANTS: list[Mutant] = [
     Mutant(
         "batches: the tasks of a sequence start all at once",
         LIFE,
-        '        Case("when its turn comes", (Is(In("turn"), True),), _TURN),\n',
+        '        Case("when its turn comes", (Is(In("turn"), True),), _OPEN | _TURN),\n',
         "",
         (STORED + "::test_the_next_task_is_queued_once_the_one_before_has_ended",),
     ),

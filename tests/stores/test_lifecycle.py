@@ -73,7 +73,7 @@ def inputs(draw: st.DrawFn) -> Row:
         "add_deferrals": draw(SMALL), "running": draw(st.booleans()),
         "priority": draw(st.integers(0, 4)), "max_crashes": draw(st.integers(1, 6)),
         "read_keep_s": draw(st.sampled_from([0.0, 0.0005, 300.0])), "not_before_ms": draw(MAYBE),
-        "turn": draw(st.booleans()),
+        "turn": draw(st.booleans()), "cached": draw(st.booleans()), "retention_s": draw(SECONDS),
         "age_s": draw(st.sampled_from([0.0, 0.0005, 0.0014, 300.0])),
     }  # fmt: skip
 
@@ -102,6 +102,7 @@ def grid() -> Iterator[tuple[Row, Row]]:
                 "reason": ReasonCode.DEFERRED, "detail": "why", "lane": LANES[1],
                 "due_ms": NOW + 5 if wanted is State.SCHEDULED else None, "add_errors": 1,
                 "add_deferrals": 2, "priority": 0, "read_keep_s": 30.0, "age_s": 0.0 if running else 0.001,
+                "cached": crashes > 0, "retention_s": None,
             }  # fmt: skip
 
 

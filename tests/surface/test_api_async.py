@@ -280,7 +280,7 @@ def test_statistics_are_null_until_something_was_measured() -> None:
             "throughput_tasks_per_minute": None,
             "avg_wait_time_ms": None,
         }
-        assert body["cache"] is None, "there is none"
+        assert body["cache"] == {"cached_responses": 0, "cache_ttl_seconds": 0}, "it is off"
         assert (body["queue_depth"], body["running"], body["hosts_total"]) == (0, 0, 2)
 
     play(scene)

@@ -21,7 +21,7 @@ TASK_KEYS = {
     "id", "state", "status", "type", "priority", "priority_name", "operation", "title", "labels", "caller",
     "attempt", "errors", "deferrals", "crashes", "host", "endpoint", "model", "pinned_host",
     "pinned_model", "gpu", "content_type", "reason", "error", "created_at", "queued_at", "started_at", "finished_at", "due_at",
-    "deadline_at", "timeout_s", "batch", "cancel_requested",
+    "deadline_at", "timeout_s", "batch", "cancel_requested", "cached",
 }  # fmt: skip
 
 
@@ -36,7 +36,7 @@ def test_a_bulk_submit_answers_for_each_document_in_its_place() -> None:
         good, bad, labelled = await _put(
             api, {"priority": "critical"}, {"promt": "x"}, {"labels": ["talk"], "title": "t"}
         )
-        assert set(good) == TASK_KEYS | {"existing"}
+        assert set(good) == TASK_KEYS | {"existing", "coalesced"}
         assert (good["priority"], good["type"], good["existing"]) == (0, "general", False)
         assert bad == {
             "error": {

@@ -28,7 +28,9 @@ JsonDict = dict[str, Any]
 HELLO = [{"role": "user", "content": "hello"}]
 
 
-def config(capacity: int = 1000, batch_capacity: int = 100_000) -> Config:
+def config(
+    capacity: int = 1000, batch_capacity: int = 100_000, cache_ttl: str = "off", **policies: object
+) -> Config:
     """Hosts `surtr` and `fenrir`; types general, on surtr, and chat, on fenrir."""
     host = {"slots": 1, "backend": "ollama", "models": ["m"]}
     data = {
@@ -37,7 +39,12 @@ def config(capacity: int = 1000, batch_capacity: int = 100_000) -> Config:
             "general": {"route": ["surtr"]},
             "chat": {"route": ["fenrir"], "match": {"labels": ["talk"]}},
         },
-        "policies": {"capacity": capacity, "batch_capacity": batch_capacity},
+        "policies": {
+            "capacity": capacity,
+            "batch_capacity": batch_capacity,
+            "cache_ttl": cache_ttl,
+            **policies,
+        },
     }
     return from_dict(data, "test")
 
@@ -84,10 +91,11 @@ def _body(response: httpx.Response, status: int) -> JsonDict:
 
 @asynccontextmanager
 async def api(
-    capacity: int = 1000, policy: Policy | None = None, batch_capacity: int = 100_000
-) -> AsyncIterator[Api]:
-    """The app without a socket, on the running loop."""
-    settings = config(capacity, batch_capacity)
+    capacity: int = 1000, policy: Policy | None = None, batch_capacity: int = 100_000,
+    settings: Config | None = None,
+) -> AsyncIterator[Api]:  # fmt: skip
+    """The app without a socket, on the running loop. Every task runs, unless `settings` say otherwise."""
+    settings = settings or config(capacity, batch_capacity)
     routes = {"general": ("surtr",), "chat": ("fenrir",)}
     async with house({"surtr": 1, "fenrir": 1}, routes, policy) as home:
         clock = home.dispatcher.loop.clock.now_ms

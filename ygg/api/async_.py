@@ -16,6 +16,8 @@ from ygg.api.submits import doubts
 from ygg.api.tasks import Tasks
 from ygg.config import Config
 from ygg.errors import YggError
+from ygg.intake.checking import whole
+from ygg.intake.sharing import cache_prefix
 from ygg.intake.tasks import async_task
 from ygg.model import HostHealth, JsonDict, State
 from ygg.ports import Control
@@ -39,7 +41,9 @@ class AsyncFace:
             doc = {**doc, "idempotency_key": key}
         config = self._config()
         now_ms, doc = self._wall_ms(), caller.with_priority(doc)
-        new = await aside(size, async_task, doc, config, caller=caller.name, now_ms=now_ms)
+        new = await aside(
+            size, async_task, doc, config, caller=caller.name, now_ms=now_ms, cache=True
+        )
         caller.check_priority(new.priority)
         caller.spend(1)
         (answer,) = await self._control.submit([new], capacity=config.policy.capacity)
@@ -52,6 +56,7 @@ class AsyncFace:
             "state": task.state,
             "task_id": task.id,
             "priority": task.priority.name,
+            **bodies.shared_body(answer),
             **await place_of(self._control, task),
             "queue_stats": bodies.counts_body(counts),
             **doubts(task, config),
@@ -87,10 +92,18 @@ class AsyncFace:
             "timestamp": bodies.iso(self._wall_ms()),
             "queue": queue,
             "performance": bodies.performance_body(view),
-            "cache": None,  # there is none
+            "cache": await self._cache(),
             "queue_depth": queue["queued"],
             "running": queue["processing"],
             "hosts_up": sum(h.health is HostHealth.UP for h in view.hosts),
             "hosts_total": len(view.hosts),
             "store_error": view.store_error,
         }
+
+    async def _cache(self) -> JsonDict:
+        """How many answers identical requests would get now."""
+        config, now_ms = self._config(), self._wall_ms()
+        ttl_s = config.policy.cache_ttl_s
+        since_ms = now_ms - round(ttl_s * 1000)
+        count = await self._control.archive.lent(cache_prefix(config), since_ms, now_ms)
+        return {"cached_responses": count, "cache_ttl_seconds": whole(ttl_s)}

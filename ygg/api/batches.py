@@ -17,8 +17,8 @@ from ygg.config import Config
 from ygg.desk import PART
 from ygg.errors import Conflict, InvalidInput, QueueFull, YggError
 from ygg.intake.batches import checked
-from ygg.intake.checking import an_object, parse
-from ygg.intake.tasks import async_task, hash_of, new_task, task_id
+from ygg.intake.checking import an_object, hash_of, parse
+from ygg.intake.tasks import async_task, new_task, task_id
 from ygg.model import Batch, BatchView, JsonDict, NewTask, State
 from ygg.model.batches import OnFailure
 from ygg.model.words import FINAL

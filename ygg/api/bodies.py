@@ -20,6 +20,7 @@ from ygg.model import (
     Result,
     Snapshot,
     State,
+    Submitted,
     Task,
     ToolCall,
     ToolDelta,
@@ -81,6 +82,16 @@ def task_body(task: Task) -> JsonDict:
         "timeout_s": task.timeout_s,
         "batch": task.batch,
         "cancel_requested": task.cancel_requested,
+        "cached": task.cached,
+    }
+
+
+def shared_body(answer: Submitted) -> JsonDict:
+    """What a submit had no run of its own for."""
+    return {
+        "cached": answer.task.cached,
+        "existing": answer.existing,
+        "coalesced": answer.joined,
     }
 
 
@@ -154,6 +165,7 @@ def status_body(task: Task, progress: int | None, backend: str | None) -> JsonDi
         "started_at": iso(task.started_ms),
         "completed_at": iso(task.finished_ms),
         "progress_percent": 100 if task.state is State.COMPLETED else progress,
+        "cached": task.cached,
         "model_selected": task.model or None,
         "backend": backend,
         "host": task.host,
@@ -171,6 +183,7 @@ def result_body(task: Task, result: Result | None) -> JsonDict:
         "status": STATUS[task.state],
         "state": task.state,
         "result": _answer(result),
+        "cached": task.cached,
         "model_used": result.model if result else None,
         "backend": result.backend if result else None,
         "host": task.host,

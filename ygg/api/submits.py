@@ -61,7 +61,7 @@ class Submits:
         if isinstance(answer, YggError):
             return bodies.error_body(answer)
         told = doubts(answer.task, self._config())
-        return {**bodies.task_body(answer.task), "existing": answer.existing, **told}
+        return {**bodies.task_body(answer.task), **bodies.shared_body(answer), **told}
 
 
 def doubts(task: Task, config: Config) -> JsonDict:

@@ -222,6 +222,7 @@ class _Builder:
             match_titles=tuple(form.match.titles),
             choose=form.choose,
             gpu=form.gpu,
+            cache=form.cache,
         )
 
     def _kind_there(self, name: str, gpu: str, kinds: set[str]) -> None:

@@ -178,6 +178,10 @@ class TypeForm(Form):
         description="How often a task is tried again after an error or a timeout, 0 to 100. Default: errors "
         "as `policies.max_errors` says, timeouts never.",
     )
+    cache: bool = Field(
+        default=True,
+        description="Whether its tasks may get the answer of an identical one (`policies.cache_ttl`). With `false` each runs.",
+    )
     match: MatchForm = Field(
         default=MatchForm(),
         description="Which tasks are of this type when their submitter names none.",

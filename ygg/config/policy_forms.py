@@ -112,6 +112,15 @@ class PolicyForm(Form):
         default=P.read_retention_s,
         description="How long a result is kept after its first read over HTTP.",
     )
+    cache_ttl: v.Keeping = Field(
+        default=P.cache_ttl_s,
+        description="How old an answer may be that an identical request gets, instead of a run of its own: those of "
+        "`/v1/async/submit`, and tasks that ask for it (`cache`). `off`: every task runs.",
+    )
+    cache_across_callers: bool = Field(
+        default=P.cache_across_callers,
+        description="Whether that may be an answer that another caller was given.",
+    )
     residency: ResidencyForm = Field(
         default=ResidencyForm(), description="How long tasks wait for a loaded model's sake."
     )

@@ -147,6 +147,7 @@ def _type(kind: TaskType) -> JsonDict:
         "route": [{k: v for k, v in c._asdict().items() if v} for c in kind.route],
         "choose": kind.choose,
         "gpu": kind.gpu,
+        "cache": kind.cache,
         "options": dict(kind.options),
         "system": kind.system,
         "timeout": kind.timeout_s,

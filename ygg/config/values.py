@@ -96,6 +96,11 @@ def _ageing(value: object) -> object:
     return None if value is None or value is False or value == "off" else _duration(value)
 
 
+def _keeping(value: object) -> object:
+    """YAML reads a bare `off` as false; it is no time at all."""
+    return 0.0 if value is False or value == "off" else _span(value)
+
+
 def _url(value: object) -> str:
     try:
         return server_url(value)
@@ -190,6 +195,7 @@ _MEMORY_SCHEMA: JsonDict = {
     ]
 }
 _AGEING_SCHEMA: JsonDict = {"anyOf": [*_DURATION_SCHEMA["anyOf"], {"enum": [False, "off", None]}]}
+_KEEPING_SCHEMA: JsonDict = {"anyOf": [*_SPAN_SCHEMA["anyOf"], {"enum": [False, "off"]}]}
 _URL_SCHEMA: JsonDict = {"type": "string", "format": "uri", "pattern": "^https?://"}
 
 Text = Annotated[str, Field(min_length=1, max_length=500), expect("text of 1 to 500 characters")]
@@ -207,6 +213,7 @@ Capacity = Annotated[int, Field(ge=1, le=10**7), expect("a whole number from 1 t
 Duration = Annotated[float, BeforeValidator(_duration), WithJsonSchema(_DURATION_SCHEMA)]
 Span = Annotated[float, BeforeValidator(_span), WithJsonSchema(_SPAN_SCHEMA)]
 Ageing = Annotated[float | None, BeforeValidator(_ageing), WithJsonSchema(_AGEING_SCHEMA)]
+Keeping = Annotated[float, BeforeValidator(_keeping), WithJsonSchema(_KEEPING_SCHEMA)]
 Url = Annotated[str, BeforeValidator(_url), WithJsonSchema(_URL_SCHEMA)]
 Addresses = Annotated[
     list[str],

@@ -7,6 +7,8 @@ surrogates is refused everywhere, with the path of the offending value.
 from __future__ import annotations
 
 import difflib
+import hashlib
+import json
 import math
 from typing import Annotated, Any, TypeVar
 
@@ -137,3 +139,9 @@ def _line(kind: type[BaseModel], problem: Any) -> str:
         near = difflib.get_close_matches(key, kind.model_fields, n=1)
         message = "unknown key" + (f", did you mean {near[0]}?" if near else "")
     return f"{path:.200}: {message}" if path else message
+
+
+def hash_of(doc: object) -> str:
+    """Of a document: the same whatever the order of its keys."""
+    text = json.dumps(doc, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()

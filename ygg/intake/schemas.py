@@ -126,6 +126,8 @@ class _Work(Document):
     retention: Time = None
     gpu: Gpu = None
     content_type: Annotated[str, Field(max_length=100)] | None = None
+    cache: bool | None = None
+    coalesce: bool = False
 
     @field_validator("system", "title")
     @classmethod

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-
 from ygg.config import Config
 from ygg.intake import times
-from ygg.intake.checking import parse
+from ygg.intake.checking import hash_of, parse
 from ygg.intake.ids import Ids
 from ygg.intake.matching import lane_of
 from ygg.intake.schemas import MAX_TIMEOUT_S, AsyncSubmit, Submission, TaskDocument
+from ygg.intake.sharing import shared
 from ygg.intake.titles import first_words
 from ygg.model import JsonDict, NewTask, Operation, Priority
 
@@ -23,14 +21,17 @@ def new_task(doc: object, config: Config, *, caller: str, now_ms: int | None = N
     return _task(parse(TaskDocument, doc), doc, config, caller, now_ms)
 
 
-def async_task(doc: object, config: Config, *, caller: str, now_ms: int | None = None) -> NewTask:
-    """The same for POST /v1/async/submit, whose tasks get `api_timeout` unless they say otherwise."""
-    return _task(parse(AsyncSubmit, doc), doc, config, caller, now_ms)
+def async_task(
+    doc: object, config: Config, *, caller: str, now_ms: int | None = None, cache: bool = False
+) -> NewTask:
+    """The same for POST /v1/async/submit, whose tasks get `api_timeout` unless they say otherwise, and with `cache` an
+    answer of the cache."""
+    return _task(parse(AsyncSubmit, doc), doc, config, caller, now_ms, cache=cache)
 
 
 def _task(
-    asked: Submission, doc: object, config: Config, caller: str, now_ms: int | None
-) -> NewTask:
+    asked: Submission, doc: object, config: Config, caller: str, now_ms: int | None, *, cache: bool = False
+) -> NewTask:  # fmt: skip
     now = times.wall_ms() if now_ms is None else now_ms
     lane = lane_of(asked, config, caller)
     starts = times.moment("not_before", asked.not_before, now)
@@ -50,6 +51,7 @@ def _task(
         idempotency_key=asked.idempotency_key,
         body_hash=hash_of(doc),
         content_type=asked.content_type,
+        sharing=shared(asked, lane, request, config, unasked=cache),
     )
 
 
@@ -78,9 +80,3 @@ def _work(asked: Submission) -> JsonDict:
 def task_id(now_ms: int) -> str:
     """One that no other task of this process has."""
     return _ids.new(now_ms)
-
-
-def hash_of(doc: object) -> str:
-    """Of what a caller has sent: the same for the same document."""
-    text = json.dumps(doc, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(text.encode()).hexdigest()

@@ -63,6 +63,7 @@ from ygg.model.tasks import (
     Recovery,
     RunningRow,
     Scheduled,
+    Sharing,
     Submitted,
     Task,
 )
@@ -146,6 +147,7 @@ __all__ = [
     "RunningRow",
     "RunningView",
     "Scheduled",
+    "Sharing",
     "SickView",
     "Slowdown",
     "Snapshot",

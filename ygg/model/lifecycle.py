@@ -75,17 +75,22 @@ def _queued(reason: Value) -> dict[str, Value]:
     )  # fmt: skip
 
 
-_SUBMITTED = _to(reason=ReasonCode.SUBMITTED)
+_OPEN = _to(finished_ms=None, expires_ms=None)
+_SUBMITTED = _OPEN | _to(reason=ReasonCode.SUBMITTED)
 
 _TURN = _to(state=State.SCHEDULED, reason=ReasonCode.BATCH_TURN, due_ms=NEVER_MS, queued_ms=None)
+_CACHED = _over(State.COMPLETED, ReasonCode.CACHED) | _to(
+    queued_ms=None, expires_ms=Plus(_NOW, Ms(Either(In("retention_s"), In("keep_s"))))
+)
 _WAITS_FOR_TURN = (Is(_STATE, State.SCHEDULED), Is(Old("reason"), ReasonCode.BATCH_TURN))
 
-#: Inputs: not_before_ms, turn. There is no row yet.
+#: Inputs: not_before_ms, turn, cached (an identical task's answer is stored with it), retention_s. There is no row yet.
 SUBMIT = Verb(
     "submit",
     guard=(),
     cases=(
-        Case("when its turn comes", (Is(In("turn"), True),), _TURN),
+        Case("from the cache", (Is(In("cached"), True),), _CACHED),
+        Case("when its turn comes", (Is(In("turn"), True),), _OPEN | _TURN),
         Case(
             "later",
             (Not(Is(In("not_before_ms"), None)), Not(AtMost(In("not_before_ms"), _NOW))),
@@ -201,12 +206,12 @@ RETRY = Verb(
         Case(
             "when its turn comes again",
             (Is(_STATE, State.CANCELLED), Is(Old("reason"), ReasonCode.BATCH_STOPPED)),
-            _AGAIN | _TURN | _NOWHERE | _to(finished_ms=None, expires_ms=None),
+            _AGAIN | _TURN | _NOWHERE | _OPEN,
         ),
         Case(
             "when its turn comes once more",
             (Is(In("turn"), True), Not(Is(_STATE, State.SCHEDULED))),
-            _AGAIN | _TURN | _NOWHERE | _to(finished_ms=None, expires_ms=None),
+            _AGAIN | _TURN | _NOWHERE | _OPEN,
         ),
         Case("from the start", (), _queued(ReasonCode.RETRIED) | _AGAIN),
     ),

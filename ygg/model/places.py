@@ -191,6 +191,7 @@ class TaskType:
     match_titles: tuple[str, ...] = ()  #: regular expressions, case-insensitive
     choose: str = "order"  #: or "best": rank the whole route by level, load, latency, failures
     gpu: str = "preferred"  #: for tasks that do not say: required, preferred or never
+    cache: bool = True  #: whether its tasks may get the answer of an identical one
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,6 +224,8 @@ class Policy:
     between_tokens_s: float = 60.0
     retention_s: float = 7 * 86400.0
     read_retention_s: float = 300.0
+    cache_ttl_s: float = 300.0  #: how old an answer may be that an identical request gets; 0: none
+    cache_across_callers: bool = False
     capacity: int = 1000
     batch_capacity: int = 100_000
     residency: Residency = Residency()

@@ -226,6 +226,7 @@ SENTENCES: dict[ReasonCode, str | Callable[[_Facts], str]] = {
     ReasonCode.BACKING_OFF: _backing_off,
     ReasonCode.BATCH_TURN: _filled("the tasks before it in {batch} run first"),
     ReasonCode.BATCH_STOPPED: "cancelled: a task before it in its batch failed",
+    ReasonCode.CACHED: "answered from the cache",
     ReasonCode.CANCELLED: _filled("being stopped on {where}"),
     ReasonCode.DEADLINE: "deadline passed",
     ReasonCode.NO_DISPATCHER: _nobody,

@@ -60,6 +60,19 @@ class Lane:
 
 
 @dataclass(frozen=True, slots=True)
+class Sharing:
+    """What a task may have in common with identical ones: those of the same `key`.
+
+    `fresh_s`: an answer that is not older will do, and its own answer serves others; None: neither. `join`: one of the
+    same caller that waits or runs will do, instead of a task of its own.
+    """
+
+    key: str
+    fresh_s: float | None = None
+    join: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class NewTask:
     """What a caller submits, validated. `request` holds what the operation works on, and sampling fields.
 
@@ -88,6 +101,12 @@ class NewTask:
     source_ref: str | None = None
     source_version: str | None = None
     rank: int = 0  #: before its number within lane and priority; smaller first
+    sharing: Sharing | None = None  #: None: nothing
+
+    @property
+    def waits(self) -> bool:
+        """Whether it is to start later, or after others."""
+        return self.turn or self.not_before_ms is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +166,11 @@ class Task:
     finished_ms: int | None = None
     rank: int = 0  #: before `seq` within lane and priority; smaller first
     call: str | None = None  #: id of the call that runs, or last ran, the attempt
+    cached_from: str | None = None  #: id of the task whose answer it got; it never ran itself
+
+    @property
+    def cached(self) -> bool:
+        return self.cached_from is not None
 
     @property
     def waiting_ms(self) -> int:
@@ -191,10 +215,12 @@ class LogRow:
 
 @dataclass(frozen=True, slots=True)
 class Submitted:
-    """The acknowledgement of one submit: on disk. `existing`: the idempotency key was seen before."""
+    """The acknowledgement of one submit: on disk. `existing`: the idempotency key was seen before, or with `joined` an
+    identical task waits or runs."""
 
     task: Task
     existing: bool = False
+    joined: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ TRANSITIONS: frozenset[tuple[State | None, State]] = frozenset(
     {
         (None, State.SCHEDULED),
         (None, State.QUEUED),
+        (None, State.COMPLETED),  # answered from the cache
         (State.SCHEDULED, State.QUEUED),
         (State.SCHEDULED, State.CANCELLED),
         (State.SCHEDULED, State.EXPIRED),
@@ -137,6 +138,7 @@ class ReasonCode(StrEnum):
     BATCH_TURN = "batch_turn"  #: the tasks before it in its batch run first
     BATCH_STOPPED = "batch_stopped"  #: a task before it in its batch failed
     SUBMITTED = "submitted"
+    CACHED = "cached"  #: it has the answer of an identical task, and never ran
     DUE = "due"
     RETRIED = "retried"  #: by a person
     PRIORITIZED = "prioritized"  #: by a person

@@ -95,6 +95,11 @@ class Archive(Protocol):
         """Its tasks that were not deleted, in their order: id and state."""
         ...
 
+    def lent(self, prefix: str, since_ms: int, now_ms: int) -> Awaitable[int]:
+        """How many different answers identical tasks would get that came after `since_ms`, up to `now_ms`: those whose
+        key begins so."""
+        ...
+
     def tokens(self) -> Awaitable[list[Token]]:
         """All that were given out, the revoked ones too, by name."""
         ...

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from ygg.model import NewTask, Scheduled, Task
 from ygg.model import lifecycle as life
+from ygg.model.batches import NEVER_MS
 from ygg.model.cases import Case, changes, decide
 from ygg.ports import Filter
 
@@ -13,6 +16,12 @@ def scheduled(task: Task) -> Scheduled:
         task.id, task.lane.type, task.priority, task.title, task.created_ms, task.due_ms or 0,
         task.attempt, task.errors, task.deferrals, task.error,
     )  # fmt: skip
+
+
+def due_first(waiting: Iterable[Task], limit: int) -> list[Scheduled]:
+    found = [t for t in waiting if t.due_ms is not None and t.due_ms < NEVER_MS]
+    found.sort(key=lambda t: (t.due_ms or 0, t.seq))
+    return [scheduled(task) for task in found[:limit]]
 
 
 def place(task: Task) -> tuple[int, int, int]:
@@ -38,17 +47,31 @@ def fits(task: Task, which: Filter) -> bool:
     )
 
 
-def born(new: NewTask, seq: int, now_ms: int) -> Task:
-    """The row of what is submitted."""
-    given = {"now": now_ms, "not_before_ms": new.not_before_ms, "turn": new.turn}
+def listed(tasks: Iterable[Task], which: Filter) -> list[Task]:
+    found = [t for t in tasks if fits(t, which)]
+    found.sort(key=place if which.queue_order else lambda t: (-t.seq, 0, 0))
+    return found[: which.limit]
+
+
+def born(
+    new: NewTask, seq: int, now_ms: int, keep_s: float, lender: Task | None = None
+) -> tuple[Task, int | None]:
+    """The row of what is submitted, and when it expires; with the answer of another one it has ended."""
+    given = {
+        "now": now_ms, "not_before_ms": new.not_before_ms, "turn": new.turn, "cached": lender is not None,
+        "retention_s": new.retention_s, "keep_s": keep_s,
+    }  # fmt: skip
     case = decide(life.SUBMIT, {}, given)
     assert isinstance(case, Case)
-    return Task(
+    changed = changes(life.SUBMIT, case, {}, given)
+    expires_ms = changed.pop("expires_ms")
+    task = Task(
         id=new.id, seq=seq, lane=new.lane, priority=new.priority,
         operation=new.operation, request=new.request, title=new.title, labels=new.labels,
         timeout_s=new.timeout_s, deadline_ms=new.deadline_ms, retention_s=new.retention_s,
         idempotency_key=new.idempotency_key, batch=new.batch, content_type=new.content_type,
         attached=new.attached, source=new.source, source_ref=new.source_ref,
         source_version=new.source_version, rank=new.rank, created_ms=now_ms,
-        **changes(life.SUBMIT, case, {}, given),
+        cached_from=lender.id if lender else None, model=lender.model if lender else None, **changed,
     )  # fmt: skip
+    return task, expires_ms

@@ -12,15 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from ygg.errors import (
-    Conflict,
-    InvalidInput,
-    LeftOut,
-    NotFound,
-    QueueFull,
-    StoreError,
-    YggError,
-)
+from ygg.errors import Conflict, InvalidInput, LeftOut, NotFound, QueueFull, StoreError, YggError
 from ygg.model import (
     Batch,
     BatchView,
@@ -41,6 +33,7 @@ from ygg.model import (
     Result,
     RunningRow,
     Scheduled,
+    Sharing,
     State,
     Submitted,
     Task,
@@ -50,8 +43,9 @@ from ygg.model import lifecycle as life
 from ygg.model.batches import NEVER_MS
 from ygg.model.cases import Case, Refusal, Verb, changes, decide, row_of
 from ygg.ports import Filter
+from ygg.stores import identical
 from ygg.stores.keyring import Keyring
-from ygg.stores.looking import born, fits, place, reached, scheduled
+from ygg.stores.looking import born, due_first, listed, place, reached
 from ygg.stores.past import Past, ending
 from ygg.stores.together import Together
 
@@ -67,6 +61,7 @@ class MemoryStore:
         self._logs: dict[str, list[LogRow]] = {}
         self._results: dict[str, Result] = {}
         self._keys: dict[tuple[str, str], tuple[str, str]] = {}
+        self._lent: dict[str, Sharing] = {}
         self._expiry: dict[str, int] = {}
         self._read: dict[str, int] = {}
         self._next_seq = 1
@@ -80,7 +75,7 @@ class MemoryStore:
         """The same rows under a new epoch, as after kill -9. The old object goes dead."""
         fresh = MemoryStore(self._epoch + 1, retention_s=self._retention_s)
         for name in (
-            "_rows", "_logs", "_results", "_keys", "_expiry", "_read", "_next_seq", "_held", "_past", "_tokens", "_together",
+            "_rows", "_logs", "_results", "_keys", "_expiry", "_read", "_next_seq", "_held", "_past", "_tokens", "_together", "_lent",
         ):  # fmt: skip
             setattr(fresh, name, getattr(self, name))
         self._closed = True
@@ -166,7 +161,8 @@ class MemoryStore:
         stored: Callable[[list[Submitted | YggError]], None] | None = None,
     ) -> list[Submitted | YggError]:
         self._check_open()
-        saved = (dict(self._rows), dict(self._keys), dict(self._logs), self._next_seq)
+        kept = (self._rows, self._keys, self._logs, self._results, self._expiry, self._lent)
+        saved, seq = [dict(part) for part in kept], self._next_seq
         answers: list[Submitted | YggError] = []
         for task in tasks:
             try:
@@ -174,7 +170,8 @@ class MemoryStore:
             except YggError as error:
                 answers.append(error)
         if atomic and any(isinstance(a, YggError) for a in answers):
-            self._rows, self._keys, self._logs, self._next_seq = saved
+            self._rows, self._keys, self._logs, self._results, self._expiry, self._lent = saved  # type: ignore[assignment]
+            self._next_seq = seq
             return [a if isinstance(a, YggError) else LeftOut() for a in answers]
         if batch is not None:
             self._together.add(batch)
@@ -189,16 +186,23 @@ class MemoryStore:
             if body_hash != new.body_hash:
                 raise Conflict(f"idempotency key {new.idempotency_key!r} was used for {task_id}")
             return Submitted(self._rows[task_id], existing=True)
+        lender = identical.lender(new, self._lent, self._rows, self._results, now_ms)
+        if not lender and (twin := identical.twin(new, self._lent, self._rows)):
+            return Submitted(twin, existing=True, joined=True)
         waiting = sum(t.state in _WAITING and t.batch is None for t in self._rows.values())
-        if capacity is not None and waiting >= capacity:
+        if capacity is not None and waiting >= capacity and lender is None:
             raise QueueFull(f"the queue holds {waiting} waiting tasks", retry_after_s=10)
         if new.id in self._rows:
             raise StoreError(f"task {new.id} is stored already")
-        task = born(new, self._next_seq, now_ms)
+        task, expires_ms = born(new, self._next_seq, now_ms, self._retention_s, lender)
         self._next_seq += 1
         self._rows[task.id] = task
-        row = LogRow(now_ms, 0, None, task.state, task.reason or "")
-        self._logs[task.id] = [row]
+        told = None if lender is None else f"the answer of {lender.id}"
+        self._logs[task.id] = [LogRow(now_ms, 0, None, task.state, task.reason or "", None, told)]
+        if lender is not None and expires_ms is not None:
+            self._results[task.id], self._expiry[task.id] = self._results[lender.id], expires_ms
+        elif new.sharing is not None:
+            self._lent[task.id] = new.sharing
         if key is not None:
             self._keys[key] = (new.id, new.body_hash)
         return Submitted(task)
@@ -370,7 +374,7 @@ class MemoryStore:
     def _forget(self, task: Task) -> None:
         if task.idempotency_key is not None:
             self._keys.pop((task.lane.caller, task.idempotency_key), None)
-        for kept in (self._rows, self._logs, self._results, self._expiry, self._read):
+        for kept in (self._rows, self._logs, self._results, self._expiry, self._read, self._lent):
             kept.pop(task.id, None)
 
     async def record_minutes(self, rows: Sequence[MinuteRow]) -> None:
@@ -399,9 +403,7 @@ class MemoryStore:
         return self._get(fits[0] if fits else task_id)
 
     async def find(self, which: Filter) -> list[Task]:
-        found = [t for t in self._rows.values() if fits(t, which)]
-        found.sort(key=place if which.queue_order else lambda t: (-t.seq, 0, 0))
-        return found[: which.limit]
+        return listed(self._rows.values(), which)
 
     async def log(self, task_id: str) -> list[LogRow]:
         return list(self._logs.get(task_id, ()))
@@ -418,9 +420,7 @@ class MemoryStore:
         return min(limit, len(better))
 
     async def scheduled(self, limit: int) -> list[Scheduled]:
-        found = [t for t in self._waiting() if t.due_ms is not None and t.due_ms < NEVER_MS]
-        found.sort(key=lambda t: (t.due_ms or 0, t.seq))
-        return [scheduled(task) for task in found[:limit]]
+        return due_first(self._waiting(), limit)
 
     async def verify(self) -> None:
         """There is nothing that could be damaged."""
@@ -439,6 +439,9 @@ class MemoryStore:
 
     async def batch_states(self, batch_id: str) -> list[tuple[str, State]]:
         return [(t.id, t.state) for t in self._rows.values() if t.batch == batch_id]
+
+    async def lent(self, prefix: str, since_ms: int, now_ms: int) -> int:
+        return identical.count(self._lent, self._rows, prefix, since_ms, now_ms)
 
     async def tokens(self) -> list[Token]:
         return self._tokens.all()

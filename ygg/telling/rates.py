@@ -17,10 +17,9 @@ WORK_MS = 300_000  #: completed tasks per minute are counted over this much work
 
 
 def ends_of(tasks: Iterable[Task]) -> tuple[EndView, ...]:
-    """Recorded tasks as the ends they were, oldest first."""
-    ended = sorted(
-        (t for t in tasks if t.finished_ms is not None), key=lambda t: t.finished_ms or 0
-    )
+    """Recorded tasks as the ends they were, oldest first. Those with an answer of the cache never ran."""
+    ended = [t for t in tasks if t.finished_ms is not None and not t.cached]
+    ended.sort(key=lambda t: t.finished_ms or 0)
     return tuple(_end_of(task, task.finished_ms or 0) for task in ended)
 
 

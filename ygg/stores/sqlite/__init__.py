@@ -305,6 +305,9 @@ class SqliteStore:
     def batch_states(self, batch_id: str) -> Awaitable[list[tuple[str, State]]]:
         return self._durable(self._reader.batch_states(batch_id))
 
+    def lent(self, prefix: str, since_ms: int, now_ms: int) -> Awaitable[int]:
+        return self._reader.lent(prefix, since_ms, now_ms)
+
     def tokens(self) -> Awaitable[list[Token]]:
         return self._durable(self._reader.tokens())
 

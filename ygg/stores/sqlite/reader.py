@@ -33,8 +33,8 @@ from ygg.model import (
 from ygg.model.batches import NEVER_MS
 from ygg.ports import Filter
 from ygg.stores.sqlite import batches as together
+from ygg.stores.sqlite import caching, inspecting
 from ygg.stores.sqlite import holds as holding
-from ygg.stores.sqlite import inspecting
 from ygg.stores.sqlite import minutes as history
 from ygg.stores.sqlite import pruned as deleted
 from ygg.stores.sqlite import tokens as keys
@@ -151,6 +151,9 @@ class Reader:
     async def batch_states(self, batch_id: str) -> list[tuple[str, State]]:
         return await self._read(lambda db: together.states(db, batch_id))
 
+    async def lent(self, prefix: str, since_ms: int, now_ms: int) -> int:
+        return await self._read(lambda db: caching.count(db, prefix, since_ms, now_ms))
+
     async def tokens(self) -> list[Token]:
         return await self._read(keys.tokens)
 
@@ -161,7 +164,10 @@ class Reader:
 def _known(db: apsw.Connection, sql: str) -> str:
     """The statement, without the columns that a database has not yet that no daemon has brought up to
     date."""
-    if db.execute("PRAGMA user_version").get >= RANKED:
+    version = db.execute("PRAGMA user_version").get
+    if version < caching.SCHEMA:
+        sql = sql.replace("cached_from", "NULL")
+    if version >= RANKED:
         return sql
     return re.sub(r"\bcall\b", "NULL", re.sub(r"\brank\b", "(0 + 0)", sql))
 

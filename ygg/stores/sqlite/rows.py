@@ -22,7 +22,7 @@ TASK_COLUMNS = (
     f"{LIGHT_COLUMNS}, operation, request, title, labels, timeout_s, due_ms, deadline_ms, retention_s, "
     "idempotency_key, content_type, attached, source, source_ref, source_version, errors, deferrals, "
     "crashes, epoch, endpoint, model, cancel_requested, error, created_ms, queued_ms, started_ms, "
-    "finished_ms, rank, call"
+    "finished_ms, rank, call, cached_from"
 )
 PLAIN_COLUMNS = "content, thinking, stop_reason, model, backend, usage"  #: those of every schema
 RESULT_COLUMNS = f"{PLAIN_COLUMNS}, tool_calls, logprobs, embeddings"
@@ -61,7 +61,7 @@ def to_task(row: Row, lane: Lane) -> Task:
         source_version=row[23], errors=row[24], deferrals=row[25], crashes=row[26], epoch=row[27],
         endpoint=row[28], model=row[29], cancel_requested=bool(row[30]), error=row[31],
         created_ms=row[32], queued_ms=row[33], started_ms=row[34], finished_ms=row[35],
-        rank=row[36], call=row[37],
+        rank=row[36], call=row[37], cached_from=row[38],
     )  # fmt: skip
 
 

@@ -83,15 +83,15 @@ IN_STATE = (
     "SELECT seq FROM tasks INDEXED BY by_state WHERE state = ? AND seq > ? ORDER BY seq LIMIT ?"
 )
 TASK = f"SELECT {TASK_COLUMNS} FROM tasks WHERE id = ?"
-_BORN = ("state", "due_ms", "queued_ms", "reason")
+_BORN = ("state", "due_ms", "queued_ms", "reason", "finished_ms", "expires_ms")
 _GIVEN = (
     "id, lane, caller, type, priority, operation, request, title, labels, timeout_s, deadline_ms,"
     " retention_s, idempotency_key, body_hash, batch, content_type, attached, source, source_ref,"
-    " source_version, rank"
+    " source_version, rank, alike, lends, cached_from, model"
 )
 _BEING = ", ".join(new(life.SUBMIT, name) for name in _BORN)
-for _name, _place in ((":not_before_ms", "?2"), (":turn", "?3"), (":now", "?1")):
-    _BEING = _BEING.replace(_name, _place)
+for _n, _name in enumerate(("now", "not_before_ms", "turn", "cached", "retention_s", "keep_s"), 1):
+    _BEING = _BEING.replace(f":{_name}", f"?{_n}")
 INSERT = (
     f"INSERT INTO tasks (created_ms, {', '.join(_BORN)}, {_GIVEN})"
     f" SELECT ?1, {_BEING}"

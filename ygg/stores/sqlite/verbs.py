@@ -33,7 +33,7 @@ from ygg.model import (
 )
 from ygg.model import lifecycle as life
 from ygg.model.cases import Given, Refusal, Verb, decide, row_of
-from ygg.stores.sqlite import batches, pruned, statements
+from ygg.stores.sqlite import batches, caching, pruned, statements
 from ygg.stores.sqlite.ledger import Ledger
 from ygg.stores.sqlite.rows import LANE, STATES, Row, dumps, fetch, result_values, to_head, to_task
 from ygg.stores.sqlite.statements import Was
@@ -134,25 +134,44 @@ class Verbs:
         seen = self._seen(task)
         if seen is not None:
             return seen
+        lender = caching.lender(self._db, task, now_ms)
+        if lender is not None:
+            return self._lent(task, lender, now_ms)
+        twin = caching.twin(self._db, task)
+        if twin is not None:
+            return Submitted(self._get(twin), existing=True, joined=True)
         if capacity is not None and self._ledger.waiting >= capacity:
             raise QueueFull(
                 f"the queue holds {self._ledger.waiting} waiting tasks, its capacity is {capacity}",
                 hint="wait for it to drain, or raise policy.capacity",
                 retry_after_s=10,
             )
-        lane = self._ledger.lane_id(task.lane)
+        return Submitted(to_task(self._born(task, now_ms), task.lane))
+
+    def _lent(self, task: NewTask, lender: caching.Lender, now_ms: int) -> Submitted:
+        """A task that ends as it begins, with the answer of another one."""
+        row = self._born(replace(task, sharing=None), now_ms, lender)
+        self._db.execute(caching.COPY, (row[1], lender.seq))
+        return Submitted(to_task(row, task.lane))
+
+    def _born(self, task: NewTask, now_ms: int, lender: caching.Lender | None = None) -> Row:
+        lane, shares = self._ledger.lane_id(task.lane), task.sharing
         values = (
-            now_ms, task.not_before_ms, int(task.turn), task.id, lane, task.lane.caller, task.lane.type,
+            now_ms, task.not_before_ms, int(task.turn), int(lender is not None), task.retention_s,
+            self.retention_s, task.id, lane, task.lane.caller, task.lane.type,
             task.priority, task.operation, dumps(task.request), task.title,
             dumps(list(task.labels)), task.timeout_s, task.deadline_ms, task.retention_s,
             task.idempotency_key, task.body_hash, task.batch, task.content_type, int(task.attached),
             task.source, task.source_ref, task.source_version, task.rank,
+            shares and shares.key, int(shares is not None and shares.fresh_s is not None),
+            lender and lender.id, lender and lender.model,
         )  # fmt: skip
         row = fetch(self._db, statements.INSERT, values)[0]
         state = STATES[row[4]]
         self._ledger.entered((lane, task.priority, state), task.batch)
-        self._ledger.log(row[1], now_ms, 0, (None, state), row[8])
-        return Submitted(to_task(row, task.lane))
+        told = None if lender is None else f"the answer of {lender.id}"
+        self._ledger.log(row[1], now_ms, 0, (None, state), row[8], detail=told)
+        return row
 
     def _seen(self, task: NewTask) -> Submitted | None:
         if task.idempotency_key is None:
