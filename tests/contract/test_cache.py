@@ -93,7 +93,7 @@ async def test_what_has_not_completed_is_not_lent(store: Store, state: State) ->
 
 async def test_other_keys_and_tasks_that_share_nothing_run(store: Store) -> None:
     await done(store, task())
-    for new in (task("other"), new_task(), task(fresh_s=None), task(fresh_s=None, join=True)):
+    for new in (task("other"), new_task(), task(fresh_s=None), task("more", join=True)):
         answer = await put(store, new)
         assert (answer.task.state, answer.existing) == (State.QUEUED, False)
 

@@ -10,7 +10,7 @@ import pytest
 
 from tests.builders import new_task
 from ygg.model import Priority
-from ygg.stores.sqlite import batches, minutes, open_store, pruned, statements
+from ygg.stores.sqlite import batches, caching, minutes, open_store, pruned, statements
 from ygg.stores.sqlite.reader import AHEAD
 
 NOW = 1_800_000_000_000
@@ -45,6 +45,11 @@ PLANS = {
         "USING INDEX batch_open (batch=? AND <expr>=?)",
     ),
     "states of a batch": (batches.STATES_OF, "USING INDEX by_batch (batch=?)"),
+    "whose answer is lent": (
+        caching.LENDER,
+        "USING INDEX identical (alike=? AND state=? AND finished_ms>? AND finished_ms<?)",
+    ),
+    "who may be joined": (caching.TWIN, "USING INDEX identical (alike=? AND state=?)"),
     "due": (statements.DUE, "USING COVERING INDEX due (due_ms<?)"),
     "overdue": (statements.OVERDUE, "USING INDEX deadline (deadline_ms>? AND deadline_ms<?)"),
     "next due": (statements.NEXT_DUE, "USING COVERING INDEX due"),

@@ -19,7 +19,7 @@ import httpx
 
 from tests.shell.readings import CARD, measure, past
 from tests.shell.virtual import run_virtual, until
-from tests.surface.world import Api, api
+from tests.surface.world import Api, api, config
 from ygg import __version__
 from ygg.api import tokens
 from ygg.api.tasks import Tasks
@@ -86,6 +86,9 @@ One object per task, in `POST /v1/tasks` and as a line of `ygg submit --jsonl`.
 | `idempotency_key` | up to 200 characters; same key and document: the same task again; another document: 409 |
 | `retention` | how long the ended task is kept |
 | `content_type` | what it works on: `text` (default), `audio`, `image/png`, `application/pdf`, ...; with `gpu: preferred` only what is in `policies.gpu_content_types` prefers a GPU |
+
+| `cache` | `true`: the answer of an identical task will do, if it is no older than `policies.cache_ttl`; `false`: it has to run. Default: `true` for `POST /v1/async/submit`, else `false` |
+| `coalesce` | `true`: an identical task of the same caller that waits for a slot or runs will do; not together with `idempotency_key`, nor in a batch |
 
 `POST /v1/async/submit` takes the same keys but these: `agent_type` (required) for `type`, `timeout_seconds` (a number,
 default 60) for `timeout`, no `prompt`, `input` and `operation`; the key may also come as header `Idempotency-Key`.
@@ -241,7 +244,10 @@ async def _mission(page: _Page) -> str:
     about = (
         "Stores one task; when the answer comes it is on disk. 503 `queue_full` when `policies.capacity` tasks wait. "
         "`position_in_queue` is exact to 1,000, then a bound (`position_is_bound`); it is one too where other callers wait in its priority, since they take turns. `estimated_wait_ms` comes from "
-        "measured times; it is null while dispatch stands still, no host would take the task or nothing was measured."
+        "measured times; it is null while dispatch stands still, no host would take the task or nothing was measured. An identical "
+        "request (type or model, messages, `system`, `options`, `max_tokens`, `temperature`, pins, `gpu`) that was answered within "
+        "`policies.cache_ttl` is stored as `completed`, with that answer and `cached` true, also when the queue is full; "
+        "`cache: false` runs it. With `coalesce` one that waits or runs is given back, as `existing` and `coalesced`: a cancel of it is one for all."
     )
     made = await page.show("POST /v1/async/submit", about, doc=doc)
     task_id: str = made.json()["task_id"]
@@ -271,12 +277,12 @@ async def _mission(page: _Page) -> str:
     await page.show("GET /v1/async/tasks", about, "/v1/async/tasks?limit=1")
     about = (
         "The states add up to `total_tasks`; `by_priority` are the queued ones. Means are over what has ended lately, "
-        "earlier runs included; `throughput_tasks_per_minute` leaves out the time in which nothing ran. `cache` is null: "
-        "there is none. The four numbers at the end are for dashboards."
+        "earlier runs included; `throughput_tasks_per_minute` leaves out the time in which nothing ran. `cache` counts the "
+        "answers that identical requests would get now; with `policies.cache_ttl: off` both are 0. The four numbers at the end are for dashboards."
     )
     await page.show("GET /v1/async/stats", about)
     await _health(page)
-    victim = (await page.api.submit(priority="LOW"))["task_id"]
+    victim = (await page.api.submit(priority="LOW", cache=False))["task_id"]
     about = (
         "Also stops a processing task: its stream is closed, the server stops generating. With `?running=false` "
         "that is refused with 409."
@@ -339,7 +345,7 @@ async def _tasks(page: _Page, cancelled: str) -> None:
     await page.show("POST /v1/tasks/retry", about, doc=doc)
     await page.api.ended(cancelled)
     await page.api.post("/v1/queue/pause")
-    waiting = (await page.api.submit(title="waits"))["task_id"]
+    waiting = (await page.api.submit(title="waits", cache=False))["task_id"]
     url = f"/v1/tasks/{waiting}"
     about = "Why the task is where it is: the best reason first, then one for each candidate."
     await page.show("GET /v1/tasks/{id}/why", about, f"{url}/why")
@@ -463,7 +469,7 @@ async def _ended(page: _Page) -> None:
         "## Tasks that have ended\n\nThey go by themselves once their retention is over; failed ones, the dead letters, stay until someone acts.\n"
     )
     page.api.surtr.fault = OutcomeKind.BAD_REQUEST
-    dead, other = [(await page.api.submit(title=t))["task_id"] for t in ("one", "two")]
+    dead, other = [(await page.api.submit(title=t, cache=False))["task_id"] for t in ("one", "two")]
     await page.api.ended(other)
     page.api.surtr.up()
     about = (
@@ -500,7 +506,7 @@ async def _tokens(page: _Page) -> None:
 
 
 async def _write() -> str:
-    async with api() as found:
+    async with api(settings=config(cache_ttl="5m")) as found:
         page = _Page(found)
         cancelled = await _mission(page)
         await _tasks(page, cancelled)

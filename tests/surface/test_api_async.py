@@ -11,7 +11,7 @@ from ygg.api.bodies import iso
 from ygg.model import Lane, Operation, OutcomeKind, Priority, Result, State, Task, Usage
 
 SUBMIT = {
-    "status", "state", "task_id", "priority", "position_in_queue", "position_is_bound",
+    "status", "state", "task_id", "priority", "cached", "existing", "coalesced", "position_in_queue", "position_is_bound",
     "estimated_wait_ms", "queue_stats",
 }  # fmt: skip
 STATUS = {
