@@ -144,6 +144,10 @@ def test_1_a_task_is_submitted_polled_and_its_result_read(http: httpx.Client) ->
     result = http.get(f"/v1/async/result/{body['task_id']}")
     assert result.status_code == 200
     fits(result.json(), RESULT)
+    again = http.post("/v1/async/submit", json=CHAT).json()
+    assert (again["cached"], again["status"]) == (True, "completed")
+    cache = http.get("/v1/async/stats").json()["cache"]
+    assert cache == {"cached_responses": 1, "cache_ttl_seconds": 300}
 
 
 def test_2_a_batch_is_submitted_and_watched(http: httpx.Client) -> None:
@@ -162,7 +166,8 @@ def test_2_a_batch_is_submitted_and_watched(http: httpx.Client) -> None:
 def test_3_a_result_before_its_time_is_a_conflict_with_the_status(http: httpx.Client) -> None:
     http.post("/v1/queue/pause")
     try:
-        task_id = http.post("/v1/async/submit", json=CHAT).json()["task_id"]
+        fresh = CHAT | {"cache": False}
+        task_id = http.post("/v1/async/submit", json=fresh).json()["task_id"]
         early = http.get(f"/v1/async/result/{task_id}")
         assert early.status_code == 409
         fits(early.json(), STATUS)
