@@ -67,17 +67,17 @@ class Desk:
 
     @verb("POST /v1/tasks", "submits.submit", "doc", "caller", "size", scope="submit", many=True)
     def submit_part(self, docs: list[Any], *, atomic: bool = False) -> Sent:
-        """`tasks`: in order, for each document its task with `existing`, or `{"error": …}`."""
+        """Take many tasks. `tasks`: in order, for each document its task with `existing`, or `{"error": …}`."""
         return {"tasks": docs, "atomic": atomic}
 
     @verb("GET /v1/tasks", "tasks.find", "query", "caller")
     def tasks(self, /, **query: Any) -> Sent:
-        """state (list), type, priority, host, label, caller, batch, limit, order (newest, queue)."""
+        """Those that fit state (list), type, priority, host, label, caller, batch, limit, order (newest, queue)."""
         return query
 
     @verb("POST /v1/tasks/retry", "tasks.retry", "doc", "caller", scope="submit")
     def retry(self, ids: list[str] | None = None, *, states: list[str] | None = None) -> Sent:
-        """By id, or every task in these states."""
+        """Put back by id, or every task in these states."""
         return {"ids": ids} if states is None else {"states": states}
 
     @verb("POST /v1/tasks/cancel", "tasks.cancel_many", "doc", "caller", scope="submit")
@@ -99,7 +99,7 @@ class Desk:
 
     @verb("GET /v1/tasks/{task_id}/result", "tasks.result")
     def result(self, task_id: str) -> Sent:
-        """Of an ended or blocked task; Conflict before that."""
+        """The answer of an ended or blocked task; Conflict before that."""
 
     @verb("GET /v1/tasks/{task_id}/wait", "tasks.wait", "query")
     def wait_once(self, task_id: str, timeout_s: float) -> Sent:
@@ -116,12 +116,12 @@ class Desk:
 
     @verb("POST /v1/tasks/{task_id}/cancel", "tasks.cancel", "query", scope="submit")
     def cancel(self, task_id: str, *, running: bool = True) -> Sent:
-        """Also a processing one, unless `running` is false."""
+        """Cancel it, also a processing one, unless `running` is false."""
         return {"running": running}
 
     @verb("POST /v1/tasks/{task_id}/priority", "tasks.prioritize", "doc", "caller", scope="submit")
     def prioritize(self, task_id: str, priority: int | str) -> Sent:
-        """0 to 4, or a name."""
+        """Give it another priority: 0 to 4, or a name."""
         return {"priority": priority}
 
     # --- batches -------------------------------------------------------------------------------
@@ -131,7 +131,7 @@ class Desk:
         scope="submit", many=True,
     )  # fmt: skip
     def submit_batch(self, docs: list[Any], /, **more: Any) -> Sent:
-        """All or none. more: sequential (one after another), on_failure (of a sequence: stop, continue),
+        """Take many tasks, all or none. more: sequential (one after another), on_failure (of a sequence: stop, continue),
         idempotency_key."""
         return {"tasks": docs, **more}
 
@@ -142,16 +142,16 @@ class Desk:
 
     @verb("GET /v1/batches", "batches.list", "query", "caller")
     def batches(self, *, limit: int | None = None) -> Sent:
-        """The newest first."""
+        """All batches, the newest first."""
         return {"limit": limit}
 
     @verb("POST /v1/batches/{batch_id}/cancel", "batches.cancel", scope="submit")
     def cancel_batch(self, batch_id: str) -> Sent:
-        """All of it that has not ended."""
+        """Cancel all of it that has not ended."""
 
     @verb("POST /v1/batches/{batch_id}/retry", "batches.retry", scope="submit")
     def retry_batch(self, batch_id: str) -> Sent:
-        """All of it that has not completed."""
+        """Put back all of it that has not completed."""
 
     # --- tasks that have ended ------------------------------------------------------------------
 
@@ -202,7 +202,7 @@ class Desk:
 
     @verb("POST /v1/hosts/{host}/probe", "overseeing.probe")
     def probe_host(self, host: str) -> Sent:
-        """Its body, asked now. NotFound when it is not configured, as for the next two."""
+        """Ask it now; its body. NotFound when it is not configured, as for the next two."""
 
     @verb("POST /v1/hosts/{host}/drain", "overseeing.drain_host")
     def drain_host(self, host: str) -> Sent:
@@ -237,7 +237,7 @@ class Desk:
 
     @verb("POST /v1/tokens", "tokens.create", "doc")
     def create_token(self, name: str, /, **more: Any) -> Sent:
-        """`token` is its text, told only now. more: scope, expires, max_priority, rate."""
+        """Give one out. `token` is its text, told only now. more: scope, expires, max_priority, rate."""
         return {"name": name, **more}
 
     @verb("GET /v1/tokens", "tokens.list", scope="admin")
@@ -246,7 +246,7 @@ class Desk:
 
     @verb("DELETE /v1/tokens/{name}", "tokens.revoke")
     def revoke_token(self, name: str) -> Sent:
-        """From the next request on. NotFound where there is none of that name."""
+        """Take one back, from the next request on. NotFound where there is none of that name."""
 
     # --- several requests ----------------------------------------------------------------------
 
@@ -280,6 +280,7 @@ class Desk:
 MISSION = (
     "the mission's protocol, for clients written to it; desks have the same by ygg's own verbs"
 )
+PROGRAMS = "for programs that make clients and tests of it; people have the pages"
 PROBES = "for supervisors and load balancers; to a person ygg status tells more"
 
 #: Every verb there is, in the order of the routes.
@@ -315,6 +316,7 @@ VERBS: tuple[Verb[..., Any], ...] = (
     Verb("async_health", "GET /v1/async/health", "health.health", off_desk=MISSION),
     Verb("healthz", "GET /healthz", "health.alive", off_desk=PROBES, scope="free"),
     Verb("readyz", "GET /readyz", "health.ready", off_desk=PROBES, scope="free"),
+    Verb("openapi", "GET /openapi.json", "described.openapi", off_desk=PROGRAMS),
     Verb(
         "async_dead_letters", "GET /v1/async/dead-letters", "ended.dead_letters",
         ("query", "caller"),

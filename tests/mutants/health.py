@@ -146,7 +146,7 @@ MUTANTS = [
     Mutant(
         "a poll takes unknown keys",
         "ygg/api/queries.py",
-        '    _only(query, frozenset({"wait"}))\n',
+        "    _only(query, WAIT)\n",
         "",
         (f"{WAITING}::test_unknown_keys_are_refused_and_unknown_tasks_are_not_waited_for",),
     ),

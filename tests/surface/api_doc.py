@@ -56,6 +56,8 @@ Rules that hold everywhere:
   may have 16 MiB and 20,000 values. A request whose head takes longer than 10 s, or whose body pauses for 30 s, is cut off.
 - A task whose type hosts.yaml does not have is taken, runs as `general`, and the answer has a `warning` that says so. A host or
   model that nobody has is refused with what there is.
+- `GET /openapi.json` describes every request and answer of this page for programs, as OpenAPI 3.1: documents, queries, bodies, the
+  statuses that may come, the scope that it takes (`x-ygg-scope`), the events of streams (`x-ygg-events`).
 
 This page is written by `python -m tests.surface.api_doc`; every example was run.
 """
@@ -428,6 +430,16 @@ async def _daemon(page: _Page) -> None:
     )
 
 
+async def _programs(page: _Page) -> None:
+    answer = await page.api.http.get("/openapi.json")
+    told = {k: answer.json()[k] for k in ("openapi", "info")}
+    told["info"] = {k: v for k, v in told["info"].items() if k != "description"}
+    page.text(
+        "## The description for programs\n\n### `GET /openapi.json`\n\nEvery verb of this page, built from the same table. "
+        f'Clients can be generated of it.\n\n```\nGET /openapi.json\n\n200\n{_pretty(told)[:-2]},\n  "paths": …\n}}\n```\n'
+    )
+
+
 async def _readings(page: _Page) -> None:
     page.text(
         "## Readings\n\nMemory is in MiB, that of all cards of a host that tell it together; temperature is that of the hottest, power their"
@@ -515,6 +527,7 @@ async def _write() -> str:
         await _readings(page)
         await _ended(page)
         await _tokens(page)
+        await _programs(page)
         page.text(FIELDS)
         page.text(MESSAGE)
         page.text(_adding())

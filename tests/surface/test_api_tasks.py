@@ -377,7 +377,7 @@ def test_a_drained_host_gets_nothing_until_it_is_resumed() -> None:
         ("GET", "/", 404, "not_found"),
         ("GET", "/v1/tasks/", 404, "not_found"),
         ("GET", "/docs", 404, "not_found"),
-        ("GET", "/openapi.json", 404, "not_found"),
+        ("GET", "/openapi.yaml", 404, "not_found"),
         ("PUT", "/v1/tasks", 405, "method_not_allowed"),
         ("POST", "/v1/queue/stop", 404, "not_found"),
         ("GET", "/v1/async/status/nothing-here", 404, "not_found"),

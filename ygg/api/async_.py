@@ -36,7 +36,7 @@ class AsyncFace:
         self._control, self._config, self._wall_ms, self._tasks = control, config, wall_ms, tasks
 
     async def submit(self, doc: object, caller: Caller, key: str | None, size: int) -> JsonDict:
-        """POST /v1/async/submit. `key`: of the header, instead of one in the document; `size`: of the body."""
+        """POST /v1/async/submit: take one task. `key`: of the header, instead of one in the document; `size`: of the body."""
         if key is not None and isinstance(doc, dict):
             doc = {**doc, "idempotency_key": key}
         config = self._config()
@@ -63,13 +63,13 @@ class AsyncFace:
         }
 
     async def result(self, task_id: str, query: Mapping[str, Any]) -> JsonDict:
-        """GET /v1/async/result/{id}: its first read starts the shorter retention. With `wait` a long poll."""
+        """GET /v1/async/result/{id}: the answer of an ended or blocked task. Its first read starts the shorter retention. With `wait` a long poll."""
         body = await self._tasks.result_of(await self._tasks.waited(task_id, query))
         await self._control.touch_read(body["task_id"], self._config().policy.read_retention_s)
         return body
 
     async def cancel(self, task_id: str, query: Mapping[str, Any]) -> JsonDict:
-        """DELETE /v1/async/cancel/{id}."""
+        """DELETE /v1/async/cancel/{id}: cancel it, also a processing one, unless `running` is false."""
         task = await self._tasks.cancelled(task_id, query)
         return {
             "task_id": task.id,

@@ -56,7 +56,7 @@ class Batches:
     async def submit_async(
         self, doc: object, caller: Caller, key: str | None, size: int
     ) -> JsonDict:
-        """POST /v1/async/submit-batch."""
+        """POST /v1/async/submit-batch: take many tasks, all or none."""
         given = parse(AsyncBatch, _without(doc, "requests"))
         every = {"timeout_seconds": given.timeout_seconds} if given.timeout_seconds else {}
         docs = [every | d if isinstance(d, dict) else d for d in _listed(doc, "requests")]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import Field
 
 from ygg.desk import PART
 from ygg.intake.checking import Document
-from ygg.intake.schemas import PriorityField, Seconds, Time
+from ygg.intake.schemas import AsyncSubmit, PriorityField, Seconds, TaskDocument, Time
 from ygg.model import Priority
 from ygg.model.tokens import NAME
 
@@ -88,3 +88,26 @@ class NewPriority(Document):
     """POST /v1/tasks/{id}/priority."""
 
     priority: PriorityField
+
+
+class Form(NamedTuple):
+    """What a verb takes as its body. `each`: what those in its list `key` are, which are checked one by one."""
+
+    document: type[Document]
+    key: str = ""
+    each: type[Document] = Document
+    least: int = 0  #: of them
+
+
+#: Of each verb that takes one, by its name.
+DOCUMENTS: dict[str, Form] = {
+    "async_submit": Form(AsyncSubmit),
+    "async_submit_batch": Form(AsyncBatch, "requests", AsyncSubmit, 1),
+    "submit_part": Form(BulkSubmit, "tasks", TaskDocument),
+    "retry": Form(Retry),
+    "cancel_many": Form(CancelMany),
+    "prioritize": Form(NewPriority),
+    "submit_batch": Form(NewBatch, "tasks", TaskDocument, 1),
+    "clean": Form(Cleanup),
+    "create_token": Form(NewToken),
+}

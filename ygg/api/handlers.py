@@ -14,6 +14,7 @@ from ygg.api.async_ import AsyncFace
 from ygg.api.batches import Batches
 from ygg.api.callers import LOCAL, Caller, Callers, seen, seen_batch
 from ygg.api.credentials import Credentials
+from ygg.api.described import Described
 from ygg.api.ended import Ended
 from ygg.api.health import Health
 from ygg.api.measured import Measured
@@ -60,6 +61,7 @@ class Handlers:
         self.overseeing = Overseeing(control, config, about or {}, reload)
         self.measured = Measured(control, config, self._now_ms)
         self.health = Health(control)
+        self.described = Described(self._handler)
 
     async def of(
         self,
@@ -70,7 +72,7 @@ class Handlers:
     ) -> Any:
         """What the verb answers to a caller who may ask it. `target`: the task or host of its path; `given`: what it takes,
         by name."""
-        handler = attrgetter(verb.handler)(self)
+        handler = self._handler(verb)
         try:
             if caller.owner is not None and target is not None:
                 target = await self._own(verb, target, caller)
@@ -80,6 +82,10 @@ class Handlers:
                 raise
             known = await self._control.archive.pruned(target)
             raise explained(error, target, self._config().policy, self._now_ms(), known) from None
+
+    def _handler(self, verb: Verb[..., Any]) -> Callable[..., Any]:
+        found: Callable[..., Any] = attrgetter(verb.handler)(self)
+        return found
 
     async def _own(self, verb: Verb[..., Any], target: str, caller: Caller) -> str:
         """What a caller means who sees its own tasks and batches alone: whole ids."""

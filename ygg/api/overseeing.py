@@ -11,7 +11,7 @@ from ygg import __version__
 from ygg.api import bodies
 from ygg.api.callers import LOCAL, Caller
 from ygg.api.host_bodies import host_body
-from ygg.api.queries import flag
+from ygg.api.queries import probing
 from ygg.api.workers import workers_body
 from ygg.config import Config
 from ygg.errors import Unavailable, known_host
@@ -104,7 +104,7 @@ class Overseeing:
 
     async def status(self, query: Mapping[str, Any], caller: Caller) -> JsonDict:
         """GET /v1/status: daemon, hosts and queue; `probe` asks every host first."""
-        probe = flag(query, "probe", default=False)
+        probe = probing(query)
         view = await (self._control.check_hosts() if probe else view_of(self._control))
         return {
             "schema": "ygg.status/1",

@@ -12,7 +12,7 @@ from ygg.api import bodies
 from ygg.api.callers import Caller, seen
 from ygg.api.documents import CancelMany, NewPriority, Retry
 from ygg.api.place import place_of
-from ygg.api.queries import filter_of, flag, poll_s, wait_s
+from ygg.api.queries import also_running, filter_of, poll_s, wait_s
 from ygg.config import Config
 from ygg.errors import Conflict, InvalidInput, NotFound, YggError
 from ygg.intake.checking import parse
@@ -45,7 +45,7 @@ class Tasks:
         }
 
     async def status(self, task_id: str, query: Mapping[str, Any]) -> JsonDict:
-        """GET /v1/async/status/{id}: with `wait` a long poll, as `wait` below."""
+        """GET /v1/async/status/{id}: how far a task is. With `wait` a long poll, as `wait` below."""
         return await self._status(await self.waited(task_id, query))
 
     async def waited(self, task_id: str, query: Mapping[str, Any]) -> Task:
@@ -115,7 +115,7 @@ class Tasks:
     async def cancelled(self, task_id: str, query: Mapping[str, Any]) -> Task:
         """The task after the cancel; `running=false` leaves a processing one alone. Conflict when it had
         ended otherwise."""
-        running = flag(query, "running", default=True)
+        running = also_running(query)
         task = await self._control.archive.get(task_id)
         task = await self._control.cancel(task.id, running=running)
         if task.state in FINAL and task.state is not State.CANCELLED:

@@ -13,13 +13,14 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    WithJsonSchema,
     field_validator,
     model_validator,
 )
 
-from ygg.intake.checking import Document, Whole, whole
+from ygg.intake.checking import Document, whole
 from ygg.intake.wording import shown
-from ygg.model import Operation, Priority
+from ygg.model import JsonDict, Operation, Priority
 
 MAX_TIMEOUT_S = 7 * 86400.0
 MAX_TEXTS = 1000  #: of one embedding
@@ -77,10 +78,40 @@ def _input(value: object) -> object:
     raise ValueError("expected text or a list of texts, none of them empty")
 
 
-PriorityField = Annotated[int, BeforeValidator(_priority)]
-Gpu = Annotated[Literal["required", "preferred", "never"] | None, BeforeValidator(_gpu)]
+#: JSON schemas of what is lenient: what a validator takes is not what it gives.
+PRIORITY: JsonDict = {
+    "anyOf": [
+        {"type": "integer", "minimum": 0, "maximum": 4},
+        {"type": "string", "enum": [*Priority.__members__]},
+    ]
+}
+_GPU: JsonDict = {
+    "anyOf": [
+        {"type": "string", "enum": ["required", "preferred", "never"]},
+        {"type": "boolean"},
+        {"type": "null"},
+    ]
+}
+_TIME: JsonDict = {
+    "type": ["string", "number", "null"],
+    "examples": ["10m", 60, "2027-01-15T08:00:00Z"],
+}
+_CONTENT: JsonDict = {"type": ["string", "array", "null"], "default": ""}
+_FULL: JsonDict = {"type": "string", "pattern": r"\S"}
+_INPUT: JsonDict = {
+    "anyOf": [
+        _FULL,
+        {"type": "array", "items": _FULL, "minItems": 1, "maxItems": MAX_TEXTS},
+        {"type": "null"},
+    ]
+}
+
+PriorityField = Annotated[int, BeforeValidator(_priority), WithJsonSchema(PRIORITY)]
+Gpu = Annotated[
+    Literal["required", "preferred", "never"] | None, BeforeValidator(_gpu), WithJsonSchema(_GPU)
+]
 Label = Annotated[str, Field(min_length=1, max_length=64)]
-Time = Annotated[str | float | int | None, BeforeValidator(_time)]
+Time = Annotated[str | float | int | None, BeforeValidator(_time), WithJsonSchema(_TIME)]
 Seconds = Annotated[float, Field(gt=0, le=MAX_TIMEOUT_S, allow_inf_nan=False)]
 
 
@@ -89,7 +120,9 @@ class Message(BaseModel):
 
     model_config = ConfigDict(extra="allow", strict=True)
     role: Annotated[str, Field(min_length=1, max_length=64)]
-    content: Annotated[str | list[Any] | None, BeforeValidator(_content)] = ""
+    content: Annotated[
+        str | list[Any] | None, BeforeValidator(_content), WithJsonSchema(_CONTENT)
+    ] = ""
 
     @model_validator(mode="before")
     @classmethod
@@ -117,7 +150,7 @@ class _Work(Document):
     labels: Annotated[list[Label], Field(max_length=32)] = []
     model: Annotated[str, Field(min_length=1, max_length=200)] | None = None
     host: Annotated[str, Field(min_length=1, max_length=64)] | None = None
-    max_tokens: Annotated[Whole, Field(ge=1, le=1_000_000)] | None = None
+    max_tokens: Annotated[int, Field(ge=1, le=1_000_000), BeforeValidator(whole)] | None = None
     temperature: Annotated[float, Field(ge=0, le=5)] | None = None
     options: dict[str, Any] | None = None
     not_before: Time = None
@@ -147,7 +180,7 @@ class TaskDocument(_Work):
 
     prompt: Annotated[str, Field(min_length=1)] | None = None
     type: Annotated[str, Field(min_length=1, max_length=64)] | None = None
-    input: Annotated[str | list[str] | None, BeforeValidator(_input)] = None
+    input: Annotated[str | list[str] | None, BeforeValidator(_input), WithJsonSchema(_INPUT)] = None
     operation: Literal["chat", "generate", "complete", "embed"] | None = None
     timeout: Time = None
 
