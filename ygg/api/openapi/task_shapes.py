@@ -67,12 +67,14 @@ _TASK = {
     "timeout_s": NUMBER_,
     "batch": TEXT_,
     "cancel_requested": FLAG,
+    "cached": FLAG,
 }
 TASK = named("Task", obj(_TASK))
 TASKS = obj({**schema_of("tasks"), "tasks": listed(TASK)})
 PAGE = obj({**schema_of("tasks"), "tasks": listed(TASK), "next_cursor": TEXT_})
 _WARNED = {"warning": TEXT}
-_SUBMITTED = named("SubmittedTask", obj({**_TASK, "existing": FLAG}, _WARNED))
+_SHARED = each(("cached", "existing", "coalesced"), FLAG)
+_SUBMITTED = named("SubmittedTask", obj({**_TASK, **_SHARED}, _WARNED))
 SUBMITTED = obj({"tasks": listed(one(_SUBMITTED, ERROR))})
 _LOG = obj(
     {
@@ -134,6 +136,7 @@ ACCEPTED = obj(
         "state": STATE,
         "task_id": TEXT,
         "priority": PRIORITY,
+        **_SHARED,
         **_PLACE,
         "queue_stats": obj(STATES_OF_ALL),
     },
@@ -152,6 +155,7 @@ TASK_STATUS = named(
             "started_at": TIME_,
             "completed_at": TIME_,
             "progress_percent": null_or(PERCENT),
+            "cached": FLAG,
             **each(("model_selected", "backend", "host"), TEXT_),
             "attempt": COUNT,
             "reason": REASON_,
@@ -179,6 +183,7 @@ RESULT = named(
             "status": STATUS,
             "state": STATE,
             "result": null_or(_MESSAGE),
+            "cached": FLAG,
             **each(("model_used", "backend", "host"), TEXT_),
             **each(("inference_time_ms", "tokens_generated", "prompt_tokens"), COUNT_),
             **each(("queue_wait_time_ms", "total_time_ms"), COUNT_),
@@ -194,7 +199,7 @@ STATS = obj(
         "timestamp": TIME,
         "queue": obj(COUNTS),
         "performance": obj(each(_RATES, NUMBER_)),
-        "cache": {"type": "null"},
+        "cache": obj({"cached_responses": COUNT, "cache_ttl_seconds": NUMBER}),
         **each(("queue_depth", "running", "hosts_up", "hosts_total"), COUNT),
         "store_error": TEXT_,
     }
