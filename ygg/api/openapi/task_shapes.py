@@ -226,7 +226,7 @@ _MOVED = {
     "attempt": COUNT,
     "host": TEXT_,
     "reason": REASON,
-    "error": TEXT_,
+    "detail": TEXT_,
 }
 STREAM = {
     "state": obj(_MOVED, _PLACE),
