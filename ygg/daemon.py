@@ -213,6 +213,7 @@ class _Daemon:
                 hosts = counted(len(scope.config.hosts), "host")
                 log.info("ready: %s, %s", hosts, self.door)
                 await _tell_blocked(scope)
+                memory.spare_what_stays()
                 heart.ready()
                 await self.reloading.begin(scope, heart)
                 await self.stop.wait()

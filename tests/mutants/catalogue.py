@@ -33,6 +33,7 @@ from tests.mutants import (
     pacing,
     placement,
     probes,
+    raw,
     runner,
     sickness,
     stores,
@@ -82,4 +83,5 @@ MUTANTS = [
     *pacing.MUTANTS,
     *commands.MUTANTS,
     *runner.MUTANTS,
+    *raw.MUTANTS,
 ]

@@ -201,7 +201,7 @@ MUTANTS: list[Mutant] = [
     Mutant(
         "a body may stop coming",
         "ygg/api/app.py",
-        "BODY_S if more else None",
+        "limit_s if more else None",
         "None",
         (f"{CONNECTIONS}::test_a_body_that_stops_coming_is_an_error",),
     ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Callable
 
 import pytest
 
@@ -35,12 +36,37 @@ async def test_where_the_loop_stood_is_told(caplog: pytest.LogCaptureFixture) ->
         assert 1 <= seen["longest_s"] < 5
 
 
+async def until_busy(seen: stalls.Stalls, turn: Callable[[], object]) -> None:
+    """Turns of that kind until one of them was seen."""
+    for _ in range(50):
+        turn()
+        await asyncio.sleep(0)
+        if seen["busy_s"] > 0.15:
+            return
+
+
+def computes() -> None:
+    until = time.thread_time() + 0.3
+    while time.thread_time() < until:
+        pass
+
+
+async def test_the_processor_time_of_a_turn_is_told_and_no_other_time() -> None:
+    with stalls.watched() as seen:
+        for _ in range(8):
+            holds_everybody_up(0.3)
+            await asyncio.sleep(0)
+        assert seen["busy_s"] < 0.1
+        await until_busy(seen, computes)
+        assert 0.15 < seen["busy_s"] < 1
+
+
 async def test_small_delays_are_no_stall(caplog: pytest.LogCaptureFixture) -> None:
     with stalls.watched() as seen:
         for _ in range(8):
             holds_everybody_up(0.1)
             await asyncio.sleep(0)
-    assert seen == {"loop": 0, "machine": 0, "longest_s": 0.0}
+    assert seen == {"loop": 0, "machine": 0, "longest_s": 0.0, "busy_s": seen["busy_s"]}
     assert caplog.messages == []
 
 

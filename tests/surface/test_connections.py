@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import json
+import select
 import socket
 import time
 from collections.abc import Iterator
@@ -10,10 +13,11 @@ from http.client import HTTPResponse
 from pathlib import Path
 
 import pytest
+import uvicorn
 
 from tests.surface.world import served
 from tests.system.rig import until
-from ygg.api import app, connections, server
+from ygg.api import app, connections, held, server
 from ygg.client import Remote
 from ygg.desk import Desk
 
@@ -87,6 +91,136 @@ def test_a_body_that_stops_coming_is_an_error(path: Path) -> None:
     head = b"POST /v1/tasks HTTP/1.1\r\nHost: y\r\nContent-Length: 100\r\n\r\n"
     with said(path, head, b'{"tasks"') as one:
         assert status(one) == 408
+
+
+def test_a_body_that_drips_is_an_error(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    head = b"POST /v1/tasks HTTP/1.1\r\nHost: y\r\nContent-Length: 10000000\r\n\r\n"
+    with said(path, head) as one:
+        began = time.monotonic()
+        while not ready(one, 0.02) and time.monotonic() - began < 5:
+            one.sendall(b" ")
+        assert status(one) == 408
+    assert time.monotonic() - began < 3
+
+
+def test_a_slow_body_that_comes_steadily_is_taken(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app, "BODY_RATE", 50)
+    head = b"POST /v1/tasks HTTP/1.1\r\nHost: y\r\nContent-Length: 112\r\n\r\n"
+    with said(path, head) as one:
+        for _ in range(10):  # 0.5 s, a second or more by its bytes
+            assert not ready(one, 0.05)
+            one.sendall(b" " * 10)
+        one.sendall(b'{"tasks":[]}')
+        assert status(one) == 200
+
+
+def test_what_is_left_of_a_body_after_its_answer_is_not_waited_for_long(path: Path) -> None:
+    head = b"POST /no HTTP/1.1\r\nHost: y\r\nContent-Length: 10000000\r\n\r\n"
+    with said(path, head) as one:
+        assert status(one) == 404
+        began = time.monotonic()
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            while time.monotonic() - began < 5:
+                one.sendall(b" ")
+                time.sleep(0.02)
+    assert time.monotonic() - began < 3
+
+
+def test_no_more_is_read_than_can_be_parsed(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A body of chunks of a byte comes many times as fast as it is parsed."""
+    waiting: list[int] = []
+    parse_on = connections.Connection._parse_on
+
+    def noted(self: connections.Connection) -> None:
+        waiting.append(len(self._unparsed))
+        parse_on(self)
+
+    monkeypatch.setattr(connections.Connection, "_parse_on", noted)
+    head = b"POST /v1/tasks HTTP/1.1\r\nHost: y\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with said(path) as one:
+        one.settimeout(60)
+        one.sendall(head + b"1\r\n \r\n" * 150_000 + b'c\r\n{"tasks":[]}\r\n0\r\n\r\n')
+        assert status(one) == 200
+    assert len(waiting) > 100
+    assert max(waiting) < 600_000  # two reads
+
+
+class Transport(asyncio.Transport):
+    """One that takes everything and tells whether it is read from."""
+
+    reading = True
+
+    def pause_reading(self) -> None:
+        self.reading = False
+
+    def resume_reading(self) -> None:
+        self.reading = True
+
+    def is_closing(self) -> bool:
+        return False
+
+    def write(self, data: object) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+async def test_reading_goes_on_once_all_that_came_is_parsed() -> None:
+    """The handler takes what there is of a body meanwhile, and asks for more."""
+
+    async def left(scope: object, receive: object, send: object) -> None:
+        await over.wait()
+
+    over = asyncio.Event()
+    config = uvicorn.Config(left, log_config=None, lifespan="off", ws="none")
+    one = connections.Connection(
+        connections.Room(1), config=config, server_state=uvicorn.server.ServerState(), app_state={}
+    )
+    transport = Transport()
+    one.connection_made(transport)
+    length = 20 * connections.PIECE
+    one.data_received(b"POST / HTTP/1.1\r\nHost: y\r\nContent-Length: %d\r\n\r\n" % length)
+    one.data_received(b" " * (length - 1))
+    while one._unparsed:
+        one.flow.pause_reading()
+        one.flow.resume_reading()
+        assert not transport.reading
+        await asyncio.sleep(0)
+    one.flow.resume_reading()  # its body is longer than uvicorn keeps unasked
+    assert transport.reading
+    one.connection_lost(None)
+    over.set()
+    await asyncio.gather(*one.tasks)
+
+
+def test_large_bodies_have_bounded_room_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room = held.Bodies(300_000)
+    monkeypatch.setattr(app, "Bodies", lambda: room)
+    head = b"POST /v1/tasks HTTP/1.1\r\nHost: y\r\nContent-Length: 250000\r\n\r\n"
+    path, most = tmp_path / "ygg.sock", b'{"tasks":[]' + b" " * 200_000
+    with served(path):
+        with said(path, head + most):
+            until(lambda: room._held == len(most), what="the first one has its room")
+            with said(path, head + most) as second:
+                response = HTTPResponse(second)
+                response.begin()
+                assert json.loads(response.read())["error"]["code"] == "busy"
+                assert (response.status, response.headers["Retry-After"]) == (503, "5")
+            small = b'{"tasks":[]}'
+            with said(path, head.replace(b"250000", b"12") + small) as third:
+                assert status(third) == 200
+        with said(path, head + most + b" " * (250_000 - len(most) - 1) + b"}") as last:
+            assert status(last) == 200
+
+
+def ready(one: socket.socket, limit_s: float) -> bool:
+    """Whether it has something to say."""
+    return bool(select.select([one], [], [], limit_s)[0])
 
 
 def test_silent_connections_make_room_the_oldest_first(

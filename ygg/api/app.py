@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from typing import Any
@@ -23,6 +24,7 @@ from ygg.api import bodies, sse
 from ygg.api.aside import aside
 from ygg.api.callers import LOCAL, Caller, while_it_holds
 from ygg.api.handlers import Handlers
+from ygg.api.held import Bodies
 from ygg.api.tasks import NotEnded
 from ygg.desk import VERBS
 from ygg.errors import InvalidInput, YggError
@@ -37,6 +39,7 @@ BULK = frozenset(verb.path for verb in VERBS if verb.many)
 LATER = (429, 503, 507)  #: statuses that always say when to come back
 AGAIN_S = 10.0  #: where the time is not known
 BODY_S = 30.0  #: for the next piece of a body
+BODY_RATE = 1000  #: bytes a second that a body comes at least, but for its first `BODY_S`
 LISTS = frozenset({"state"})  #: keys of a query that may come several times
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -53,7 +56,7 @@ class _Guard:
     answer without its text."""
 
     def __init__(self, app: ASGIApp) -> None:
-        self.app = app
+        self.app, self._bodies = app, Bodies()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = False
@@ -64,7 +67,8 @@ class _Guard:
             await send(message)
 
         try:
-            await self.app(scope, _limited(scope, receive), noted)
+            with self._bodies.one() as take:
+                await self.app(scope, _limited(scope, receive, take), noted)
         except ClientDisconnect:
             log.debug("the client left during %s %s", scope["method"], scope["path"])
         except Exception:  # the border: whatever it is, the daemon goes on
@@ -74,24 +78,26 @@ class _Guard:
 
 
 class TooSlow(InvalidInput):
-    """The body stopped coming."""
+    """The body stopped coming, or as good as that."""
 
     code = "too_slow"
     http_status = 408
 
 
-def _limited(scope: Scope, receive: Receive) -> Receive:
-    """`receive` that raises TooLarge, at once where the length is declared, and TooSlow for a body that stops
-    coming."""
+def _limited(scope: Scope, receive: Receive, take: Callable[[int], None]) -> Receive:
+    """`receive` that raises TooLarge, at once where the length is declared, TooSlow for a body that stops
+    coming or drips, and what `take` raises, which is told of each piece."""
     most = MAX_BULK if scope["path"] in BULK else MAX_BODY
     size = max((int(v) for k, v in scope["headers"] if k == b"content-length"), default=0)
     size = size if size > most else 0
-    more = True
+    more, began = True, time.monotonic()
 
     async def limited() -> Message:
         nonlocal size, more
-        message = await _next(receive, BODY_S if more else None) if size <= most else {}
+        limit_s = min(BODY_S, began + BODY_S + size / BODY_RATE - time.monotonic())
+        message = await _next(receive, limit_s if more else None) if size <= most else {}
         more = bool(message.get("more_body"))
+        take(len(message.get("body", b"")))
         size += len(message.get("body", b""))
         if size > most:
             raise TooLarge(f"the body is larger than {most} bytes", hint="submit in parts")
@@ -105,7 +111,7 @@ async def _next(receive: Receive, limit_s: float | None) -> Message:
         async with asyncio.timeout(limit_s):
             return await receive()
     except TimeoutError:
-        text = f"nothing more of the body came for {limit_s:g} s"
+        text = f"the body stopped coming, or came with less than {BODY_RATE} bytes a second"
         raise TooSlow(text, hint="send it whole") from None
 
 

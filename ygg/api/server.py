@@ -25,12 +25,15 @@ from ygg import disks, paths
 from ygg.api import tcp
 from ygg.api.connections import MOST, Connection, Room
 from ygg.api.credentials import Credentials
+from ygg.api.malformed import Sound
 from ygg.api.tls import Gate
 from ygg.config.addresses import address
 from ygg.errors import Unavailable
 
 GROUP = "ygg"
 FIRST_FD = 3  #: SD_LISTEN_FDS_START
+WAITING = 2048  #: connections that the kernel keeps for us
+AT_ONCE = 64  #: connections that are accepted in one turn of the loop
 ACCEPT_STEPS = 3  #: turns of the loop from accept() to the protocol's connection_made
 
 
@@ -148,13 +151,15 @@ async def serve(app: Any, door: Door, most: int = MOST) -> AsyncIterator[None]:
     room = Room(most)
     protocol: Any = partial(Connection, room)
     config = uvicorn.Config(
-        app,
+        Sound(app),
         http=protocol,
         log_config=None,
         access_log=False,
         lifespan="off",
         ws="none",
         date_header=False,
+        proxy_headers=False,  # nobody is trusted by where he says he comes from
+        backlog=AT_ONCE,
         timeout_graceful_shutdown=1,
         timeout_keep_alive=75,
     )
@@ -168,6 +173,8 @@ async def serve(app: Any, door: Door, most: int = MOST) -> AsyncIterator[None]:
     await server.startup(sockets=socks[:plain])
     for sock in socks[plain:]:
         gate.open(sock, config.backlog)
+    for sock in socks:
+        sock.listen(WAITING)  # again: asyncio takes one number for both
     try:
         yield  # uvicorn's main_loop only renews a Date header ten times a second: left out
     finally:
@@ -188,10 +195,11 @@ async def _stop(server: uvicorn.Server, socks: list[socket.socket], gate: Gate) 
 
 
 def _log_with_ours() -> None:
-    """What uvicorn warns of goes where ygg's own lines go, never across the live view."""
+    """What uvicorn tells of goes where ygg's own lines go, never across the live view. It warns of requests that are
+    none: whoever can connect could fill the log with them."""
     theirs = logging.getLogger("uvicorn.error")
     theirs.parent = logging.getLogger("ygg.api")
-    theirs.setLevel(logging.WARNING)
+    theirs.setLevel(logging.ERROR)
 
 
 def _unlink(path: Path) -> None:

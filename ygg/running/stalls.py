@@ -28,11 +28,13 @@ AT_REST = {asyncio.Runner.run.__code__, selectors.DefaultSelector.select.__code_
 
 
 class Stalls(TypedDict):
-    """How often the loop, or the whole machine, stood still for about a second or more; how long at worst."""
+    """How often the loop, or the whole machine, stood still for about a second or more; how long at worst. `busy_s`: the
+    most processor time that the loop was seen to take before it had time for others, looked at four times a second."""
 
     loop: int
     machine: int
     longest_s: float
+    busy_s: float
 
 
 @contextmanager
@@ -51,8 +53,10 @@ class _Watch(threading.Thread):
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(name="ygg-stalls", daemon=True)
-        self.seen, self.end = Stalls(loop=0, machine=0, longest_s=0.0), threading.Event()
+        self.seen = Stalls(loop=0, machine=0, longest_s=0.0, busy_s=0.0)
+        self.end = threading.Event()
         self._loop, self._watched = loop, threading.get_ident()
+        self._clock = time.pthread_getcpuclockid(self._watched)
 
     def run(self) -> None:
         while True:
@@ -76,7 +80,7 @@ class _Watch(threading.Thread):
         return time.monotonic() - began - limit_s, time.process_time() - used
 
     def _ask(self) -> None:
-        alive, began = threading.Event(), time.monotonic()
+        alive, began, used = threading.Event(), time.monotonic(), self._used_s()
         try:
             self._loop.call_soon_threadsafe(alive.set)
         except RuntimeError:  # closed: the watch is over
@@ -87,6 +91,12 @@ class _Watch(threading.Thread):
             self._late(late_s, busy_s)
         elif not alive.is_set():
             self._stands_still(alive, began)
+        if alive.is_set():
+            self.seen["busy_s"] = round(max(self.seen["busy_s"], self._used_s() - used), 3)
+
+    def _used_s(self) -> float:
+        """Processor time of the loop's own thread: what others have on a full machine is no part of it."""
+        return time.clock_gettime(self._clock)
 
     def _stands_still(self, alive: threading.Event, began: float) -> None:
         where = self._where()
