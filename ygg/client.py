@@ -130,6 +130,7 @@ class _Connection(http.client.HTTPConnection):
             self.close()
 
 
+Body = bytes | Iterator[bytes] | None
 _PEER = struct.Struct("3i")  # struct ucred: process, user, group
 _CUT = (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError)
 
@@ -193,11 +194,13 @@ class Remote:
         self._slow = None
         slow(f"the {self.where} does not answer yet: is it stopped, or busy? Ctrl-C gives up")
 
-    def _exchange(self, method: str, url: str, body: bytes | None) -> tuple[int, bytes, str | None]:
+    def _exchange(
+        self, method: str, url: str, body: Body, headers: dict[str, str]
+    ) -> tuple[int, bytes, str | None]:
         """Status, body and Retry-After of one request. Unavailable when there is no answer."""
         self._connection.renew()
         try:
-            return self._ask(method, url, body)
+            return self._ask(method, url, body, headers)
         except _CUT as error:
             self._connection.close()
             # A request that may have been taken is not sent twice, unless it only reads.
@@ -208,13 +211,19 @@ class Remote:
         except (OSError, http.client.HTTPException) as error:
             raise self._silent(error) from error
         try:
-            return self._ask(method, url, body)
+            return self._ask(method, url, body, headers)
         except (OSError, http.client.HTTPException) as error:
             raise self._silent(error) from error
 
-    def _ask(self, method: str, url: str, body: bytes | None) -> tuple[int, bytes, str | None]:
-        headers = {"Content-Type": "application/json"} if body is not None else {}
-        self._connection.request(method, url, body, headers)
+    def _ask(
+        self, method: str, url: str, body: Body, headers: dict[str, str]
+    ) -> tuple[int, bytes, str | None]:
+        try:
+            self._connection.request(method, url, body, headers)
+        except BrokenPipeError:
+            if body is None or isinstance(body, bytes):
+                raise
+            # a file that is refused before its end: the answer says why
         response = self._connection.getresponse()
         return response.status, response.read(), response.headers.get("Retry-After")
 
@@ -242,12 +251,17 @@ class Remote:
             connection.close()
 
 
-def _http(asked: Asked) -> tuple[str, str, bytes | None]:
-    """Method, URL and body of a request."""
+def _http(asked: Asked) -> tuple[str, str, Body, dict[str, str]]:
+    """Method, URL, body and headers of a request."""
     method, url = asked.verb.method, asked.url
     if "doc" in asked.verb.takes:
-        return method, url, _encoded(asked.sent)
-    return method, f"{url}?{urlencode(asked.sent, doseq=True)}" if asked.sent else url, None
+        return method, url, _encoded(asked.sent), {"Content-Type": "application/json"}
+    sent = dict(asked.sent)
+    form = sent.pop("upload", None)
+    url = f"{url}?{urlencode(sent, doseq=True)}" if sent else url
+    if form is None:
+        return method, url, None, {}
+    return method, url, form.pieces(), {"Content-Type": form.content_type}
 
 
 def _encoded(doc: JsonDict) -> bytes:

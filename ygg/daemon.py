@@ -203,11 +203,10 @@ class _Daemon:
                 await stack.enter_async_context(self._live_view(scope, self.looks))
             heart = self.heart = Heartbeat(self.notifier, scope.dispatcher)
             await stack.enter_async_context(self._services(heart.report(), heart.feed_watchdog()))
-            loop = scope.dispatcher.loop
+            loop, archive = scope.dispatcher.loop, scope.dispatcher.archive
             async with self._services(
-                chores.report_concurrency(loop), chores.prune(loop), chores.record_minutes(loop),
-                chores.verify(loop, scope.dispatcher.archive),
-                chores.follow_clock(loop, scope.dispatcher.archive),
+                chores.report_concurrency(loop), chores.prune(loop, archive), chores.record_minutes(loop),
+                chores.verify(loop, archive), chores.follow_clock(loop, archive),
             ):  # fmt: skip
                 self.reloading.tell_broken(scope)
                 hosts = counted(len(scope.config.hosts), "host")

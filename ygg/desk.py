@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from ygg import errors
 from ygg.errors import Unavailable, YggError
+from ygg.multipart import Form
 from ygg.verbs import Asked, Verb, streaming, verb
 from ygg.verbs import JsonDict as JsonDict
 
@@ -123,6 +124,11 @@ class Desk:
     def prioritize(self, task_id: str, priority: int | str) -> Sent:
         """Give it another priority: 0 to 4, or a name."""
         return {"priority": priority}
+
+    @verb("POST /process/file", "processing.process", "upload", "query", "caller", scope="submit")
+    def process_file(self, form: Form, /, *, wait: float | None = None) -> Sent:
+        """The answer about a file; its status where that takes longer than `wait`, by default `policies.api_timeout`."""
+        return {"upload": form, "wait": wait}
 
     # --- batches -------------------------------------------------------------------------------
 

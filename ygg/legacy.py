@@ -46,6 +46,7 @@ from ygg.ports import Archive, AttemptStarted, Backends, Piece, Queue
 from ygg.running.calls import run_call
 from ygg.running.clock import Clock
 from ygg.running.scope import close_backends
+from ygg.uploads import Uploads
 
 if TYPE_CHECKING:
     from ygg.config import Config
@@ -97,9 +98,12 @@ async def serve(config: Config, database: Path, stop: threading.Event) -> None:
     store = wire.open_store(database, config, socket=door.path)
     backends = wire.adapters().backends(config.hosts.values())
     loop = asyncio.get_running_loop()
-    workers = [_Worker(name, config, store, store, backends, loop, stop) for name in config.types]
+    uploads = Uploads(database)
+    workers = [
+        _Worker(name, config, store, store, backends, loop, stop, uploads) for name in config.types
+    ]
     control = LegacyControl(
-        store, store, config, lambda: wire.adapters().backends(config.hosts.values())
+        store, store, config, lambda: wire.adapters().backends(config.hosts.values()), uploads
     )
     about: JsonDict = {"pid": os.getpid(), "store": str(database), "socket": str(door.path)}
     try:
@@ -122,9 +126,14 @@ class LegacyControl(OfflineControl):
     now_ms = staticmethod(_now_ms)
 
     def __init__(
-        self, queue: Queue, archive: Archive, config: Config, backends: Callable[[], Backends]
+        self,
+        queue: Queue,
+        archive: Archive,
+        config: Config,
+        backends: Callable[[], Backends],
+        uploads: Uploads,
     ) -> None:
-        super().__init__(queue, archive, config, backends)
+        super().__init__(queue, archive, config, backends, uploads)
         self._epoch, self._started_ms = queue.epoch, _now_ms()
 
     def explain(self, task: Task) -> tuple[Reason, ...]:
@@ -162,10 +171,11 @@ class _Worker(threading.Thread):
         backends: Backends,
         loop: asyncio.AbstractEventLoop,
         stop: threading.Event,
+        uploads: Uploads,
     ) -> None:
         super().__init__(name=f"legacy-{kind}")
         self.kind, self.queue, self.archive, self.backends = kind, queue, archive, backends
-        self.loop, self.stop = loop, stop
+        self.loop, self.stop, self.uploads = loop, stop, uploads
         self.board = Board(policy=config.policy, types=config.types, loading=loading(config.types))
         self.known: Mapping[str, object] = config.types
 
@@ -207,7 +217,8 @@ class _Worker(threading.Thread):
         where = f"{candidate.host} {candidate.model}".rstrip()
         log.info("%s.%d %s -> %s", task.id, task.attempt, task.lane.type, where)
         began = time.monotonic()
-        (outcome,) = (await run_call(call, backend, lambda _, __: None)).values()
+        ran = await run_call(call, backend, lambda _, __: None, self.uploads)
+        (outcome,) = ran.values()
         done = outcome.kind is OutcomeKind.COMPLETED
         end = End(
             task.id,

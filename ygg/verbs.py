@@ -19,8 +19,8 @@ R = TypeVar("R")
 Sends = Callable[Concatenate[Any, P], "JsonDict | None"]
 
 #: What handlers are given: the JSON body, its bytes (0 without a daemon), the query, who asks, the headers
-#: Idempotency-Key and Last-Event-ID.
-Given = Literal["doc", "size", "query", "caller", "key", "last"]
+#: Idempotency-Key and Last-Event-ID, a form with a file that is still coming.
+Given = Literal["doc", "size", "query", "caller", "key", "last", "upload"]
 
 
 FREE = "free"  #: as a scope: it takes none

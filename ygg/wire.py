@@ -101,8 +101,8 @@ async def running(
         if door is not None:
             door.take()
         build = adapters(database.parent / KNOWN_HOSTS, env)
-        started = dispatching(store, store, config, build, checked=checked, on_fatal=on_fatal)
-        async with started as scope:
+        more: dict[str, Any] = {"database": database, "checked": checked, "on_fatal": on_fatal}
+        async with dispatching(store, store, config, build, **more) as scope:
             yield scope
     finally:
         await store.close()

@@ -103,6 +103,13 @@ async def test_a_callers_own_system_message_stays_alone(build: Build) -> None:
     assert body["messages"] == messages
 
 
+async def test_the_images_of_a_message_go_beside_its_text(build: Build) -> None:
+    shown = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
+    messages = [{"role": "user", "content": [{"type": "text", "text": "What?"}, shown]}]
+    body = await body_of(build, {}, messages=messages)
+    assert body["messages"] == [{"role": "user", "content": "What?", "images": ["AAAA"]}]
+
+
 async def test_loading_options_of_the_endpoint_win_over_a_tasks(build: Build) -> None:
     """Another num_ctx would make Ollama load the model again for every second task."""
     endpoint = {"options": {"num_ctx": 8192, "top_p": 0.9}}

@@ -187,7 +187,7 @@ MUTANTS: list[Mutant] = [
     Mutant(
         "the offline desk loses the query",
         "ygg/api/offline.py",
-        '"query": asked.sent',
+        '"query": sent',
         '"query": {}',
         (VERBS,),
     ),

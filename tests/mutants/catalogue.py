@@ -41,6 +41,7 @@ from tests.mutants import (
     surface,
     tcp,
     tokens,
+    uploads,
     view,
 )
 
@@ -71,6 +72,7 @@ MUTANTS = [
     *health.MUTANTS,
     *stream.MUTANTS,
     *openapi.MUTANTS,
+    *uploads.MUTANTS,
     *ops.MUTANTS,
     *ops_service.MUTANTS,
     *ops_models.MUTANTS,

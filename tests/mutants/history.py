@@ -88,8 +88,8 @@ MUTANTS = [
     Mutant(
         "the daemon keeps no minutes",
         "ygg/daemon.py",
-        "chores.prune(loop), chores.record_minutes(loop),",
-        "chores.prune(loop),",
+        "chores.prune(loop, archive), chores.record_minutes(loop),",
+        "chores.prune(loop, archive),",
         ("tests/system/test_minutes.py::test_minutes_are_kept_and_outlive_kill_9",),
     ),
     # --- the store

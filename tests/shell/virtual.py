@@ -36,6 +36,7 @@ from ygg.ports import CallFailed, Limiter, Probes
 from ygg.running.clock import Clock
 from ygg.running.dispatcher import Dispatcher
 from ygg.stores.memory import MemoryStore
+from ygg.uploads import Uploads
 
 T = TypeVar("T")
 START_MS = 1_800_000_000_000
@@ -203,6 +204,7 @@ async def house(
     needs: Mapping[tuple[str, str], tuple[Permit, ...]] | None = None,
     limiters: Mapping[str, Limiter] | None = None,
     set_by: Callable[[], int] = int,
+    uploads: Uploads | None = None,
 ) -> AsyncIterator[House]:
     """`set_by`: milliseconds by which the machine's clock is ahead of the time that passes. Hosts with slots, task types with routes (default: one host `a`, type general). A host named
     `cpu…` is a CPU host."""
@@ -218,7 +220,8 @@ async def house(
         for name, route in routes.items()
     }
     settings = hosts, types, policy or Policy()
-    async with opened(*settings, store, needs=needs, limiters=limiters, set_by=set_by) as found:
+    more: dict[str, Any] = {"limiters": limiters, "set_by": set_by, "uploads": uploads}
+    async with opened(*settings, store, needs=needs, **more) as found:
         yield found
 
 
@@ -234,6 +237,7 @@ async def opened(
     needs: Mapping[tuple[str, str], tuple[Permit, ...]] | None = None,
     limiters: Mapping[str, Limiter] | None = None,
     set_by: Callable[[], int] = int,
+    uploads: Uploads | None = None,
 ) -> AsyncIterator[House]:
     """A house of these hosts; where one has several servers, their places are called HOST/SERVER. `checked`: every index
     is recomputed at each step."""
@@ -241,7 +245,7 @@ async def opened(
     began = loop.time()
     store = store or MemoryStore()
     dispatcher = Dispatcher(
-        store, store, limiters=limiters, checked=checked,
+        store, store, limiters=limiters, checked=checked, uploads=uploads,
         clock=Clock(lambda: START_MS + set_by() + round((loop.time() - began) * 1000), loop.time),
     )  # fmt: skip
     backends, places = {}, {}

@@ -11,6 +11,8 @@ import inspect
 import json
 import re
 from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from textwrap import dedent
 from typing import Any
 from unittest.mock import patch
@@ -26,6 +28,7 @@ from ygg.api.tasks import Tasks
 from ygg.desk import Desk
 from ygg.intake import ids, tasks
 from ygg.model import OutcomeKind
+from ygg.uploads import Uploads
 
 INTRO = """\
 # HTTP API
@@ -49,7 +52,7 @@ Rules that hold everywhere:
   `method_not_allowed` 405, `conflict`, `left_out` 409, `too_slow` 408, `too_large` 413, `queue_full`, `draining`, `unavailable`, `store_error`,
   `store_locked` 503, `store_full` and `store_read_only` 507, `internal` 500. 429, 503 and 507 always have `Retry-After`: 10 s where the time is not known.
 - Over TCP a request names this machine in `Host`, is asked by no page that was served elsewhere (`Origin`, `Sec-Fetch-Site`), and
-  has `Content-Type: application/json` where it has a body; else it is refused (`forbidden` 403, `unsupported_media_type` 415).
+  has `Content-Type: application/json` where it has a body (`multipart/form-data` for a file); else it is refused (`forbidden` 403, `unsupported_media_type` 415).
 - Unknown keys are errors. Null is the same as leaving the key out, and a whole number may be written as `60.0`. Text with
   NUL bytes or lone surrogates, NaN and infinities are refused.
 - A body may have 16 MiB, that of `POST /v1/tasks` 64 MiB, with 300,000 values (keys and entries of lists) in all. A document
@@ -517,12 +520,46 @@ async def _tokens(page: _Page) -> None:
     await page.show("DELETE /v1/tokens/{name}", about, "/v1/tokens/anna")
 
 
+async def _files(page: _Page) -> None:
+    page.text("## Files\n")
+    page.text(
+        "### `POST /process/file`\n\n"
+        "A form (`multipart/form-data`) with a `file`, which becomes a task; `ygg submit --attach FILE` does the same. What it is, its "
+        "bytes tell, not its name: text in UTF-8 (16 MiB at most) goes to the model behind what is asked, an image (PNG, JPEG, WebP, GIF) "
+        "as an image, for models that see. Anything else is 415 with what is served; audio and video are not. 413 above "
+        "`policies.upload_limit` (64 MB).\n\n"
+        "| field | value |\n|---|---|\n"
+        "| `file` | the file; required |\n"
+        "| `gpu` | `true` (preferred), `false` (never), or a word as in a task document; left out: as the type says |\n"
+        "| `source_type` | what it is worked on as, for the choice of GPU or CPU: `content_type` of a task document; left out: as found |\n"
+        "| `metadata` | JSON: `prompt` (default: summarise the text, describe the image), `task_type` (default `process_file`, which runs as "
+        "`general` unless hosts.yaml has it), and keys of a task document |\n\n"
+        "The answer is that of `/v1/async/result/{id}` with `routing`: GPU or CPU, and why. It comes once the task has ended, after "
+        "`?wait=` seconds at the latest (default and most: `policies.api_timeout`); before the end it is 202 with the status. "
+        "`?wait=0` does not wait. Who leaves meanwhile stops nothing. The file is kept as long as its task.\n"
+    )
+    fields = {"gpu": "true", "metadata": '{"prompt": "What is in it?"}'}
+    answer = await page.api.http.post(
+        "/process/file", data=fields, files={"file": ("notes.txt", b"Milk and bread.")}
+    )
+    form = " ".join(f"-F '{key}={text}'" for key, text in fields.items())
+    asked = f"curl -F file=@notes.txt {form} http://localhost:8420/process/file"
+    block = "\n".join([asked, "", f"{answer.status_code}", *_body(answer)])
+    page.text(f"```\n{block}\n```\n")
+
+
 async def _write() -> str:
-    async with api(settings=config(cache_ttl="5m")) as found:
+    with TemporaryDirectory() as folder:
+        return await _written(Uploads(Path(folder) / "ygg.db"))
+
+
+async def _written(uploads: Uploads) -> str:
+    async with api(settings=config(cache_ttl="5m"), uploads=uploads) as found:
         page = _Page(found)
         cancelled = await _mission(page)
         await _tasks(page, cancelled)
         await _batches(page)
+        await _files(page)
         await _daemon(page)
         await _readings(page)
         await _ended(page)

@@ -37,7 +37,7 @@ LEAST = {
     ), "read"),
     **dict.fromkeys((
         "async_submit", "async_cancel", "submit_part", "retry", "cancel_many", "cancel", "prioritize", "async_retry", "discard",
-        "async_submit_batch", "submit_batch", "cancel_batch", "retry_batch", "async_retry",
+        "async_submit_batch", "submit_batch", "process_file", "cancel_batch", "retry_batch", "async_retry",
         "discard",
     ), "submit"),
 }  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import AsyncIterator, Iterator
+from io import BytesIO
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from ygg.api.tasks import Tasks
 from ygg.client import Remote
 from ygg.desk import VERBS, Desk
 from ygg.errors import NotFound
+from ygg.multipart import Form
 from ygg.stores.memory import MemoryStore
 from ygg.verbs import Verb, verb
 
@@ -30,7 +32,7 @@ SAMPLES: dict[str, Any] = {
     "task_id": "no such ö?task%2", "host": "surtr", "docs": [{"prompt": "ö"}], "ids": ["a", "b"],
     "states": ["failed"], "timeout_s": 0.25, "priority": "HIGH", "minutes": 5, "days": 3,
     "atomic": True, "running": False, "probe": False, "type": "chat", "label": "ö", "name": "anna",
-    "batch_id": "batch-ö", "wait": 2.5, "limit": 7,
+    "batch_id": "batch-ö", "wait": 2.5, "limit": 7, "form": Form({"gpu": "true"}, BytesIO(b"x"), "ö.txt"),
     "more": {"scope": "read"}, "max_age_s": 300.5,
     "query": {"state": ["queued", "failed"], "type": "chat", "label": None, "limit": 7},
 }  # fmt: skip
@@ -150,6 +152,7 @@ def test_a_request_is_the_same_over_the_socket_and_at_the_database(
             desk.close()
     for _, _, given in seen:
         given.update({"size": 0} if "size" in given else {})  # of a body, which only the socket has
+        given.update({"upload": given["upload"].content_type} if "upload" in given else {})
     online, offline = seen
     assert online == offline
     assert online[0] == verb.name

@@ -22,6 +22,7 @@ from ygg.api.handlers import Handlers
 from ygg.api.server import Door, serve
 from ygg.config import Config, from_dict
 from ygg.model import Policy
+from ygg.uploads import Uploads
 
 OPEN = model.Api()
 JsonDict = dict[str, Any]
@@ -91,13 +92,17 @@ def _body(response: httpx.Response, status: int) -> JsonDict:
 
 @asynccontextmanager
 async def api(
-    capacity: int = 1000, policy: Policy | None = None, batch_capacity: int = 100_000,
+    capacity: int = 1000,
+    policy: Policy | None = None,
+    batch_capacity: int = 100_000,
     settings: Config | None = None,
-) -> AsyncIterator[Api]:  # fmt: skip
-    """The app without a socket, on the running loop. Every task runs, unless `settings` say otherwise."""
+    uploads: Uploads | None = None,
+) -> AsyncIterator[Api]:
+    """The app without a socket, on the running loop. Every task runs, unless `settings` say otherwise. `uploads`: where
+    files of tasks are."""
     settings = settings or config(capacity, batch_capacity)
     routes = {"general": ("surtr",), "chat": ("fenrir",)}
-    async with house({"surtr": 1, "fenrir": 1}, routes, policy) as home:
+    async with house({"surtr": 1, "fenrir": 1}, routes, policy, uploads=uploads) as home:
         clock = home.dispatcher.loop.clock.now_ms
         about = {"pid": 4321, "store": "/var/lib/ygg/ygg.db", "socket": "/run/ygg/ygg.sock"}
         handlers = Handlers(
@@ -150,7 +155,8 @@ def served(
 
     async def main() -> None:
         door = Door(path, listen=listen, credentials=credentials)
-        async with api() as inside, serve(bordered(inside), door):
+        files = Uploads(path)
+        async with api(uploads=files) as inside, serve(bordered(inside), door):
             for place in inside.house.places.values():
                 place.latency_s = latency_s
             found.append(inside)

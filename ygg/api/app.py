@@ -25,10 +25,12 @@ from ygg.api.aside import aside
 from ygg.api.callers import LOCAL, Caller, while_it_holds
 from ygg.api.handlers import Handlers
 from ygg.api.held import Bodies
+from ygg.api.refused import TooLarge as TooLarge
 from ygg.api.tasks import NotEnded
 from ygg.desk import VERBS
 from ygg.errors import InvalidInput, YggError
 from ygg.intake.parsing import DOCUMENT_MAX, TooMuch, Unreadable, document
+from ygg.multipart import Incoming
 from ygg.verbs import Given, Verb
 
 log = logging.getLogger("ygg.api")
@@ -38,17 +40,13 @@ MAX_BULK = 64 * 1024 * 1024  #: bytes of many documents: an atomic submit cannot
 BULK = frozenset(verb.path for verb in VERBS if verb.many)
 LATER = (429, 503, 507)  #: statuses that always say when to come back
 AGAIN_S = 10.0  #: where the time is not known
+UPLOADS = frozenset(
+    verb.path for verb in VERBS if "upload" in verb.takes
+)  #: what is bounded by who reads it
 BODY_S = 30.0  #: for the next piece of a body
 BODY_RATE = 1000  #: bytes a second that a body comes at least, but for its first `BODY_S`
 LISTS = frozenset({"state"})  #: keys of a query that may come several times
 Endpoint = Callable[[Request], Awaitable[Response]]
-
-
-class TooLarge(InvalidInput):
-    """The body is larger than the API takes."""
-
-    code = "too_large"
-    http_status = 413
 
 
 class _Guard:
@@ -87,7 +85,7 @@ class TooSlow(InvalidInput):
 def _limited(scope: Scope, receive: Receive, take: Callable[[int], None]) -> Receive:
     """`receive` that raises TooLarge, at once where the length is declared, TooSlow for a body that stops
     coming or drips, and what `take` raises, which is told of each piece."""
-    most = MAX_BULK if scope["path"] in BULK else MAX_BODY
+    most = _most(scope["path"])
     size = max((int(v) for k, v in scope["headers"] if k == b"content-length"), default=0)
     size = size if size > most else 0
     more, began = True, time.monotonic()
@@ -104,6 +102,12 @@ def _limited(scope: Scope, receive: Receive, take: Callable[[int], None]) -> Rec
         return message
 
     return limited
+
+
+def _most(path: str) -> float:
+    if path in UPLOADS:
+        return math.inf
+    return MAX_BULK if path in BULK else MAX_BODY
 
 
 async def _next(receive: Receive, limit_s: float | None) -> Message:
@@ -185,9 +189,15 @@ def _endpoint(verb: Verb[..., Any], handlers: Handlers) -> Endpoint:
         answer = await handlers.of(verb, request.path_params.get(verb.key or ""), given, caller)
         if verb.streams:
             return _streamed(verb, answer, caller)
-        return await aside(given.get("size", 0), JSONResponse, answer, verb.status)
+        status = 202 if isinstance(answer, bodies.Accepted) else verb.status
+        return await aside(given.get("size", 0), JSONResponse, answer, status)
 
     return endpoint
+
+
+async def _upload(request: Request) -> Incoming:
+    """It is read by who takes it, after the caller may."""
+    return Incoming(request.headers.get("Content-Type", ""), request.stream())
 
 
 async def _query(request: Request) -> dict[str, Any]:
@@ -217,6 +227,7 @@ async def _last(request: Request) -> str | None:
 _READ: dict[Given, Callable[[Request], Awaitable[Any]]] = {
     "doc": _document,
     "size": _size,
+    "upload": _upload,
     "query": _query,
     "caller": _caller,
     "key": _key,

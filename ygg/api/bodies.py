@@ -40,6 +40,10 @@ STATUS = {
 }
 
 
+class Accepted(JsonDict):
+    """An answer before the end of what was asked for: HTTP 202."""
+
+
 def iso(at_ms: int | None) -> str | None:
     if at_ms is None:
         return None

@@ -14,11 +14,12 @@ from collections.abc import Callable, Mapping
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from ygg.api.app import failed
+from ygg.api.app import UPLOADS, failed
 from ygg.api.callers import Callers
+from ygg.api.refused import WrongType
 from ygg.config.addresses import is_loopback
 from ygg.desk import VERBS
-from ygg.errors import Forbidden, InvalidInput, YggError
+from ygg.errors import Forbidden, YggError
 from ygg.model import Api
 
 JSON = "application/json"
@@ -43,6 +44,8 @@ class Border:
         try:
             if port is not None:
                 self._check(headers, scope["method"], local)
+                if scope["path"] not in UPLOADS:  # whose form says itself what it is
+                    _check_type(headers)
             trusted = port is None or self._is_trusted(local) or scope["path"] in FREE_PATHS
             scope["caller"] = self._callers.of(headers.get("authorization"), trusted=trusted)
         except YggError as error:
@@ -61,7 +64,6 @@ class Border:
             hint = "ask by its address, or name it in api.hosts of hosts.yaml"
             raise Forbidden(f"{host!r:.100} is no name of this machine", hint=hint)
         _check_asker(headers, host, method)
-        _check_type(headers)
 
     def _is_ours(self, name: str, local: str) -> bool:
         """By name, or by the address where the request came in; of this machine to itself by any of loopback."""
@@ -110,10 +112,3 @@ def _check_type(headers: Mapping[str, str]) -> None:
 
 def _has_body(headers: Mapping[str, str]) -> bool:
     return "transfer-encoding" in headers or headers.get("content-length", "0") != "0"
-
-
-class WrongType(InvalidInput):
-    """The body is of a content type that is not taken."""
-
-    code = "unsupported_media_type"
-    http_status = 415

@@ -19,6 +19,7 @@ from ygg.api.ended import Ended
 from ygg.api.health import Health
 from ygg.api.measured import Measured
 from ygg.api.overseeing import Overseeing
+from ygg.api.processing import Processing
 from ygg.api.pruned import explained
 from ygg.api.stream import Stream
 from ygg.api.submits import Submits
@@ -57,6 +58,7 @@ class Handlers:
         self.async_ = AsyncFace(control, config, wall_ms, self.tasks)
         self.ended = Ended(control)
         self.batches = Batches(control, config, wall_ms, self.tasks)
+        self.processing = Processing(control, config, wall_ms, self.tasks)
         self.stream = Stream(control, self.async_)
         self.overseeing = Overseeing(control, config, about or {}, reload)
         self.measured = Measured(control, config, self._now_ms)

@@ -50,8 +50,10 @@ from ygg.model import (
     Token,
     because,
 )
+from ygg.multipart import incoming
 from ygg.ports import Archive, AttemptStarted, Backends, Gap, Moved, Piece, Queue
 from ygg.telling import explain as explaining
+from ygg.uploads import Uploads
 from ygg.verbs import Asked
 
 POLL_S = 0.5
@@ -77,8 +79,10 @@ class OfflineControl:
         archive: Archive,
         config: Config,
         backends: Callable[[], Backends],
+        uploads: Uploads | None = None,
     ) -> None:
         self._queue, self._archive, self._config, self._backends = queue, archive, config, backends
+        self.uploads = uploads
 
     @property
     def archive(self) -> Archive:
@@ -220,6 +224,16 @@ def _server(endpoint: Endpoint, health: Health | None) -> Server:
     return replace(found, checked_ms=wall_ms(), loaded=loaded)
 
 
+def _given(asked: Asked) -> JsonDict:
+    """What the handler takes of what is sent."""
+    sent = dict(asked.sent)
+    form = sent.pop("upload", None)
+    told = {"doc": sent, "size": 0, "query": sent, "caller": LOCAL, "key": None}
+    if form is not None:
+        told["upload"] = incoming(form)
+    return {name: told[name] for name in asked.verb.takes}
+
+
 class Offline:
     """A Carrier to the database. Each verb opens it, works and closes it again."""
 
@@ -236,6 +250,7 @@ class Offline:
         """`open_`: the queue, None for reading alone, and the archive; `backends`: of the hosts, built when
         a verb asks them; `daemon`: one that has started meanwhile."""
         self._config, self._open, self._backends, self._daemon = config, open_, backends, daemon
+        self._uploads = Uploads(database)
         self.where = f"database {database} (no daemon is running)"
 
     def close(self) -> None:
@@ -257,9 +272,8 @@ class Offline:
     async def _answer(self, asked: Asked) -> Any:
         queue, archive = self._open()
         try:
-            control = OfflineControl(queue, archive, self._config, self._backends)
-            told = {"doc": asked.sent, "size": 0, "query": asked.sent, "caller": LOCAL, "key": None}
-            given: JsonDict = {name: told[name] for name in asked.verb.takes}
+            control = OfflineControl(queue, archive, self._config, self._backends, self._uploads)
+            given = _given(asked)
             answer = await Handlers(control, lambda: self._config).of(
                 asked.verb, asked.target, given
             )

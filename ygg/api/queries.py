@@ -195,10 +195,11 @@ def wait_s(query: Mapping[str, Any]) -> float:
     return _seconds(query, "timeout", DEFAULT_WAIT_S)
 
 
-def poll_s(query: Mapping[str, Any]) -> float:
-    """`wait` of an answer that comes at once unless it is asked to wait; bounded the same."""
+def poll_s(query: Mapping[str, Any], usual: float = 0.0, most: float = WAIT_MAX_S) -> float:
+    """`wait` of an answer that comes at once unless it is asked to wait, or `usual` says otherwise; bounded the same, or
+    by `most`."""
     _only(query, WAIT)
-    return _seconds(query, "wait", 0.0)
+    return _seconds(query, "wait", usual, most)
 
 
 def last_event(query: Mapping[str, Any]) -> str | None:
@@ -207,7 +208,9 @@ def last_event(query: Mapping[str, Any]) -> str | None:
     return query.get("last_event_id")
 
 
-def _seconds(query: Mapping[str, Any], name: str, default: float) -> float:
+def _seconds(
+    query: Mapping[str, Any], name: str, default: float, most: float = WAIT_MAX_S
+) -> float:
     given = query.get(name, default)
     try:
         found = float(given)
@@ -215,7 +218,7 @@ def _seconds(query: Mapping[str, Any], name: str, default: float) -> float:
         found = math.nan
     if not 0 <= found < math.inf:
         raise InvalidInput(f"{name}: expected seconds, got {given!r:.60}")
-    return min(found, WAIT_MAX_S)
+    return min(found, most)
 
 
 def states(value: str | Iterable[str]) -> tuple[State, ...]:

@@ -14,6 +14,7 @@ from dataclasses import replace
 
 from ygg.backends import failures
 from ygg.backends.http import UNLOAD_S, Got, Http, with_system
+from ygg.backends.parts import for_ollama
 from ygg.backends.said import Speech
 from ygg.backends.values import (
     as_count,
@@ -112,7 +113,8 @@ class OllamaBackend:
         body |= _streamed() | self._options(request)
         system = request.get("system")
         if "messages" in request:
-            return "/api/chat", body | {"messages": with_system(request["messages"], system)}
+            messages = with_system(request["messages"], system)
+            return "/api/chat", body | {"messages": list(map(for_ollama, messages))}
         body["prompt"] = request.get("prompt", "")
         return "/api/generate", body | ({} if system is None else {"system": system})
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ from ygg.cli.app import Json, app, desk
 from ygg.desk import error_of
 from ygg.errors import InvalidInput, LeftOut, NotFound, YggError
 from ygg.intake.parsing import DOCUMENT_MAX, Line, TooMuch, Unreadable, lines
+from ygg.multipart import Form
 from ygg.plain import counted
 
 if TYPE_CHECKING:
@@ -33,6 +35,12 @@ def submit(
         str | None,
         typer.Option(
             "--jsonl", metavar="FILE", help="Submit one task per line of JSON; - is stdin."
+        ),
+    ] = None,
+    attach: Annotated[
+        str | None,
+        typer.Option(
+            "--attach", metavar="FILE", help="A text or an image that goes with it; - is stdin."
         ),
     ] = None,
     atomic: Annotated[
@@ -129,7 +137,7 @@ def submit(
                 f"--jsonl takes no --{operation}: each line names its operation",
                 hint=f'{{"operation": "{operation}", …}}',
             )
-        if text is not None or file is not None:
+        if text is not None or file is not None or attach is not None:
             raise InvalidInput("--jsonl takes no prompt beside it", hint="ygg submit --jsonl FILE")
         if batch:
             _batch(jsonl, sequential=sequential, on_failure=on_failure, as_json=json_)
@@ -140,15 +148,19 @@ def submit(
         raise InvalidInput(
             "--batch takes its tasks from a file", hint="ygg submit --jsonl FILE --batch"
         )
+    if attach is not None and operation is not None:
+        raise InvalidInput(f"--attach takes no --{operation}", hint="it is chatted about")
+    prompt = _prompt(text, file) if attach is None or (text or file) else None
     doc = {
-        "input" if embed else "prompt": _prompt(text, file), "operation": operation, "type": type_, "priority": priority, "title": title,
+        "input" if embed else "prompt": prompt, "operation": operation, "type": type_, "priority": priority, "title": title,
         "labels": label or None, "model": model, "host": host, "system": system,
         "max_tokens": max_tokens, "temperature": temperature, "timeout": timeout,
         "not_before": not_before, "deadline": deadline, "idempotency_key": idempotency_key,
         "gpu": gpu, "content_type": content_type, "retention": retention,
     }  # fmt: skip
     with desk(write=True) as found:
-        answer = _one(found, {k: v for k, v in doc.items() if v is not None})
+        given = {k: v for k, v in doc.items() if v is not None}
+        answer = _one(found, given) if attach is None else _attached(found, attach, given)
         if not (wait or follow):
             output.as_json(answer) if json_ else output.data(answer["id"])
             _next_steps(found, answer)
@@ -172,6 +184,18 @@ def _one(found: Desk, doc: dict[str, Any]) -> dict[str, Any]:
         raise error_of(refusal)
     _warn(answer, set())
     return answer
+
+
+def _attached(found: Desk, name: str, doc: dict[str, Any]) -> dict[str, Any]:
+    """The task of a file; the rest of the document says what is asked of it."""
+    said = {"gpu": doc.pop("gpu", None), "source_type": doc.pop("content_type", None)}
+    kind = doc.pop("type", None)
+    said["metadata"] = json.dumps(doc if kind is None else {**doc, "task_type": kind})
+    fields = {key: text for key, text in said.items() if text is not None}
+    with _opened(name) as stream:
+        form = Form(fields, stream, "stdin" if name == "-" else Path(name).name)
+        answer = found.process_file(form, wait=0)
+    return {"id": answer["task_id"], **answer}
 
 
 def _warn(answer: dict[str, Any], warned: set[str]) -> None:

@@ -84,6 +84,8 @@ def _default(form: type[Form], key: str, field: FieldInfo) -> str:
         return "must be given"
     if f"{key}_s" in Policy.__dataclass_fields__ and form.__name__ == "PolicyForm":
         value = _spelled(value)
+    elif f"{key}_mb" in Policy.__dataclass_fields__ and form.__name__ == "PolicyForm":
+        value = f"{value:g}MB"
     return f"`{value}`" if isinstance(value, str | int | float) else "-"
 
 

@@ -140,3 +140,6 @@ class PolicyForm(Form):
         default=P.batch_capacity,
         description="Waiting tasks, of batches too, above which a batch is refused.",
     )
+    upload_limit: v.Memory = Field(
+        default=P.upload_limit_mb, description="Largest file that may come with a task: `64MB`."
+    )

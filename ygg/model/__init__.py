@@ -52,6 +52,7 @@ from ygg.model.snapshot import (
     WaitingView,
 )
 from ygg.model.tasks import (
+    FILE_KEY,
     Claim,
     End,
     Head,
@@ -84,6 +85,7 @@ from ygg.model.words import (
 )
 
 __all__ = [
+    "FILE_KEY",
     "FINAL",
     "LOAD_OPTIONS",
     "PAUSE_MAX_S",

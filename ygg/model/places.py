@@ -228,6 +228,7 @@ class Policy:
     cache_across_callers: bool = False
     capacity: int = 1000
     batch_capacity: int = 100_000
+    upload_limit_mb: float = 64.0  #: MiB of one file
     residency: Residency = Residency()
     overflow_margin: int = 5  #: a CPU slot helps out when the GPU queue is longer by more than this
     gpu_content_types: tuple[str, ...] = ("audio", "video", "image", "text")

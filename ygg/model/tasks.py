@@ -255,6 +255,7 @@ class End:
     add_deferrals: int = 0
 
 
+FILE_KEY = "file"  #: of a request: what the file is that came with it (media, bytes, sha256)
 PRUNED_KEPT = 100_000  #: deleted tasks that a store remembers: some 10 MB
 
 

@@ -22,6 +22,7 @@ from ygg.model import (
     Token,
 )
 from ygg.ports.archive import Archive
+from ygg.uploads import Uploads
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,11 @@ class Control(Protocol):
 
     @property
     def archive(self) -> Archive: ...
+
+    @property
+    def uploads(self) -> Uploads | None:
+        """Where files of tasks are; None: nowhere."""
+        ...
 
     def snapshot(self) -> Snapshot | None:
         """A frozen copy of the scheduling state, at most 250 ms old; None without a dispatcher."""

@@ -16,7 +16,9 @@ from typing import Any, cast
 
 from ygg.model import AttemptId, Call, Done, HostHealth, Outcome, OutcomeKind, Piece, Result, Usage
 from ygg.ports import AttemptStarted, Backend, CallFailed
+from ygg.running.attached import filled
 from ygg.running.message import Message
+from ygg.uploads import Uploads
 
 CHECK_S = 2.0
 
@@ -27,17 +29,22 @@ OnItem = Callable[[AttemptId, AttemptStarted | Piece], Awaitable[None] | None]
 Outcomes = Mapping[AttemptId, Outcome]
 
 
-async def run_call(call: Call, backend: Backend, on_item: OnItem) -> Outcomes:
+async def run_call(
+    call: Call, backend: Backend, on_item: OnItem, uploads: Uploads | None = None
+) -> Outcomes:
     """Run a call to its end; how each of its attempts ended. `on_item` gets the start of each and its
-    pieces that say something as they come, and may hold the call back until its readers have room.
+    pieces that say something as they come, and may hold the call back until its readers have room. `uploads`: where
+    the files are that came with tasks.
 
     Several attempts are sent side by side, each in a stream of its own. Never raises, but for
     CancelledError.
     """
     if len(call.attempts) == 1:
-        return {call.attempt.id: await _run_attempt(call, backend, on_item)}
+        return {call.attempt.id: await _run_attempt(call, backend, on_item, uploads)}
     alone = [replace(call, attempts=(attempt,), width=1) for attempt in call.attempts]
-    outcomes = await asyncio.gather(*(_run_attempt(one, backend, on_item) for one in alone))
+    outcomes = await asyncio.gather(
+        *(_run_attempt(one, backend, on_item, uploads) for one in alone)
+    )
     return {a.id: outcome for a, outcome in zip(call.attempts, outcomes, strict=True)}
 
 
@@ -54,11 +61,13 @@ def _sum(told: Sequence[Usage], name: str) -> Any:
     return sum(values) if values else None
 
 
-async def _run_attempt(call: Call, backend: Backend, on_item: OnItem) -> Outcome:
+async def _run_attempt(
+    call: Call, backend: Backend, on_item: OnItem, uploads: Uploads | None
+) -> Outcome:
     run = _Run(call, backend, on_item)
     try:
         try:
-            done = await run.stream()
+            done = await run.stream(await filled(call, uploads))
         except CallFailed as failure:
             return await run.judge(failure)
         return Outcome(OutcomeKind.COMPLETED, result=run.result(done))
@@ -87,8 +96,8 @@ class _Run:
     def __post_init__(self) -> None:
         self.who = self.call.attempt.id
 
-    async def stream(self) -> Done:
-        """Collect pieces until the end marker, under the total and the task's deadline.
+    async def stream(self, call: Call) -> Done:
+        """Collect the pieces of this call until the end marker, under the total and the task's deadline.
 
         The total starts with the first token: what came before it is the model's load, which the
         backend bounds by its limit for that token. Raises TimeoutError, CallFailed.
@@ -96,7 +105,7 @@ class _Run:
         candidate = self.call.candidate
         self.begun = asyncio.get_running_loop().time()
         self.on_item(self.who, AttemptStarted(self.who.number, candidate.host, candidate.model))
-        items = cast("AsyncGenerator[Piece | Done, None]", self.backend.stream(self.call))
+        items = cast("AsyncGenerator[Piece | Done, None]", self.backend.stream(call))
         self.limit = asyncio.timeout_at(self.deadline())
         async with self.limit, contextlib.aclosing(items):
             async for item in items:

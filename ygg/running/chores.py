@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from ygg.errors import StoreCorrupt, YggError
+from ygg.errors import NotFound, StoreCorrupt, YggError
 from ygg.model import State
 from ygg.ports import Archive
 from ygg.running.asking import log
@@ -12,6 +12,7 @@ from ygg.running.clock import STEP_MS
 from ygg.running.loop import RunLoop
 from ygg.telling.minutes import Minutes
 from ygg.telling.snapshotting import host_views
+from ygg.uploads import Uploads
 
 STATUS_S = 10.0  #: concurrency status in the log
 PRUNE_S = 60.0
@@ -101,12 +102,23 @@ async def _idle(archive: Archive) -> bool:
     return not any(map(counts.state, (State.QUEUED, State.SCHEDULED, State.PROCESSING)))
 
 
-async def prune(loop: RunLoop) -> None:
-    """Delete ended tasks past their retention, a small transaction at a time."""
+async def prune(loop: RunLoop, archive: Archive) -> None:
+    """Delete ended tasks past their retention, a small transaction at a time; then files whose tasks are gone."""
     while True:
         try:
             while await loop.queue.prune(loop.clock.now_ms()) > 0:
                 pass
+            await prune_files(loop.uploads, archive)
         except YggError as error:
             log.warning("pruning failed: %s", error)
         await asyncio.sleep(PRUNE_S)
+
+
+async def prune_files(uploads: Uploads | None, archive: Archive) -> None:
+    """Remove files that came with tasks which are gone, or which never came to be."""
+    for name in uploads.names() if uploads else ():
+        try:
+            await archive.get(name)
+        except NotFound:
+            assert uploads is not None
+            await asyncio.to_thread(uploads.drop, name)

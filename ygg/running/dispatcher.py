@@ -53,6 +53,7 @@ from ygg.telling import explain as explaining
 from ygg.telling import pacing, rates
 from ygg.telling.snapshotting import NEXT_UP, snapshot
 from ygg.telling.working import Worked
+from ygg.uploads import Uploads
 
 COUNTS_S = 0.5
 REMEMBERED = 60  #: ends of earlier runs: as many as a live view gets
@@ -69,12 +70,19 @@ class Dispatcher:
         *,
         limiters: Mapping[str, Limiter] | None = None,
         clock: Clock | None = None,
+        uploads: Uploads | None = None,
         checked: bool = False,
         on_fatal: Callable[[BaseException], None] | None = None,
     ) -> None:
         """Arguments as of `RunLoop`."""
         self._loop = RunLoop(
-            queue, archive, limiters=limiters, clock=clock, checked=checked, on_fatal=on_fatal
+            queue,
+            archive,
+            limiters=limiters,
+            clock=clock,
+            uploads=uploads,
+            checked=checked,
+            on_fatal=on_fatal,
         )
         self._queue, self._archive, self._now_ms = queue, archive, self._loop.clock.now_ms
         self._mono = asyncio.get_running_loop().time
@@ -92,6 +100,10 @@ class Dispatcher:
     @property
     def archive(self) -> Archive:
         return self._archive
+
+    @property
+    def uploads(self) -> Uploads | None:
+        return self._loop.uploads
 
     @property
     def board(self) -> Board:

@@ -12,6 +12,7 @@ from ygg.ports import AttemptStarted, Backend, Backends, Piece
 from ygg.running.asking import Asks, told
 from ygg.running.calls import Outcomes, run_call, usage_of
 from ygg.running.streams import Streams
+from ygg.uploads import Uploads
 
 
 @dataclass(slots=True)
@@ -29,6 +30,7 @@ class Drivers:
     feed: Callable[[ev.Event], None]
     asks: Asks
     streams: Streams
+    uploads: Uploads | None = None
     backends: Backends = field(default_factory=dict)
     _flights: dict[str, _Flight] = field(default_factory=dict)
 
@@ -74,7 +76,7 @@ class Drivers:
                 self.feed(ev.CallStarted(call.id))
             return self.streams.put(attempt.task, item)
 
-        return await run_call(call, backend, on_item)
+        return await run_call(call, backend, on_item, self.uploads)
 
     def cancel(self, call: str, attempt: AttemptId | None) -> None:
         """Close the connection once none of its attempts is wanted any more."""

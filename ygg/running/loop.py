@@ -30,6 +30,7 @@ from ygg.running.streams import Streams
 from ygg.running.waiting import Waiting, moved
 from ygg.running.watching import Watches
 from ygg.telling.naming import named
+from ygg.uploads import Uploads
 
 CANCEL_WAIT_S = 10.0  #: how long `cancel` waits for a running call to stop
 LOG_KEPT = 100  #: lines for the live view
@@ -46,6 +47,7 @@ class RunLoop:
         *,
         limiters: Mapping[str, Limiter] | None = None,
         clock: Clock | None = None,
+        uploads: Uploads | None = None,
         checked: bool = False,
         on_fatal: Callable[[BaseException], None] | None = None,
     ) -> None:
@@ -58,7 +60,8 @@ class RunLoop:
         self.board = Board(run=secrets.token_hex(6))
         self.streams = Streams()
         self.asks = Asks(self.feed)
-        self.drivers = Drivers(self.feed, self.asks, self.streams)
+        self.uploads = uploads
+        self.drivers = Drivers(self.feed, self.asks, self.streams, uploads)
         self.limiters = Limiters(self.feed, limiters or {})
         self.watches = Watches(self.feed)
         self.waiting = Waiting(archive, self.streams)

@@ -9,11 +9,13 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from ygg.config import Config
 from ygg.model import Endpoint, Host
 from ygg.ports import Archive, Backend, Backends, Probe, Probes, Queue
 from ygg.running.dispatcher import Dispatcher
+from ygg.uploads import Uploads
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +94,14 @@ async def dispatching(
     config: Config,
     adapters: Adapters,
     *,
+    database: Path | None = None,
     checked: bool = False,
     on_fatal: Callable[[BaseException], None] | None = None,
 ) -> AsyncIterator[Scope]:
-    """A started dispatcher over a store; drains and closes all but the store on the way out."""
-    dispatcher = Dispatcher(queue, archive, checked=checked, on_fatal=on_fatal)
+    """A started dispatcher over a store; drains and closes all but the store on the way out. `database`: beside which
+    files of tasks are, None for nowhere."""
+    uploads = None if database is None else Uploads(database)
+    dispatcher = Dispatcher(queue, archive, uploads=uploads, checked=checked, on_fatal=on_fatal)
     hosts = tuple(config.hosts.values())
     backends, probes = adapters.backends(hosts), adapters.probes(hosts)
     scope = Scope(dispatcher, config, adapters, asyncio.Event())
