@@ -184,4 +184,11 @@ MUTANTS: list[Mutant] = [
         "    if True:\n",
         ("tests/telling/test_routing.py::test_where_it_ran_is_what_counts_in_the_end",),
     ),
+    Mutant(
+        "uploads: a file gets the answer about another one",
+        "ygg/api/processing.py",
+        "sharing = new.sharing and of_file(new.sharing, part.sha256, config)",
+        "sharing = new.sharing",
+        ("tests/surface/test_uploads.py::test_an_answer_of_the_cache_is_that_of_the_same_file",),
+    ),
 ]

@@ -68,7 +68,8 @@ class Contract:
             yield from self._events(described["content"][kind]["x-ygg-events"], response.text)
         elif response.content:
             yield from self.of(described["content"][kind]["schema"], response.json())
-        if request.content and _taken(response):
+        form = request.headers.get("content-type", "").startswith("multipart/")
+        if not form and request.content and _taken(response):
             asked = operation["requestBody"]["content"]["application/json"]["schema"]
             yield from self.of(asked, json.loads(request.content))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -19,6 +20,7 @@ from ygg.api.openapi.answers import ANSWERS
 from ygg.api.openapi.document import missing, statuses
 from ygg.api.queries import QUERIES
 from ygg.desk import VERBS
+from ygg.uploads import Uploads
 from ygg.verbs import JsonDict, Verb, verb
 
 Row = Verb[..., Any]
@@ -98,7 +100,7 @@ def test_an_operation_says_what_its_row_says(verb: Row, document: JsonDict) -> N
     assert told["summary"][0].isupper()
     places = [(p["in"], p["required"]) for p in told["parameters"]]
     assert places.count(("path", True)) == bool(verb.key)
-    assert ("requestBody" in told) == ("doc" in verb.takes)
+    assert ("requestBody" in told) == (not {"doc", "upload"}.isdisjoint(verb.takes))
     assert str(verb.status) in told["responses"]
 
 
@@ -121,7 +123,7 @@ def _url(row: Row, task_id: str, batch_id: str) -> str:
     return row.path.replace("{task_id}", task_id).replace("{batch_id}", batch_id)
 
 
-ASKED = tuple(v for v in VERBS if "query" in v.takes)
+ASKED = tuple(v for v in VERBS if "query" in v.takes and "upload" not in v.takes)  # test_uploads.py
 
 
 @asking(ASKED)
@@ -165,7 +167,7 @@ def test_every_key_has_values_to_try() -> None:
 
 
 @pytest.fixture(scope="module")
-def examples() -> list[httpx.Response]:
+def examples(tmp_path_factory: pytest.TempPathFactory) -> list[httpx.Response]:
     """The answers on the page, and those that it does not show."""
     seen: list[httpx.Response] = []
     show = api_doc._Page.show
@@ -174,15 +176,18 @@ def examples() -> list[httpx.Response]:
         seen.append(await show(self, *args, **more))
         return seen[-1]
 
-    async def more() -> None:
-        async with api() as found:
+    async def more(folder: Path) -> None:
+        async with api(uploads=Uploads(folder / "ygg.db")) as found:
             seen.append(await found.http.get("/v1/snapshot"))
             seen.append(await found.http.get("/openapi.json"))
+            for query in ({}, {"wait": 0}):
+                files = {"file": ("a.txt", b"hello")}
+                seen.append(await found.http.post("/process/file", files=files, params=query))
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(api_doc._Page, "show", noted)
         api_doc.written()
-    run_virtual(more())
+    run_virtual(more(tmp_path_factory.mktemp("files")))
     return seen
 
 

@@ -19,7 +19,7 @@ from tests.shell.virtual import run_virtual, until
 from tests.surface.cli import Cli
 from tests.surface.test_tcp import free_port
 from tests.surface.test_tokens import bearer
-from tests.surface.world import Api, api, bordered, served
+from tests.surface.world import Api, api, bordered, config, served
 from ygg.model import OutcomeKind, Policy
 from ygg.multipart import Form
 from ygg.running.chores import prune_files
@@ -439,6 +439,19 @@ def test_the_same_key_is_the_same_task_and_another_file_is_another(play: Any) ->
 
 
 # --- how long a file is kept ----------------------------------------------------------------------
+
+
+def test_an_answer_of_the_cache_is_that_of_the_same_file(tmp_path: Path) -> None:
+    asks = {"metadata": '{"cache": true, "prompt": "What is it?"}'}
+
+    async def main() -> None:
+        uploads = Uploads(tmp_path / "ygg.db")
+        async with api(settings=config(cache_ttl="5m"), uploads=uploads) as found:
+            sent = [await send(found, text, **asks) for text in (b"one", b"two", b"one")]
+            assert [body["cached"] for body in sent] == [False, False, True]
+            assert (await send(found, b"one"))["cached"] is False, "unless it asks for one"
+
+    run_virtual(main())
 
 
 def test_a_file_goes_with_its_task_and_not_before(play: Any) -> None:

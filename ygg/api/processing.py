@@ -21,6 +21,7 @@ from ygg.errors import InvalidInput, Unavailable, YggError
 from ygg.intake.checking import hash_of
 from ygg.intake.contents import IMAGES, TEXT, media_of
 from ygg.intake.parsing import DOCUMENT_MAX, DOCUMENT_VALUES, Unreadable, document
+from ygg.intake.sharing import of_file
 from ygg.intake.tasks import new_task
 from ygg.model import FILE_KEY, HostHealth, JsonDict, NewTask, Task
 from ygg.multipart import Incoming
@@ -112,7 +113,8 @@ class Processing:
         about = {"media": media, "bytes": part.size, "sha256": part.sha256}
         request = {**new.request, FILE_KEY: about}
         body_hash = hash_of([form.fields, part.sha256])
-        return replace(new, request=request, body_hash=body_hash), routing
+        sharing = new.sharing and of_file(new.sharing, part.sha256, config)
+        return replace(new, request=request, body_hash=body_hash, sharing=sharing), routing
 
     # --- GPU or CPU ----------------------------------------------------------------------------
 

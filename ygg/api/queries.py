@@ -83,6 +83,7 @@ LAST: Keys = {"last_event_id": _text("as the header Last-Event-ID, which counts 
 #: What each verb may be asked, by its name.
 QUERIES: dict[str, Keys] = {
     "async_status": WAIT,
+    "process_file": WAIT,
     "async_result": WAIT,
     "async_stream": LAST,
     "async_cancel": RUNNING,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ygg.config import Config
 from ygg.errors import InvalidInput
 from ygg.intake.checking import hash_of
@@ -27,6 +29,11 @@ def shared(
     caller = None if config.policy.cache_across_callers else lane.caller
     told = [caller, asked.does, lane.type, lane.host, lane.model, lane.gpu, request]
     return Sharing(cache_prefix(config) + hash_of(told), fresh_s, asked.coalesce)
+
+
+def of_file(sharing: Sharing, sha256: str, config: Config) -> Sharing:
+    """The same of a task that works on this file, too: identical are those of identical files."""
+    return replace(sharing, key=cache_prefix(config) + hash_of([sharing.key, sha256]))
 
 
 def cache_prefix(config: Config) -> str:

@@ -20,6 +20,7 @@ class Answer(NamedTuple):
     contradicts: Schema = ERROR
     found: bool = False
     submits: bool = False
+    later: Schema | None = None  #: of 202: it takes longer
 
 
 _ENDED = "it has ended otherwise"
@@ -42,6 +43,7 @@ ANSWERS: dict[str, Answer] = {
     "openapi": Answer(house.OPENAPI),
     "async_dead_letters": Answer(tasks.PAGE),
     "async_retry": Answer(tasks.TASK, conflict=_NOT_FAILED),
+    "process_file": Answer(tasks.PROCESSED, conflict=_KEY, submits=True, later=tasks.IN_PROCESS),
     "submit_part": Answer(tasks.SUBMITTED, submits=True),
     "tasks": Answer(tasks.TASKS),
     "retry": Answer(tasks.RETRIED),

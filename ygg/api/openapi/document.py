@@ -38,6 +38,24 @@ STATUSES = {
 }
 WAIT_HEADER: JsonDict = {"schema": {"type": "integer", "minimum": 1}, "description": "seconds"}
 
+FORM: JsonDict = {
+    "required": True,
+    "content": {
+        "multipart/form-data": {
+            "schema": {
+                "type": "object",
+                "properties": {
+                    "file": {"type": "string", "contentMediaType": "application/octet-stream"},
+                    "source_type": TEXT,
+                    "gpu": TEXT,
+                    "metadata": {"type": "string", "contentMediaType": JSON},
+                },
+                "required": ["file"],
+            }
+        }
+    },
+}
+
 #: What the path names.
 KEYS = {
     "task_id": "id of a task, or its last 4 or more characters",
@@ -98,6 +116,7 @@ def _operation(verb: Row, told: str) -> JsonDict:
         "tags": [verb.handler.partition(".")[0].strip("_")],
         "parameters": [*_path(verb), *_query(verb), *_headers(verb)],
         **({"requestBody": _body(DOCUMENTS[verb.name])} if "doc" in verb.takes else {}),
+        **({"requestBody": FORM} if "upload" in verb.takes else {}),
         "responses": _responses(verb, ANSWERS[verb.name]),
         "security": [{}, {SCHEME: []}] if verb.needs else [],
         "x-ygg-scope": verb.needs or None,
@@ -165,6 +184,8 @@ def _documents() -> dict[str, Schema]:
 
 def _responses(verb: Row, answer: Answer) -> JsonDict:
     told = {str(verb.status): _success(answer)}
+    if answer.later is not None:
+        told["202"] = {"description": "Not yet.", "content": {JSON: {"schema": answer.later}}}
     if "last" in verb.takes:
         told["204"] = {"description": "There is nothing more: do not ask again."}
     return told | {str(status): _failure(status, answer) for status in statuses(verb)}
@@ -173,15 +194,16 @@ def _responses(verb: Row, answer: Answer) -> JsonDict:
 def statuses(verb: Row) -> list[int]:
     """Of the errors that may come."""
     answer = ANSWERS[verb.name]
+    brings = not {"doc", "upload"}.isdisjoint(verb.takes)  # a body
     may = {
         401: True,
         403: True,
         404: verb.key is not None or answer.found,
-        408: "doc" in verb.takes,
+        408: brings,
         409: bool(answer.conflict),
-        413: "doc" in verb.takes,
-        415: "doc" in verb.takes,
-        422: verb.key in SHORT or not {"doc", "query"}.isdisjoint(verb.takes) or verb.name == "reload",
+        413: brings,
+        415: brings,
+        422: verb.key in SHORT or brings or "query" in verb.takes or verb.name == "reload",
         429: answer.submits,
         503: verb.name not in NEVER_AWAY,
         507: verb.method != "GET" and verb.name not in UNSTORED,

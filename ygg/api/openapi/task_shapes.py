@@ -142,28 +142,24 @@ ACCEPTED = obj(
     },
     _WARNED,
 )
-TASK_STATUS = named(
-    "TaskStatus",
-    obj(
-        {
-            "task_id": TEXT,
-            "status": STATUS,
-            "state": STATE,
-            "agent_type": TEXT,
-            "priority": PRIORITY,
-            "created_at": TIME,
-            "started_at": TIME_,
-            "completed_at": TIME_,
-            "progress_percent": null_or(PERCENT),
-            "cached": FLAG,
-            **each(("model_selected", "backend", "host"), TEXT_),
-            "attempt": COUNT,
-            "reason": REASON_,
-            "error": TEXT_,
-            **_PLACE,
-        }
-    ),
-)
+_STATUS = {
+    "task_id": TEXT,
+    "status": STATUS,
+    "state": STATE,
+    "agent_type": TEXT,
+    "priority": PRIORITY,
+    "created_at": TIME,
+    "started_at": TIME_,
+    "completed_at": TIME_,
+    "progress_percent": null_or(PERCENT),
+    "cached": FLAG,
+    **each(("model_selected", "backend", "host"), TEXT_),
+    "attempt": COUNT,
+    "reason": REASON_,
+    "error": TEXT_,
+    **_PLACE,
+}
+TASK_STATUS = named("TaskStatus", obj(_STATUS))
 _FUNCTION = obj({"name": TEXT, "arguments": TEXT})
 _CALL = {"id": TEXT_, "type": exactly("function"), "function": _FUNCTION}
 _MESSAGE = obj(
@@ -175,23 +171,22 @@ _MESSAGE = obj(
         "embeddings": listed(listed(NUMBER)),
     },
 )
-RESULT = named(
-    "Result",
-    obj(
-        {
-            "task_id": TEXT,
-            "status": STATUS,
-            "state": STATE,
-            "result": null_or(_MESSAGE),
-            "cached": FLAG,
-            **each(("model_used", "backend", "host"), TEXT_),
-            **each(("inference_time_ms", "tokens_generated", "prompt_tokens"), COUNT_),
-            **each(("queue_wait_time_ms", "total_time_ms"), COUNT_),
-            "reason": REASON_,
-            "error": TEXT_,
-        }
-    ),
-)
+_RESULT = {
+    "task_id": TEXT,
+    "status": STATUS,
+    "state": STATE,
+    "result": null_or(_MESSAGE),
+    "cached": FLAG,
+    **each(("model_used", "backend", "host"), TEXT_),
+    **each(("inference_time_ms", "tokens_generated", "prompt_tokens"), COUNT_),
+    **each(("queue_wait_time_ms", "total_time_ms"), COUNT_),
+    "reason": REASON_,
+    "error": TEXT_,
+}
+RESULT = named("Result", obj(_RESULT))
+_ROUTED = {"routing": obj({"device": words("gpu", "cpu"), "why": TEXT})}
+PROCESSED = named("Processed", obj({**_RESULT, **_ROUTED}))
+IN_PROCESS = named("InProcess", obj({**_STATUS, **_ROUTED}))
 CANCELLED = obj({"task_id": TEXT, "status": STATUS, "state": STATE, "message": TEXT})
 _RATES = ("avg_processing_time_ms", "throughput_tasks_per_minute", "avg_wait_time_ms")
 STATS = obj(
