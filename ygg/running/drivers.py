@@ -30,8 +30,8 @@ class Drivers:
     feed: Callable[[ev.Event], None]
     asks: Asks
     streams: Streams
-    uploads: Uploads | None = None
     backends: Backends = field(default_factory=dict)
+    uploads: Uploads | None = None
     _flights: dict[str, _Flight] = field(default_factory=dict)
 
     @property

@@ -61,7 +61,7 @@ class RunLoop:
         self.streams = Streams()
         self.asks = Asks(self.feed)
         self.uploads = uploads
-        self.drivers = Drivers(self.feed, self.asks, self.streams, uploads)
+        self.drivers = Drivers(self.feed, self.asks, self.streams, uploads=uploads)
         self.limiters = Limiters(self.feed, limiters or {})
         self.watches = Watches(self.feed)
         self.waiting = Waiting(archive, self.streams)
