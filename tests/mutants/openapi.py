@@ -54,8 +54,8 @@ MUTANTS: list[Mutant] = [
     Mutant(
         "openapi: a key of a query that is taken is not described",
         QUERIES,
-        "LISTING: Keys = _FILTER | {",
-        'LISTING: Keys = {k: v for k, v in _FILTER.items() if k != "label"} | {',
+        "_given(query, LISTING)",
+        "_given(query, LISTING | _CURSOR)",
         (TAKEN,),
     ),
     Mutant(
@@ -71,6 +71,15 @@ MUTANTS: list[Mutant] = [
         "    _only(query, keys)\n    default",
         "    default",
         (TAKEN,),
+    ),
+    Mutant(
+        "a key of the header is taken by a batch however long it is",
+        "ygg/api/batches.py",
+        'header = {} if key is None else {"idempotency_key": key}',
+        "header: JsonDict = {}",
+        (
+            "tests/surface/test_batches.py::test_the_key_of_the_header_is_held_to_what_that_of_the_document_is",
+        ),
     ),
     Mutant(
         "openapi: a bound is said that does not hold",

@@ -27,8 +27,8 @@ def closed(schema: Any) -> Any:
     if not isinstance(schema, dict):
         return schema
     found = {key: closed(value) for key, value in schema.items()}
-    if isinstance(found.get("properties"), dict) and "additionalProperties" not in found:
-        found["additionalProperties"] = False
+    if found.get("type") == "object" and "properties" in found:
+        found.setdefault("additionalProperties", False)
     return found
 
 

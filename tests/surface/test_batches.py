@@ -355,3 +355,17 @@ def test_wrong_words_say_what_is_right(offline: Cli) -> None:
     assert offline("wait").code == 2
     assert offline("wait", "abcd", "--batch", "batch-1").code == 2
     assert offline("batch", "show", "batch-1").code == 3
+
+
+@pytest.mark.parametrize("key", ["", "k" * 201])
+def test_the_key_of_the_header_is_held_to_what_that_of_the_document_is(key: str) -> None:
+    async def scene(found: Api) -> None:
+        for url, doc in (
+            ("/v1/batches", {"tasks": [{"prompt": "x"}]}),
+            ("/v1/async/submit-batch", {"requests": [request()]}),
+            ("/v1/async/submit", request()),
+        ):
+            told = await found.post(url, doc, 422, headers={"Idempotency-Key": key})
+            assert told["error"]["message"].startswith("idempotency_key: ")
+
+    play(scene)

@@ -20,6 +20,7 @@ from ygg.api.openapi.answers import ANSWERS
 from ygg.api.openapi.document import missing, statuses
 from ygg.api.queries import QUERIES
 from ygg.desk import VERBS
+from ygg.model import MinuteRow
 from ygg.uploads import Uploads
 from ygg.verbs import JsonDict, Verb, verb
 
@@ -213,3 +214,25 @@ def test_what_is_refused_is_refused_as_described(verb: Row, contract: Contract) 
             assert answer.status_code in {verb.status, *statuses(verb)}
 
     play(scene)
+
+
+def test_a_minute_in_which_nothing_started_conforms(contract: Contract) -> None:
+    async def scene(api: Api) -> None:
+        now_ms = api.house.dispatcher.loop.clock.now_ms() // 60_000 * 60_000
+        row = MinuteRow("surtr", now_ms - 60_000, 12, slots=1, limit=1, running=0.0, waiting=0)
+        await api.house.store.record_minutes([row])
+        answer = await api.http.get("/v1/history?host=surtr")
+        assert len(answer.json()["minutes"]) == 1
+        assert [*contract.wrong(answer)] == []
+
+    play(scene)
+
+
+def test_a_document_names_one_kind_of_work(contract: Contract) -> None:
+    def fits(**document: Any) -> bool:
+        return not [*contract.of({"$ref": "#/components/schemas/TaskDocument"}, document)]
+
+    assert fits(prompt="x")
+    assert fits(prompt="x", messages=None)
+    assert not fits(title="x")
+    assert not fits(prompt="x", input="y")

@@ -57,11 +57,11 @@ class Batches:
         self, doc: object, caller: Caller, key: str | None, size: int
     ) -> JsonDict:
         """POST /v1/async/submit-batch: take many tasks, all or none."""
-        given = parse(AsyncBatch, _without(doc, "requests"))
+        given = parse(AsyncBatch, _rest(doc, "requests", key))
         every = {"timeout_seconds": given.timeout_seconds} if given.timeout_seconds else {}
         docs = [every | d if isinstance(d, dict) else d for d in _listed(doc, "requests")]
         how = _how(not given.process_in_parallel, given.on_failure, "process_in_parallel is false")
-        asked = _Asked(docs, async_task, "requests", how, key or given.idempotency_key)
+        asked = _Asked(docs, async_task, "requests", how, given.idempotency_key)
         batch, ids = await self._submitted(doc, asked, caller, size)
         return {
             "batch_id": batch.id,
@@ -72,9 +72,9 @@ class Batches:
 
     async def submit(self, doc: object, caller: Caller, key: str | None, size: int) -> JsonDict:
         """POST /v1/batches."""
-        given = parse(NewBatch, _without(doc, "tasks"))
+        given = parse(NewBatch, _rest(doc, "tasks", key))
         how = _how(given.sequential, given.on_failure, "sequential is true")
-        asked = _Asked(_listed(doc, "tasks"), new_task, "tasks", how, key or given.idempotency_key)
+        asked = _Asked(_listed(doc, "tasks"), new_task, "tasks", how, given.idempotency_key)
         batch, ids = await self._submitted(doc, asked, caller, size)
         return {"schema": "ygg.batch/1", "batch_id": batch.id, "task_ids": ids}
 
@@ -179,9 +179,10 @@ class Batches:
         return bodies.batch_body(await self._control.archive.batch(batch.id))
 
 
-def _without(doc: object, key: str) -> JsonDict:
-    """The rest of the body: its documents are checked apart, so that each error names its own."""
-    return {**an_object(doc), key: []}
+def _rest(doc: object, listed: str, key: str | None) -> JsonDict:
+    """Of the body, with the key of the header: its documents are checked apart, so that each error names its own."""
+    header = {} if key is None else {"idempotency_key": key}
+    return {**an_object(doc), listed: [], **header}
 
 
 def _listed(doc: object, key: str) -> list[Any]:

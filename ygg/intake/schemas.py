@@ -27,6 +27,7 @@ MAX_TEXTS = 1000  #: of one embedding
 #: What each operation works on; a document names exactly one of these.
 WORKS_ON = {"chat": ("messages", "prompt"), "generate": ("prompt",), "complete": ("prompt",),
             "embed": ("input",)}  # fmt: skip
+KINDS = ("prompt", "messages", "input")  #: of work
 #: Keys that mean nothing to an operation: a prompt that is completed goes to the model as it is.
 NOT_FOR = {"complete": ("system",), "embed": ("system", "max_tokens", "temperature")}
 
@@ -106,6 +107,12 @@ _INPUT: JsonDict = {
     ]
 }
 
+
+def _named(key: str) -> JsonDict:
+    """A document that has this one."""
+    return {"required": [key], "properties": {key: {"not": {"type": "null"}}}}
+
+
 PriorityField = Annotated[int, BeforeValidator(_priority), WithJsonSchema(PRIORITY)]
 Gpu = Annotated[
     Literal["required", "preferred", "never"] | None, BeforeValidator(_gpu), WithJsonSchema(_GPU)
@@ -178,6 +185,7 @@ class _Work(Document):
 class TaskDocument(_Work):
     """One task as `ygg submit`, a JSONL line and POST /v1/tasks give it."""
 
+    model_config = ConfigDict(json_schema_extra={"oneOf": [_named(key) for key in KINDS]})
     prompt: Annotated[str, Field(min_length=1)] | None = None
     type: Annotated[str, Field(min_length=1, max_length=64)] | None = None
     input: Annotated[str | list[str] | None, BeforeValidator(_input), WithJsonSchema(_INPUT)] = None
@@ -193,7 +201,7 @@ class TaskDocument(_Work):
 
     @model_validator(mode="after")
     def _one_kind_of_work(self) -> TaskDocument:
-        given = [k for k in ("prompt", "messages", "input") if getattr(self, k) is not None]
+        given = [k for k in KINDS if getattr(self, k) is not None]
         if len(given) != 1:
             raise ValueError("expected either prompt or messages, or input for an embedding")
         operation = self.does

@@ -63,9 +63,10 @@ KEYS = {
     "host": "name in hosts.yaml",
     "name": "name of a token",
 }
+KEY: Schema = {"type": "string", "minLength": 1, "maxLength": 200}
 HEADERS = {
-    "key": ("Idempotency-Key", "the same submit again is the same task; instead of the key in the document"),
-    "last": ("Last-Event-ID", "the id of the last event that was had"),
+    "key": ("Idempotency-Key", KEY, "the same submit again is the same task; instead of the key in the document"),
+    "last": ("Last-Event-ID", TEXT, "the id of the last event that was had"),
 }  # fmt: skip
 
 
@@ -149,7 +150,7 @@ def _query(verb: Row) -> list[JsonDict]:
 
 def _headers(verb: Row) -> list[JsonDict]:
     named = [HEADERS[given] for given in verb.takes if given in HEADERS]
-    return [_parameter("header", name, TEXT, told) for name, told in named]
+    return [_parameter("header", name, schema, told) for name, schema, told in named]
 
 
 def _parameter(
@@ -218,7 +219,7 @@ SHORT = ("task_id", "batch_id")  #: ids of which the end may be given, which may
 
 def _success(answer: Answer) -> JsonDict:
     if answer.events is not None:
-        told = {"schema": {"type": "string"}, "x-ygg-events": answer.events}
+        told = {"x-ygg-events": answer.events}
         return {"description": "Server-sent events, with JSON.", "content": {EVENTS: told}}
     return {"description": "As asked.", "content": {JSON: {"schema": answer.shape}}}
 

@@ -190,9 +190,8 @@ _MINUTE = obj(
     {
         "host": TEXT,
         "at": TIME,
-        **each(
-            ("samples", "slots", "limit", "waiting", "started", "wait_ms", "wait_max_ms"), COUNT
-        ),
+        **each(("samples", "slots", "limit", "waiting", "started"), COUNT),
+        **each(("wait_ms", "wait_max_ms"), COUNT_),
         "running": NUMBER,
         **_MEMORY,
         **each(("temperature_c", "utilization_percent"), NUMBER_),
