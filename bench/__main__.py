@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench import daemon, depth, drain, growth, makespan, swap, view
+from bench import api, daemon, depth, drain, growth, makespan, swap, view
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "performance.md"
 START, END = "<!-- figures: written by make bench -->", "<!-- end of figures -->"
@@ -29,6 +29,7 @@ PARTS: dict[str, Part] = {
     "pickup": daemon.pickup,
     "idle": daemon.idle,
     "start_up": daemon.start_up,
+    "api": api.run,
 }
 
 #: (name, section, key, goal, comparison)
@@ -55,6 +56,10 @@ GOALS: tuple[tuple[str, str, str, float, str], ...] = (
     ("two models in turns: longest time passed over / bound", "swap", "passed_ratio", 1, "<="),
     ("start-up: ygg --version / import typer", "start_up", "version_ratio", 2, "<="),
     ("start-up: ygg submit / import typer", "start_up", "submit_ratio", 2, "<="),
+    ("API: submits over TCP / constant answers, 64 connections", "api", "submit_ratio", 0.5, ">="),
+    ("API: p99 of those submits, ms", "api", "submit_p99_ms", 100, "<="),
+    ("API: ygg submit --jsonl / apsw, rows per second", "api", "bulk_ratio", 0.4, ">="),
+    ("API: a submit call / bare program", "api", "call_ratio", 1.3, "<="),
 )
 
 

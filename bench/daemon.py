@@ -134,14 +134,15 @@ def idle(seconds: float = 20.0) -> dict[str, Any]:
         assert target.process is not None
         stat = Path(f"/proc/{target.process.pid}/stat")
         time.sleep(2)
-        before = _ticks(stat)
+        before = ticks(stat)
         time.sleep(seconds)
-        used = (_ticks(stat) - before) / os.sysconf("SC_CLK_TCK")
+        used = (ticks(stat) - before) / os.sysconf("SC_CLK_TCK")
         target.stop()
     return {"seconds": seconds, "cpu_percent": round(100 * used / seconds, 3), "hosts": len(HOME)}
 
 
-def _ticks(stat: Path) -> int:
+def ticks(stat: Path) -> int:
+    """Processor time of a process so far, by its /proc/PID/stat."""
     fields = stat.read_text().rpartition(")")[2].split()
     return int(fields[11]) + int(fields[12])
 

@@ -26,13 +26,18 @@ PLACE = {"epoch": 1, "host": "h", "endpoint": "e", "model": "m", "call": None}
 PASSES, SAMPLES = 10, 200  #: rolled back after each pass
 
 
-async def _create(path: Path) -> None:
-    await open_store(path).close()
+def create(path: Path) -> None:
+    """An empty queue."""
+
+    async def opened() -> None:
+        await open_store(path).close()
+
+    asyncio.run(opened())
 
 
 def fill(path: Path, rows: int) -> None:
     """`rows` queued tasks, every second one in a lane that nothing serves, by plain SQL."""
-    asyncio.run(_create(path))
+    create(path)
     db = apsw.Connection(str(path))
     db.execute("PRAGMA synchronous = OFF")
     with db:

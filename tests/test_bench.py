@@ -7,7 +7,7 @@ import json
 import pytest
 
 import bench.__main__ as program
-from bench import growth, mixes
+from bench import api, growth, mixes
 from bench.makespan import contest
 
 
@@ -66,3 +66,12 @@ def test_each_decision_of_the_simulated_house_fills_the_slot_that_was_freed() ->
     assert house.calls[-1].id != last.id
     assert len(house.calls) == 3 * growth.SLOTS
     assert (queued, sum(map(len, house.queued.values()))) == (10, 9)
+
+
+def test_the_parts_of_the_api_measure_what_was_stored(monkeypatch: pytest.MonkeyPatch) -> None:
+    small = {"REQUESTS": 100, "ROUNDS": 1, "LINES": 50, "PART": 20, "BULK_ROUNDS": 1, "CALLS": 3}
+    for name, value in small.items():
+        monkeypatch.setattr(api, name, value)
+    found = api.run()
+    assert {key for _, section, key, *_ in program.GOALS if section == "api"} <= found.keys()
+    assert all(value > 0 for name, value in found.items() if not name.endswith("cpu_ms"))
