@@ -119,7 +119,7 @@ def _constant() -> Iterator[tuple[int, int]]:
     port = free_port()
     process = subprocess.Popen([sys.executable, "-c", CONSTANT, str(port)])
     try:
-        until(lambda: _listens(port), what="the constant is served")
+        until(lambda: _listens(port), 60, "the constant is served")
         yield port, process.pid
     finally:
         process.terminate()
@@ -147,7 +147,7 @@ def _paused(folder: str) -> Iterator[_Ygg]:
     target.config.write_text(yaml.safe_dump(config_dict(URLS) | more))
     target.start()
     try:
-        until(lambda: _listens(target.port), what="TCP is served")
+        until(lambda: _listens(target.port), 60, "TCP is served")
         with closing(target.remote()) as desk:
             desk.pause()
         yield target
