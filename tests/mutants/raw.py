@@ -72,6 +72,13 @@ MUTANTS: list[Mutant] = [
         (REFUSED,),
     ),
     Mutant(
+        "raw: a HEAD that turned bad is refused with a body",
+        COMING,
+        "refusal(bare=asks_head)",
+        "refusal(bare=False)",
+        (RAW + "::test_a_head_that_turns_bad_is_refused_without_a_body",),
+    ),
+    Mutant(
         "raw: a refusal is written into an answer that has begun",
         COMING,
         "        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):",

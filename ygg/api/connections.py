@@ -136,7 +136,8 @@ class Connection(H11Protocol):
             self.cycle.disconnected = True
             self.cycle.message_event.set()
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
-            for event in refusal():
+            asks_head = self.conn.our_state is h11.SEND_RESPONSE and self.scope["method"] == "HEAD"
+            for event in refusal(bare=asks_head):
                 self.transport.write(self.conn.send(event) or b"")
         self.transport.close()
 

@@ -31,8 +31,8 @@ class HeadTooLong(InvalidInput):
     http_status = TOO_LONG
 
 
-def refusal() -> list[h11.Event]:
-    """The answer to what the parser has just refused; the connection ends with it."""
+def refusal(*, bare: bool) -> list[h11.Event]:
+    """The answer to what the parser has just refused, without its body where it is `bare`; the connection ends with it."""
     error = _told(sys.exception())
     body = json.dumps(bodies.error_body(error)).encode()
     headers = [
@@ -41,7 +41,8 @@ def refusal() -> list[h11.Event]:
         ("Connection", "close"),
     ]
     answer = h11.Response(status_code=error.http_status, headers=headers)
-    return [answer, h11.Data(data=body), h11.EndOfMessage()]
+    said = [] if bare else [h11.Data(data=body)]
+    return [answer, *said, h11.EndOfMessage()]
 
 
 def _told(error: BaseException | None) -> InvalidInput:
