@@ -1,4 +1,4 @@
-"""The HTTP face of the handlers: a FastAPI route for each verb, body reading and error bodies, nothing else.
+"""The HTTP face of the handlers: a route for each verb, body reading and error bodies, nothing else.
 
 Every error is `{"error": {"code", "message", "hint"}}` with the status of its class; an unexpected
 exception is logged and answered without its text.
@@ -14,10 +14,11 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from typing import Any
 
-from fastapi import FastAPI, Request
-from fastapi.responses import JSONResponse, Response, StreamingResponse
+from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ygg.api import bodies, sse
@@ -151,15 +152,16 @@ def failed(error: YggError) -> Response:
 _BUG = YggError("unexpected error", hint="see the daemon's log")
 
 
-def build_app(handlers: Handlers) -> FastAPI:
+def build_app(handlers: Handlers) -> Starlette:
     """The API over these handlers."""
-    app = FastAPI(title="ygg", docs_url=None, redoc_url=None, openapi_url=None)
+    app = Starlette()
     app.router.redirect_slashes = False  # a redirect would be an answer that is no JSON
     app.add_middleware(_Guard)
     _errors(app)
     for verb in VERBS:
-        endpoint = _endpoint(verb, handlers)
-        app.add_api_route(verb.path, endpoint, methods=[verb.method], name=verb.name)
+        route = Route(verb.path, _endpoint(verb, handlers), name=verb.name)
+        route.methods = {verb.method}  # a HEAD is not asked for
+        app.routes.append(route)
     return app
 
 
@@ -167,18 +169,23 @@ def build_app(handlers: Handlers) -> FastAPI:
 ROUTES = "there is: " + ", ".join(dict.fromkeys(f"{verb.method} {verb.path}" for verb in VERBS))
 
 
-def _errors(app: FastAPI) -> None:
-    @app.exception_handler(YggError)
-    async def known(request: Request, error: YggError) -> Response:
-        return failed(error)
+def _errors(app: Starlette) -> None:
+    app.add_exception_handler(YggError, _known)
+    app.add_exception_handler(HTTPException, _unknown)
 
-    @app.exception_handler(HTTPException)
-    async def http(request: Request, error: HTTPException) -> Response:
-        code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "http_error")
-        message = f"{request.method} {request.url.path}: {error.detail}"
-        hint = ROUTES if error.status_code == 404 else ""
-        body = {"error": {"code": code, "message": message, "hint": hint}}
-        return JSONResponse(body, error.status_code, error.headers)
+
+async def _known(request: Request, error: Exception) -> Response:
+    assert isinstance(error, YggError)
+    return failed(error)
+
+
+async def _unknown(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "http_error")
+    message = f"{request.method} {request.url.path}: {error.detail}"
+    hint = ROUTES if error.status_code == 404 else ""
+    body = {"error": {"code": code, "message": message, "hint": hint}}
+    return JSONResponse(body, error.status_code, error.headers)
 
 
 def _endpoint(verb: Verb[..., Any], handlers: Handlers) -> Endpoint:

@@ -1,6 +1,6 @@
 """Who answers which verb: the parts of the API put together over one Control.
 
-No FastAPI here: the HTTP app and the offline desk call the same handlers, so that a command says the same
+No HTTP here: the HTTP app and the offline desk call the same handlers, so that a command says the same
 with a daemon and without one.
 """
 
