@@ -219,4 +219,13 @@ MUTANTS: list[Mutant] = [
         "max(1, math.floor(again_s))",
         (INPUT + "::test_who_is_to_come_back_is_told_when",),
     ),
+    Mutant(
+        "a poll that waits ends in a traceback when the daemon stops",
+        "ygg/running/loop.py",
+        "        self.waiting.close()\n",
+        "",
+        (
+            "tests/shell/test_loop.py::test_who_waits_for_what_will_not_end_is_told_so_when_the_drain_is_over",
+        ),
+    ),
 ]

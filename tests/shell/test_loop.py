@@ -225,6 +225,22 @@ def test_a_second_signal_cuts_the_drain_short() -> None:
     run_virtual(main())
 
 
+def test_who_waits_for_what_will_not_end_is_told_so_when_the_drain_is_over() -> None:
+    async def main() -> None:
+        async with house() as home:
+            await home.dispatcher.pause(True)
+            task = await home.submit()
+            waiting = asyncio.create_task(home.end(task, 600))
+            began = asyncio.get_running_loop().time()
+            await asyncio.sleep(1)
+            await home.dispatcher.drain(60, asyncio.Event())
+            assert (await waiting).state is State.QUEUED
+            assert (await home.end(task, 600)).state is State.QUEUED, "and who comes later"
+            assert asyncio.get_running_loop().time() - began < 5
+
+    run_virtual(main())
+
+
 def test_a_restart_runs_what_a_dead_dispatcher_left() -> None:
     async def main() -> None:
         async with house() as home:

@@ -23,6 +23,7 @@ from ygg.model import Batch, BatchView, JsonDict, NewTask, State
 from ygg.model.batches import OnFailure
 from ygg.model.words import FINAL
 from ygg.ports import Control, Filter
+from ygg.running.waiting import over
 
 PREFIX = "batch-"
 AGAIN = (State.FAILED, State.CANCELLED, State.EXPIRED, State.BLOCKED)  #: what a retry tries again
@@ -150,8 +151,11 @@ class Batches:
         view, give_up = await archive.batch(batch_id), clock() + wait_s
         while not view.over and clock() < give_up:
             for id_, state in await archive.batch_states(view.batch.id):
-                if state not in FINAL and state is not State.BLOCKED:
-                    await self._control.wait_end(id_, max(0.0, give_up - clock()))
+                if state in FINAL or state is State.BLOCKED:
+                    continue
+                task = await self._control.wait_end(id_, max(0.0, give_up - clock()))
+                if not over(task):  # the time is up, or nothing ends any more
+                    return await archive.batch(view.batch.id)
             view = await archive.batch(view.batch.id)
         return view
 

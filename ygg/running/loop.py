@@ -104,6 +104,7 @@ class RunLoop:
         self.watches.stop()
         await self.limiters.close(1.0)
         self.streams.close()
+        self.waiting.close()
 
     async def _until_quiet(self, grace_s: float, hurry: asyncio.Event) -> None:
         waits = [asyncio.create_task(e.wait()) for e in (self._quiet, hurry)]

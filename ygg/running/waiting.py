@@ -34,7 +34,8 @@ class Waiting:
 
     def __init__(self, archive: Archive, streams: Streams) -> None:
         self._archive, self._streams = archive, streams
-        self._waiters: dict[str, set[asyncio.Future[Task]]] = {}
+        self._waiters: dict[str, set[asyncio.Future[Task | None]]] = {}
+        self._closed = False
 
     def tell(self, tasks: Iterable[Task]) -> None:
         """Tell readers and waiters of the tasks among these that are over."""
@@ -45,6 +46,12 @@ class Waiting:
                     if not waiter.done():
                         waiter.set_result(task)
 
+    def close(self) -> None:
+        """Nothing ends any more: who waits gets the task as it is, now and from now on."""
+        self._closed = True
+        for waiter in (w for waiters in self._waiters.values() for w in waiters if not w.done()):
+            waiter.set_result(None)
+
     def asked_for(self, task_id: str) -> bool:
         """Whether anybody waits for it."""
         return task_id in self._waiters or self._streams.followed(task_id)
@@ -54,15 +61,16 @@ class Waiting:
         self.tell([await self._archive.get(task_id)])
 
     async def wait_end(self, task_id: str, timeout_s: float) -> Task:
-        """The task once it is over, else as it is after `timeout_s`."""
-        waiter: asyncio.Future[Task] = asyncio.get_running_loop().create_future()
+        """The task once it is over, else as it is after `timeout_s`, or once nothing ends any more."""
+        waiter: asyncio.Future[Task | None] = asyncio.get_running_loop().create_future()
         self._waiters.setdefault(task_id, set()).add(waiter)
         try:
             task = await self._archive.get(task_id)
-            if over(task):
+            if over(task) or self._closed:
                 return task
             done, _ = await asyncio.wait([waiter], timeout=timeout_s)
-            return waiter.result() if done else await self._archive.get(task_id)
+            ended = waiter.result() if done else None
+            return ended or await self._archive.get(task_id)
         finally:
             waiters = self._waiters.get(task_id, set())
             waiters.discard(waiter)
