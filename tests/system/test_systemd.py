@@ -27,7 +27,7 @@ FAST = {"WATCHDOG_USEC": "400000"}
 BLOCKED_LOOP = """
 import asyncio, time
 from ygg.running import chores
-async def prune(loop):
+async def prune(loop, archive):
     await asyncio.sleep(1)
     time.sleep(600)
 chores.prune = prune
@@ -37,9 +37,9 @@ import asyncio, time
 from ygg.running import chores
 from ygg.stores.sqlite.verbs import Verbs
 pruning = chores.prune
-async def prune(loop):
+async def prune(loop, archive):
     await asyncio.sleep(1)
-    await pruning(loop)
+    await pruning(loop, archive)
 chores.prune = prune
 Verbs.prune = lambda *args: time.sleep(600)
 """

@@ -13,6 +13,7 @@ import apsw
 import pytest
 
 from ygg import daemon, disks, wire
+from ygg.api.server import Door
 from ygg.config import Config
 from ygg.errors import StoreCorrupt, YggError
 from ygg.ops.service.notify import Notifier
@@ -57,7 +58,7 @@ def opened(
 
     async def main() -> Scope | None:
         made = daemon._Daemon(
-            cast("Config", None), None, None, Path("/s"), cast("Any", None), None, told
+            cast("Config", None), None, None, Path("/s"), Door(Path("/s/ygg.sock")), None, told
         )
         if stopped:
             made.stop.set()
