@@ -6,6 +6,7 @@ from tests.mutants.mutant import Mutant
 
 FACE = "tests/surface/test_cache.py"
 STORED = "tests/contract/test_cache.py"
+ASKED, SUBMITTED = "tests/surface/test_cli_submit.py", "ygg/cli/submit.py"
 SQL, SHARED = "ygg/stores/sqlite/caching.py", "ygg/intake/sharing.py"
 
 MUTANTS: list[Mutant] = [
@@ -148,5 +149,26 @@ MUTANTS: list[Mutant] = [
         "if t.finished_ms is not None and not t.cached]",
         "if t.finished_ms is not None]",
         (FACE + "::test_a_hit_distorts_no_figure_but_is_counted_as_a_task",),
+    ),
+    Mutant(
+        "cache: the command line asks for no lent answer",
+        SUBMITTED,
+        '"cache": cache or None',
+        '"cache": None',
+        (ASKED + "::test_an_identical_answer_will_do_where_it_is_asked_for",),
+    ),
+    Mutant(
+        "cache: the command line shares no run",
+        SUBMITTED,
+        '"coalesce": coalesce or None',
+        '"coalesce": None',
+        (ASKED + "::test_an_identical_task_that_waits_is_shared_where_it_is_asked_for",),
+    ),
+    Mutant(
+        "cache: a shared run is told as a key that was seen before",
+        SUBMITTED,
+        'if answer.get("coalesced"):',
+        "if False:",
+        (ASKED + "::test_an_identical_task_that_waits_is_shared_where_it_is_asked_for",),
     ),
 ]

@@ -76,6 +76,13 @@ MUTANTS: list[Mutant] = [
         ("tests/surface/test_cli_submit.py::test_atomic_stores_all_of_a_file_or_nothing",),
     ),
     Mutant(
+        "what is said beside a file of tasks is left out without a word",
+        "ygg/cli/submit.py",
+        "_lines_say(given, wait",
+        "_lines_say({}, wait",
+        ("tests/surface/test_cli_submit.py::test_bad_input_is_refused_and_named",),
+    ),
+    Mutant(
         "a device is replaced by a file",
         "ygg/cli/read.py",
         "        if path.exists() and not path.is_file():",

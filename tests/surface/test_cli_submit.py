@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.surface.cli import Cli
-from tests.surface.world import Api
+from tests.surface.world import Api, config, served
 from ygg.model import Piece, ToolDelta
 
 
@@ -100,7 +100,12 @@ def test_a_prompt_is_read_from_a_file(either: Cli) -> None:
         (("submit", "x", "--embed", "--max-tokens", "9"), None, 2, "embed takes no max_tokens"),
         (("submit", "x", "--complete", "--system", "y"), None, 2, "complete takes no system"),
         (("submit", "--embed", " "), None, 2, "input: expected text"),
-        (("submit", "--jsonl", "f", "--embed"), None, 2, "each line names its operation"),
+        (("submit", "--jsonl", "f", "--embed"), None, 2, "--jsonl takes no --embed: each line names its operation"),
+        (("submit", "--jsonl", "f", "-p", "0"), None, 2, "takes no --priority: each line names its priority"),
+        (("submit", "--jsonl", "f", "--label", "x"), None, 2, "takes no --label: each line names its labels"),
+        (("submit", "--jsonl", "f", "--batch", "--cache"), None, 2, "--jsonl takes no --cache"),
+        (("submit", "--jsonl", "f", "--wait"), None, 2, "--jsonl takes no --wait"),
+        (("submit", "--jsonl", "f", "--follow"), None, 2, "--jsonl takes no --follow"),
         (("submit", "-"), b"\xff\xfe", 2, "stdin is not UTF-8 text"),
         (("submit", ""), None, 2, "prompt"),
         (("submit", "x\0y"), None, 2, "NUL"),
@@ -263,3 +268,22 @@ def test_a_document_in_json_tells_whether_it_is_new(either: Cli) -> None:
     body = either.ok("submit", "x", "--json", "--idempotency-key", "k").json
     assert body["existing"] is False
     assert either.ok("submit", "x", "--json", "--idempotency-key", "k").json["existing"] is True
+
+
+def test_an_identical_task_that_waits_is_shared_where_it_is_asked_for(offline: Cli) -> None:
+    first = offline.submit("--coalesce", "Explain WAL")
+    assert offline.submit("Explain WAL") != first
+    ran = offline.ok("submit", "Explain WAL", "--coalesce", "--json", tty=True)
+    assert (ran.json["id"], ran.json["existing"], ran.json["coalesced"]) == (first, True, True)
+    assert "an identical task waits or runs" in ran.err
+
+
+def test_an_identical_answer_will_do_where_it_is_asked_for(offline: Cli) -> None:
+    with served(offline.socket, settings=config(cache_ttl="5m")) as home:
+        answer = offline.ok("submit", "--cache", "hello", "--wait").out
+        assert offline.ok("submit", "hello", "--cache", "--wait").out == answer
+        assert len(home.surtr.arrivals) == 1
+        ran = offline.ok("submit", "hello", "--cache", "--json", tty=True)
+        assert (ran.json["state"], ran.json["cached"]) == ("completed", True)
+        assert f"answered from the cache: ygg result {ran.json['id']}" in ran.err
+        assert offline.ok("submit", "hello", "--json").json["cached"] is False

@@ -147,6 +147,7 @@ def served(
     new_loop: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop,
     listen: Iterable[str] = (),
     credentials: Credentials | None = None,
+    settings: Config | None = None,
 ) -> Iterator[Api]:
     """The same on a unix socket, and TCP addresses, its loop in a thread of its own: for clients that block."""
     ready, stop = threading.Event(), asyncio.Event()
@@ -156,7 +157,7 @@ def served(
     async def main() -> None:
         door = Door(path, listen=listen, credentials=credentials)
         files = Uploads(path)
-        async with api(uploads=files) as inside, serve(bordered(inside), door):
+        async with api(settings=settings, uploads=files) as inside, serve(bordered(inside), door):
             for place in inside.house.places.values():
                 place.latency_s = latency_s
             found.append(inside)

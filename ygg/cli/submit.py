@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ygg.desk import Desk
 
 CHUNK = 500  #: documents per request of a bulk submit
+FLAGS = {"labels": "label"}  #: where a field has another name than its option
 
 
 @app.command()
@@ -116,6 +117,13 @@ def submit(
     idempotency_key: Annotated[
         str | None, typer.Option("--idempotency-key", help="Same key and task: the same id again.")
     ] = None,
+    cache: Annotated[
+        bool,
+        typer.Option("--cache", help="An identical task's answer will do, if it is recent enough."),
+    ] = False,
+    coalesce: Annotated[
+        bool, typer.Option("--coalesce", help="Share the run of an identical task not yet ended.")
+    ] = False,
     wait: Annotated[
         bool, typer.Option("--wait", help="Wait for the end and print the answer.")
     ] = False,
@@ -131,14 +139,19 @@ def submit(
     operation = _operation(generate=generate, complete=complete, embed=embed)
     if follow and embed:
         raise InvalidInput("a vector is not streamed: --embed takes no --follow", hint="--wait")
+    doc = {
+        "operation": operation, "type": type_, "priority": priority, "title": title,
+        "labels": label or None, "model": model, "host": host, "system": system,
+        "max_tokens": max_tokens, "temperature": temperature, "timeout": timeout,
+        "not_before": not_before, "deadline": deadline, "idempotency_key": idempotency_key,
+        "gpu": gpu, "content_type": content_type, "retention": retention,
+        "cache": cache or None, "coalesce": coalesce or None,
+    }  # fmt: skip
+    given = {k: v for k, v in doc.items() if v is not None}
     if jsonl is not None:
-        if operation is not None:
-            raise InvalidInput(
-                f"--jsonl takes no --{operation}: each line names its operation",
-                hint=f'{{"operation": "{operation}", …}}',
-            )
         if text is not None or file is not None or attach is not None:
             raise InvalidInput("--jsonl takes no prompt beside it", hint="ygg submit --jsonl FILE")
+        _lines_say(given, wait=wait, follow=follow)
         if batch:
             _batch(jsonl, sequential=sequential, on_failure=on_failure, as_json=json_)
             return
@@ -150,16 +163,9 @@ def submit(
         )
     if attach is not None and operation is not None:
         raise InvalidInput(f"--attach takes no --{operation}", hint="it is chatted about")
-    prompt = _prompt(text, file) if attach is None or (text or file) else None
-    doc = {
-        "input" if embed else "prompt": prompt, "operation": operation, "type": type_, "priority": priority, "title": title,
-        "labels": label or None, "model": model, "host": host, "system": system,
-        "max_tokens": max_tokens, "temperature": temperature, "timeout": timeout,
-        "not_before": not_before, "deadline": deadline, "idempotency_key": idempotency_key,
-        "gpu": gpu, "content_type": content_type, "retention": retention,
-    }  # fmt: skip
+    if attach is None or text or file:
+        given["input" if embed else "prompt"] = _prompt(text, file)
     with desk(write=True) as found:
-        given = {k: v for k, v in doc.items() if v is not None}
         answer = _one(found, given) if attach is None else _attached(found, attach, given)
         if not (wait or follow):
             output.as_json(answer) if json_ else output.data(answer["id"])
@@ -175,6 +181,20 @@ def _operation(**asked: bool) -> str | None:
         flags = " and ".join(f"--{name}" for name in named)
         raise InvalidInput(f"{flags} exclude each other", hint="give one of them")
     return named[0] if named else None
+
+
+def _lines_say(given: dict[str, Any], **attending: bool) -> None:
+    """Refuse, beside a file of tasks, what its lines say for themselves, and what is for one task."""
+    for key, value in given.items():
+        if (key, value) == ("priority", "2"):  # the default, which a line has too
+            continue
+        flag = value if key == "operation" else FLAGS.get(key, key.replace("_", "-"))
+        raise InvalidInput(
+            f"--jsonl takes no --{flag}: each line names its {key}",
+            hint=f'{{"{key}": {json.dumps(value)}, …}}',
+        )
+    for flag in (name for name, asked in attending.items() if asked):
+        raise InvalidInput(f"--jsonl takes no --{flag}", hint="ygg wait ID…, of the ids it prints")
 
 
 def _one(found: Desk, doc: dict[str, Any]) -> dict[str, Any]:
@@ -213,8 +233,13 @@ def _refusal(answer: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def _next_steps(found: Desk, answer: dict[str, Any]) -> None:
-    if answer.get("existing"):
+    if answer.get("coalesced"):
+        output.hint("an identical task waits or runs: this is its id, nothing new was queued")
+    elif answer.get("existing"):
         output.hint("this key was submitted before: nothing new was queued")
+    if answer.get("cached"):
+        output.hint(f"answered from the cache: ygg result {answer['id']}")
+        return
     if not found.online:
         output.say(
             f"stored in {found.where.removesuffix(' (no daemon is running)')}; no daemon is running"
