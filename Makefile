@@ -21,7 +21,7 @@ setup: $(STAMP)
 demo: $(STAMP)           ## three simulated machines, mixed tasks, the real loop; half a minute
 	$(BIN)/ygg demo
 
-test: $(STAMP)           ## everything but the soak sizes, under five minutes
+test: $(STAMP)           ## everything but the soak sizes: seven or eight minutes on two cores
 	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder -m "not soak"
 
 again: $(STAMP)          ## the tests that failed last, one after the other
