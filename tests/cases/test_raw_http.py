@@ -89,7 +89,8 @@ def unharmed(home: Home) -> Iterator[None]:
     assert ask(home.port, request())[0].status == 200
     assert home.resident_kib() - before < GROWTH_KIB
     if home.longest_s() > longest:
-        assert home.longest_s() < TURN_S, home.report.read_text()
+        # twice: beside other work a turn takes more of the processor
+        assert home.longest_s() < 2 * TURN_S, home.report.read_text()
     assert "Traceback" not in home.text()
     assert " ERROR " not in home.text()
     assert " WARNING " not in home.text()

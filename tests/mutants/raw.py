@@ -132,7 +132,7 @@ MUTANTS: list[Mutant] = [
         "ygg/api/server.py",
         "AT_ONCE = 64",
         "AT_ONCE = 2048",
-        (RAW + "::test_four_thousand_silent_connections_keep_nobody_out",),
+        (CONNECTIONS + "::test_a_crowd_is_let_in_by_and_by",),
     ),
     Mutant(
         "raw: the collector looks through all that was there at the start",

@@ -275,3 +275,28 @@ def test_a_request_under_way_is_not_cut_for_a_new_one(
 def _answers(path: Path) -> bool:
     with said(path, QUEUE) as one:
         return status(one) == 200
+
+
+async def test_a_crowd_is_let_in_by_and_by(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between two turns others are served: what is accepted in one is bounded."""
+    accept, accepted, path = socket.socket.accept, 0, tmp_path / "ygg.sock"
+
+    def counted(listening: socket.socket) -> object:
+        nonlocal accepted
+        found = accept(listening)
+        accepted += 1
+        return found
+
+    async def nothing(*_: object) -> None: ...
+
+    monkeypatch.setattr(socket.socket, "accept", counted)
+    turns = []
+    async with server.serve(nothing, server.Door(path)):
+        with contextlib.ExitStack() as crowd:
+            for _ in range(200):
+                crowd.enter_context(said(path))
+            while accepted < 200:
+                before = accepted
+                await asyncio.sleep(0)
+                turns.append(accepted - before)
+    assert max(turns) <= 64
