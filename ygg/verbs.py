@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Concatenate, Generic, Literal, ParamSpec, Protocol, TypeVar, overload
 from urllib.parse import quote
 
@@ -21,6 +22,14 @@ Sends = Callable[Concatenate[Any, P], "JsonDict | None"]
 #: What handlers are given: the JSON body, its bytes (0 without a daemon), the query, who asks, the headers
 #: Idempotency-Key and Last-Event-ID, a form with a file that is still coming.
 Given = Literal["doc", "size", "query", "caller", "key", "last", "upload"]
+
+
+@lru_cache
+def _read(route: str) -> tuple[str, str, str | None]:
+    """Method, path, and what the path names: asked for by every request."""
+    method, path = route.split()
+    found = re.search(r"\{(\w+)\}", path)
+    return method, path, found[1] if found else None
 
 
 FREE = "free"  #: as a scope: it takes none
@@ -50,11 +59,11 @@ class Verb(Generic[P, R]):
 
     @property
     def method(self) -> str:
-        return self.route.split()[0]
+        return _read(self.route)[0]
 
     @property
     def path(self) -> str:
-        return self.route.split()[1]
+        return _read(self.route)[1]
 
     @property
     def needs(self) -> str:
@@ -67,8 +76,7 @@ class Verb(Generic[P, R]):
     @property
     def key(self) -> str | None:
         """What the path names: task_id, batch_id, host, name, or nothing."""
-        found = re.search(r"\{(\w+)\}", self.route)
-        return found[1] if found else None
+        return _read(self.route)[2]
 
     @overload
     def __get__(self, desk: None, owner: type) -> Verb[P, R]: ...

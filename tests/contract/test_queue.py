@@ -618,6 +618,18 @@ async def test_ahead_counts_better_ranked_tasks_of_the_given_lanes(store: Store)
     assert await store.ahead(last, [GENERAL, Lane("other")], 2) == 2
 
 
+@pytest.mark.parametrize("many", [10, 200])
+async def test_what_is_ahead_is_counted_from_either_end(store: Store, many: int) -> None:
+    """Among many more than are counted from behind, with a better and a worse priority and a rank around them."""
+    for more in (*[{"priority": Priority.HIGH}] * 3, {"rank": 1}, {"priority": Priority.LOW}):
+        await put(store, **more)
+    answers = await store.submit([new_task() for _ in range(many)], NOW)
+    tasks = [a.task for a in answers if isinstance(a, Submitted)]
+    for place in (0, 1, many // 2, many - 1):
+        assert await store.ahead(tasks[place], [GENERAL], 1000) == 3 + place
+    assert await store.ahead(tasks[-1], [GENERAL], many) == many
+
+
 async def test_scheduled_tasks_are_told_in_the_order_they_are_due(store: Store) -> None:
     await put(store)
     late = await put(store, not_before_ms=NOW + 900, title="late")

@@ -21,8 +21,8 @@ MUTANTS: list[Mutant] = [
     Mutant(
         "tokens: a scope covers what is above it",
         "ygg/model/tokens.py",
-        "order.index(self) >= order.index(Scope(needed))",
-        "order.index(self) <= order.index(Scope(needed))",
+        "_ORDER[self] >= _ORDER[Scope(needed)]",
+        "_ORDER[self] <= _ORDER[Scope(needed)]",
         (TABLE,),
     ),
     Mutant(

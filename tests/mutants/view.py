@@ -119,8 +119,8 @@ MUTANTS: list[Mutant] = [
     Mutant(
         "scheduled tasks are told by age",
         "ygg/stores/sqlite/reader.py",
-        'ORDER BY due_ms, seq LIMIT ?"\n)\nAHEAD',
-        'ORDER BY seq LIMIT ?"\n)\nAHEAD',
+        'ORDER BY due_ms, seq LIMIT ?"\n)\nWAITING',
+        'ORDER BY seq LIMIT ?"\n)\nWAITING',
         (QUEUE + "::test_scheduled_tasks_are_told_in_the_order_they_are_due",),
     ),
     Mutant(

@@ -11,7 +11,7 @@ import pytest
 from tests.builders import new_task
 from ygg.model import Priority
 from ygg.stores.sqlite import batches, caching, minutes, open_store, pruned, statements
-from ygg.stores.sqlite.reader import AHEAD
+from ygg.stores.sqlite.reader import AHEAD, BEHIND, WAITING
 
 NOW = 1_800_000_000_000
 PLANS = {
@@ -62,7 +62,9 @@ PLANS = {
     "minutes": (minutes.SINCE, "SEARCH minutes USING PRIMARY KEY (minute_ms>?)"),
     "old minutes": (minutes.OLD, "SEARCH minutes USING PRIMARY KEY (minute_ms<?)"),
     "pruned": (pruned.BY_ID, "USING INDEX sqlite_autoindex_pruned_1 (id=?)"),
-    "ahead": (AHEAD, "USING COVERING INDEX claim (lane=? AND priority<?)"),
+    "ahead": (AHEAD, "USING COVERING INDEX claim (lane=? AND priority=? AND rank=? AND seq<?)"),
+    "behind": (BEHIND, "USING COVERING INDEX claim (lane=? AND priority=? AND rank=? AND seq>?)"),
+    "waiting": (WAITING, "SEARCH counters USING PRIMARY KEY (lane=? AND priority<?)"),
 }
 
 

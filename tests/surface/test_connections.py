@@ -300,3 +300,56 @@ async def test_a_crowd_is_let_in_by_and_by(tmp_path: Path, monkeypatch: pytest.M
                 await asyncio.sleep(0)
                 turns.append(accepted - before)
     assert max(turns) <= 64
+
+
+# --- writes ---------------------------------------------------------------------------------------
+
+
+class Wire:
+    """A transport that remembers what it was given."""
+
+    def __init__(self) -> None:
+        self.writes: list[bytes] = []
+        self.closed = False
+
+    def write(self, data: bytes) -> None:
+        self.writes.append(data)
+
+    def is_closing(self) -> bool:
+        return self.closed
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def joined() -> tuple[connections.Joined, Wire]:
+    wire = Wire()
+    return connections.Joined(wire, asyncio.get_running_loop()), wire  # type: ignore[arg-type]
+
+
+async def test_what_is_written_in_one_turn_leaves_together_and_at_its_end() -> None:
+    one, wire = joined()
+    for piece in (b"head", b"body", b""):
+        one.write(piece)
+    assert wire.writes == []
+    await asyncio.sleep(0)
+    one.write(b"next")
+    await asyncio.sleep(0)
+    assert wire.writes == [b"headbody", b"next"]
+
+
+async def test_no_more_than_a_piece_waits_for_the_end_of_a_turn() -> None:
+    one, wire = joined()
+    for _ in range(3):
+        one.write(b"x" * connections.PIECE)
+    assert wire.writes == [b"x" * 2 * connections.PIECE]
+
+
+async def test_what_was_written_before_the_end_leaves_and_nothing_after_it() -> None:
+    one, wire = joined()
+    one.write(b"last")
+    one.close()
+    assert (wire.writes, wire.closed) == ([b"last"], True)
+    one.write(b"too late")
+    await asyncio.sleep(0)
+    assert wire.writes == [b"last"]

@@ -14,11 +14,8 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from typing import Any
 
-from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
-from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ygg.api import bodies, sse
@@ -27,6 +24,7 @@ from ygg.api.callers import LOCAL, Caller, while_it_holds
 from ygg.api.handlers import Handlers
 from ygg.api.held import Bodies
 from ygg.api.refused import TooLarge as TooLarge
+from ygg.api.routes import NoRoute, Routes
 from ygg.api.tasks import NotEnded
 from ygg.desk import VERBS
 from ygg.errors import InvalidInput, YggError
@@ -47,7 +45,6 @@ UPLOADS = frozenset(
 BODY_S = 30.0  #: for the next piece of a body
 BODY_RATE = 1000  #: bytes a second that a body comes at least, but for its first `BODY_S`
 LISTS = frozenset({"state"})  #: keys of a query that may come several times
-Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 class _Guard:
@@ -137,7 +134,7 @@ async def _size(request: Request) -> int:
 
 def failed(error: YggError) -> Response:
     """The answer that tells of it."""
-    headers = {}
+    headers = dict(error.headers) if isinstance(error, NoRoute) else {}
     again_s = error.retry_after_s
     if again_s is None and error.http_status in LATER:
         again_s = AGAIN_S
@@ -152,54 +149,34 @@ def failed(error: YggError) -> Response:
 _BUG = YggError("unexpected error", hint="see the daemon's log")
 
 
-def build_app(handlers: Handlers) -> Starlette:
+def build_app(handlers: Handlers) -> ASGIApp:
     """The API over these handlers."""
-    app = Starlette()
-    app.router.redirect_slashes = False  # a redirect would be an answer that is no JSON
-    app.add_middleware(_Guard)
-    _errors(app)
-    for verb in VERBS:
-        route = Route(verb.path, _endpoint(verb, handlers), name=verb.name)
-        route.methods = {verb.method}  # a HEAD is not asked for
-        app.routes.append(route)
-    return app
+    return _Guard(_Face(handlers))
 
 
-#: What is said to who asks for a path that is none.
-ROUTES = "there is: " + ", ".join(dict.fromkeys(f"{verb.method} {verb.path}" for verb in VERBS))
+class _Face:
+    """A verb for each request."""
 
+    def __init__(self, handlers: Handlers) -> None:
+        self._handlers, self._routes = handlers, Routes(VERBS)
 
-def _errors(app: Starlette) -> None:
-    app.add_exception_handler(YggError, _known)
-    app.add_exception_handler(HTTPException, _unknown)
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            verb, target = self._routes.find(scope["method"], scope["path"])
+            answer = await self._answer(verb, target, Request(scope, receive))
+        except YggError as error:
+            answer = failed(error)
+        await answer(scope, receive, send)
 
-
-async def _known(request: Request, error: Exception) -> Response:
-    assert isinstance(error, YggError)
-    return failed(error)
-
-
-async def _unknown(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
-    code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "http_error")
-    message = f"{request.method} {request.url.path}: {error.detail}"
-    hint = ROUTES if error.status_code == 404 else ""
-    body = {"error": {"code": code, "message": message, "hint": hint}}
-    return JSONResponse(body, error.status_code, error.headers)
-
-
-def _endpoint(verb: Verb[..., Any], handlers: Handlers) -> Endpoint:
-    async def endpoint(request: Request) -> Response:
+    async def _answer(self, verb: Verb[..., Any], target: str | None, request: Request) -> Response:
         caller = _of(request)
         caller.check(verb)
         given: dict[str, Any] = {name: await _READ[name](request) for name in verb.takes}
-        answer = await handlers.of(verb, request.path_params.get(verb.key or ""), given, caller)
+        answer = await self._handlers.of(verb, target, given, caller)
         if verb.streams:
             return _streamed(verb, answer, caller)
         status = 202 if isinstance(answer, bodies.Accepted) else verb.status
         return await aside(given.get("size", 0), JSONResponse, answer, status)
-
-    return endpoint
 
 
 async def _upload(request: Request) -> Incoming:

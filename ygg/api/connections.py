@@ -63,6 +63,34 @@ class _Flow(FlowControl):
             super().resume_reading()
 
 
+class Joined:
+    """A transport, whose small writes of one turn of the loop leave together: a head and its body in one call of the
+    system."""
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport, self._loop = transport, loop
+        self._held = bytearray()
+
+    def write(self, data: bytes) -> None:
+        if not self._held:
+            self._loop.call_soon(self._flush)
+        self._held += data
+        if len(self._held) > PIECE:
+            self._flush()
+
+    def close(self) -> None:
+        self._flush()
+        self._transport.close()
+
+    def _flush(self) -> None:
+        if self._held and not self._transport.is_closing():
+            self._transport.write(bytes(self._held))
+        self._held.clear()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+
 class Connection(H11Protocol):
     """uvicorn's, which lets half a head wait for ever and parses a read of any size in one turn. `before`: who had its
     place."""
@@ -80,7 +108,7 @@ class Connection(H11Protocol):
         return cycle is not None and not cycle.response_complete
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
+        super().connection_made(Joined(transport, self.loop))  # type: ignore[arg-type]
         self.flow = _Flow(transport)
         self._wait_for_rest()
         if self._before is not None:

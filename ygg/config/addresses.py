@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import NamedTuple
 
 from ygg.errors import ConfigError
@@ -38,6 +39,7 @@ class Address(NamedTuple):
         return ipaddress.ip_address(self.host).is_unspecified
 
 
+@lru_cache(256)  # asked by every request
 def is_loopback(host: str) -> bool:
     return ipaddress.ip_address(host.partition("%")[0]).is_loopback
 

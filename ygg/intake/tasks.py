@@ -49,7 +49,7 @@ def _task(
         deadline_ms=times.deadline(asked.deadline, now, starts),
         retention_s=times.duration("retention", asked.retention),
         idempotency_key=asked.idempotency_key,
-        body_hash=hash_of(doc),
+        body_hash=hash_of(doc) if asked.idempotency_key is not None else "",
         content_type=asked.content_type,
         sharing=shared(asked, lane, request, config, unasked=cache),
     )

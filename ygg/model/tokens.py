@@ -21,8 +21,10 @@ class Scope(StrEnum):
     ADMIN = "admin"  #: everything, tasks of others too
 
     def covers(self, needed: str) -> bool:
-        order = list(Scope)
-        return order.index(self) >= order.index(Scope(needed))
+        return _ORDER[self] >= _ORDER[Scope(needed)]
+
+
+_ORDER = {scope: place for place, scope in enumerate(Scope)}
 
 
 class Rate(NamedTuple):

@@ -7,7 +7,6 @@ import math
 import re
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -39,6 +38,7 @@ from ygg.stores.sqlite import minutes as history
 from ygg.stores.sqlite import pruned as deleted
 from ygg.stores.sqlite import tokens as keys
 from ygg.stores.sqlite.connecting import connected
+from ygg.stores.sqlite.reading import Reads
 from ygg.stores.sqlite.rows import (
     PLAIN_COLUMNS,
     RESULT_COLUMNS,
@@ -54,6 +54,7 @@ from ygg.stores.sqlite.translating import translate
 T = TypeVar("T")
 READERS = 2
 MIN_SUFFIX = 4
+FEW = 64  #: tasks behind one
 RANKED = 3  #: the schema that brought `rank` and `call`
 WHOLE = 4  #: the schema whose results are whole messages
 
@@ -66,7 +67,7 @@ class Reader:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._pool = ThreadPoolExecutor(READERS, thread_name_prefix="ygg-read")
+        self._reads = Reads(READERS)
         self._local = threading.local()
         self._open: list[apsw.Connection] = []
         self._closed = False
@@ -74,7 +75,8 @@ class Reader:
     async def _read(self, work: Callable[[apsw.Connection], T]) -> T:
         if self._closed:
             raise StoreError(f"{self._path} is closed")
-        return await asyncio.get_running_loop().run_in_executor(self._pool, self._run, work)
+        found: T = await self._reads.ask(lambda: self._run(work))
+        return found
 
     def _run(self, work: Callable[[apsw.Connection], T]) -> T:
         try:
@@ -92,7 +94,7 @@ class Reader:
 
     async def close(self) -> None:
         self._closed = True
-        self._pool.shutdown(wait=True)
+        self._reads.close()
         for db in self._open:
             db.close()
 
@@ -239,28 +241,44 @@ def _due(row: Sequence[Any]) -> Scheduled:
 def _ahead(db: apsw.Connection, task: Task, lanes: Sequence[Lane], limit: int) -> int:
     total = 0
     for lane in lanes:
-        row = db.execute("SELECT id FROM lanes WHERE key = ?", (lane.key,)).fetchone()
-        if row is None:
-            continue
-        values = (row[0], task.priority, task.rank, task.seq, limit)
-        total += db.execute(_known(db, AHEAD), values).get
+        total += _ahead_in(db, task, lane, limit)
         if total >= limit:
             return limit
     return total
+
+
+def _ahead_in(db: apsw.Connection, task: Task, lane: Lane, limit: int) -> int:
+    """By the counters, less what comes behind where that is little, as it is for a new task; else counted."""
+    ((number, better, same),) = db.execute(WAITING, (lane.key, task.priority))
+    if number is None:
+        return 0
+    values = (number, task.priority, task.rank, task.seq)
+    behind = db.execute(_known(db, BEHIND), values).get if same else 0
+    if behind <= FEW:
+        return int(better + same - behind)
+    counted = db.execute(_known(db, AHEAD), (*values, limit)).get
+    return int(better + counted)
 
 
 SCHEDULED = (
     "SELECT id, type, priority, title, created_ms, due_ms, attempt, errors, deferrals, error"
     f" FROM tasks INDEXED BY due WHERE state = 'scheduled' AND due_ms < {NEVER_MS} ORDER BY due_ms, seq LIMIT ?"
 )
-AHEAD = (
-    "SELECT count(*) FROM ("
-    " SELECT 1 FROM (SELECT 1 FROM tasks INDEXED BY claim"
-    "  WHERE state = 'queued' AND lane = ?1 AND priority < ?2 LIMIT ?5)"
-    " UNION ALL"
-    " SELECT 1 FROM (SELECT 1 FROM tasks INDEXED BY claim"
-    "  WHERE state = 'queued' AND lane = ?1 AND priority = ?2 AND (rank, seq) < (?3, ?4) LIMIT ?5)"
-    ")"
+WAITING = (
+    "SELECT lanes.id, coalesce(sum(n) FILTER (WHERE priority < ?2), 0),"
+    " coalesce(sum(n) FILTER (WHERE priority = ?2), 0) FROM lanes LEFT JOIN counters"
+    " ON lane = lanes.id AND priority <= ?2 AND state = 'queued' WHERE key = ?1"
+)
+# Two ranges each: of a comparison of (rank, seq) SQLite takes the rank alone to the index.
+_RANGE = (
+    "SELECT 1 FROM (SELECT 1 FROM tasks INDEXED BY claim"
+    " WHERE state = 'queued' AND lane = ?1 AND priority = ?2 AND {} LIMIT {})"
+)
+AHEAD = "SELECT count(*) FROM ({} UNION ALL {})".format(
+    _RANGE.format("rank < ?3", "?5"), _RANGE.format("rank = ?3 AND seq < ?4", "?5")
+)
+BEHIND = "SELECT count(*) FROM ({} UNION ALL {})".format(
+    _RANGE.format("rank > ?3", FEW + 1), _RANGE.format("rank = ?3 AND seq >= ?4", FEW + 1)
 )
 _LOG = (
     "SELECT at_ms, attempt, before, after, reason, log.host, detail FROM log"
