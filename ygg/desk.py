@@ -67,9 +67,10 @@ class Desk:
     # --- tasks ---------------------------------------------------------------------------------
 
     @verb("POST /v1/tasks", "submits.submit", "doc", "caller", "size", scope="submit", many=True)
-    def submit_part(self, docs: list[Any], *, atomic: bool = False) -> Sent:
-        """Take many tasks. `tasks`: in order, for each document its task with `existing`, or `{"error": …}`."""
-        return {"tasks": docs, "atomic": atomic}
+    def submit_part(self, docs: list[Any], *, atomic: bool = False, brief: bool = False) -> Sent:
+        """Take many tasks. `tasks`: in order, for each document its task with `existing`, or `{"error": …}`. `brief`: of
+        the task its id and state."""
+        return {"tasks": docs, "atomic": atomic, "brief": brief}
 
     @verb("GET /v1/tasks", "tasks.find", "query", "caller")
     def tasks(self, /, **query: Any) -> Sent:
@@ -256,11 +257,13 @@ class Desk:
 
     # --- several requests ----------------------------------------------------------------------
 
-    def submit(self, docs: list[Any], *, atomic: bool = False) -> list[JsonDict]:
-        """In order, for each document its task with `existing`, or `{"error": …}`."""
+    def submit(
+        self, docs: list[Any], *, atomic: bool = False, brief: bool = False
+    ) -> list[JsonDict]:
+        """As `submit_part`, any number of them."""
 
         def part(docs: list[Any]) -> list[JsonDict]:
-            answers: list[JsonDict] = self.submit_part(docs, atomic=atomic)["tasks"]
+            answers: list[JsonDict] = self.submit_part(docs, atomic=atomic, brief=brief)["tasks"]
             return answers
 
         return in_parts(part, docs, atomic=atomic)

@@ -249,8 +249,8 @@ MUTANTS: list[Mutant] = [
     Mutant(
         "the GPU need of the type is ignored",
         INTAKE,
-        "asked.gpu or config.type_of(kind).gpu,",
-        'asked.gpu or "preferred",',
+        "gpu or config.type_of(kind).gpu,",
+        'gpu or "preferred",',
         NEED,
     ),
     Mutant(

@@ -92,8 +92,8 @@ MUTANTS: list[Mutant] = [
     Mutant(
         "the submit path loads the configuration",
         "ygg/cli/submit.py",
-        "CHUNK = 500",
-        "import ygg.config  # noqa: E402, F401\n\nCHUNK = 500",
+        "CHUNK = 1000",
+        "import ygg.config  # noqa: E402, F401\n\nCHUNK = 1000",
         ("tests/surface/test_cli.py::test_a_submit_to_the_daemon_loads_nothing_heavy",),
     ),
     Mutant(

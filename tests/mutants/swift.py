@@ -86,4 +86,27 @@ MUTANTS: list[Mutant] = [
         "            if method in found:\n                return found[method], target\n            break\n",
         ("tests/surface/test_verbs.py::test_the_routes_are_the_table",),
     ),
+    Mutant(
+        "a brief answer is a long one",
+        "ygg/api/submits.py",
+        "_brief if bulk.brief else bodies.task_body",
+        "bodies.task_body",
+        (
+            "tests/surface/test_api_tasks.py::test_a_brief_answer_tells_the_id_the_state_and_what_is_special",
+        ),
+    ),
+    Mutant(
+        "where tasks may run is remembered for all who ask",
+        "ygg/intake/matching.py",
+        "asked.gpu, asked.content_type, caller)",
+        'asked.gpu, asked.content_type, "local")',
+        ("tests/surface/test_tokens.py",),
+    ),
+    Mutant(
+        "of many heads the first lane alone is looked at",
+        "ygg/core/placement/lanes.py",
+        "        _refresh(board, board.lanes[lane], priority)\n\n\ndef _put",
+        "        _refresh(board, board.lanes[lane], priority)\n        break\n\n\ndef _put",
+        ("tests/core",),
+    ),
 ]

@@ -320,8 +320,8 @@ async def _health(page: _Page) -> None:
 async def _tasks(page: _Page, cancelled: str) -> None:
     page.text("## Tasks\n\nWhat the command line uses.\n")
     about = (
-        "Up to 10,000 documents; an answer or an error for each, in order. With `atomic` one error stores nothing. "
-        "Not bounded by `policies.capacity`."
+        "Up to 10,000 documents; an answer or an error for each, in order. With `atomic` one error stores nothing, with "
+        "`brief` a task is told by its id and state. Not bounded by `policies.capacity`."
     )
     docs = [
         {"prompt": "Explain WAL", "priority": "HIGH", "title": "wal"},

@@ -50,6 +50,20 @@ def test_a_bulk_submit_answers_for_each_document_in_its_place() -> None:
     play(scene)
 
 
+def test_a_brief_answer_tells_the_id_the_state_and_what_is_special() -> None:
+    async def scene(api: Api) -> None:
+        docs = [{"prompt": "x"}, {"prompt": "x", "type": "genral"}, {"prompt": ""}]
+        body = await api.post("/v1/tasks", {"tasks": docs, "brief": True})
+        good, doubted, bad = body["tasks"]
+        plain = {"cached": False, "existing": False, "coalesced": False}
+        assert good == {"id": good["id"], "state": "queued", **plain}
+        assert doubted.keys() == {*good, "warning"}
+        assert bad["error"]["code"] == "invalid_input"
+        assert (await api.get(f"/v1/tasks/{good['id']}"))["state"] == "queued"
+
+    play(scene)
+
+
 def test_an_atomic_submit_with_one_bad_document_stores_nothing() -> None:
     async def scene(api: Api) -> None:
         good, bad = await _put(api, {}, {"priority": 9}, atomic=True)

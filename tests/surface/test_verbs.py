@@ -30,7 +30,7 @@ ON_DESKS = [v for v in VERBS if not v.off_desk]
 SAMPLES: dict[str, Any] = {
     "task_id": "no such ö?task%2", "host": "surtr", "docs": [{"prompt": "ö"}], "ids": ["a", "b"],
     "states": ["failed"], "timeout_s": 0.25, "priority": "HIGH", "minutes": 5, "days": 3,
-    "atomic": True, "running": False, "probe": False, "type": "chat", "label": "ö", "name": "anna",
+    "atomic": True, "brief": True, "running": False, "probe": False, "type": "chat", "label": "ö", "name": "anna",
     "batch_id": "batch-ö", "wait": 2.5, "limit": 7, "form": Form({"gpu": "true"}, BytesIO(b"x"), "ö.txt"),
     "more": {"scope": "read"}, "max_age_s": 300.5,
     "query": {"state": ["queued", "failed"], "type": "chat", "label": None, "limit": 7},

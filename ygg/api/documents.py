@@ -21,10 +21,12 @@ Open = Literal["scheduled", "queued", "processing", "blocked"]
 
 
 class BulkSubmit(Document):
-    """POST /v1/tasks. The documents are counted and checked apart, so that each error names its task."""
+    """POST /v1/tasks. The documents are counted and checked apart, so that each error names its task. `brief`: of a task
+    that was stored its id is enough."""
 
     tasks: list[Any]
     atomic: bool = False
+    brief: bool = False
 
 
 class Retry(Document):

@@ -40,7 +40,8 @@ class Submits:
             return {"tasks": [_refused(c) for c in checked]}
         stored = iter(await self._control.submit(good, atomic=bulk.atomic) if good else ())
         answers = [next(stored) if isinstance(c, NewTask) else c for c in checked]
-        return {"tasks": await aside(size, lambda: [self._submitted(a) for a in answers])}
+        told = _brief if bulk.brief else bodies.task_body
+        return {"tasks": await aside(size, lambda: [self._submitted(a, told) for a in answers])}
 
     def _all_checked(self, docs: list[object], caller: Caller) -> list[NewTask | YggError]:
         """Each document's task or error."""
@@ -57,11 +58,17 @@ class Submits:
             return error.with_traceback(None)
         return task
 
-    def _submitted(self, answer: Submitted | YggError) -> JsonDict:
+    def _submitted(
+        self, answer: Submitted | YggError, told: Callable[[Task], JsonDict]
+    ) -> JsonDict:
         if isinstance(answer, YggError):
             return bodies.error_body(answer)
-        told = doubts(answer.task, self._config())
-        return {**bodies.task_body(answer.task), **bodies.shared_body(answer), **told}
+        found = doubts(answer.task, self._config())
+        return {**told(answer.task), **bodies.shared_body(answer), **found}
+
+
+def _brief(task: Task) -> JsonDict:
+    return {"id": task.id, "state": task.state}
 
 
 def doubts(task: Task, config: Config) -> JsonDict:

@@ -22,7 +22,7 @@ from ygg.plain import counted
 if TYPE_CHECKING:
     from ygg.desk import Desk
 
-CHUNK = 500  #: documents per request of a bulk submit
+CHUNK = 1000  #: documents per request of a bulk submit
 FLAGS = {"labels": "label"}  #: where a field has another name than its option
 
 
@@ -347,7 +347,7 @@ def _send(
     bad = [(n, _unread(doc)) for n, doc in chunk if isinstance(doc, Unreadable)]
     good = [(n, doc) for n, doc in chunk if not isinstance(doc, Unreadable)]
     if good and not (atomic and bad):
-        answers = found.submit([doc for _, doc in good], atomic=atomic)
+        answers = found.submit([doc for _, doc in good], atomic=atomic, brief=not as_json)
         for (number, _), answer in zip(good, answers, strict=True):
             refusal = _refusal(answer)
             if refusal is None:

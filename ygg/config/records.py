@@ -40,6 +40,10 @@ class Config:
     api: Api = field(default_factory=Api)
     environment: tuple[Said, ...] = ()
 
+    def __hash__(self) -> int:
+        """So that what follows from it can be remembered."""
+        return hash(self.fingerprint)
+
     def type_of(self, name: str) -> TaskType:
         """The type of that name; for an unknown one `general`'s rules under the given name."""
         known = self.types.get(name)

@@ -34,6 +34,8 @@ class Document(BaseModel):
         """Data frames write null where nothing was given."""
         if not isinstance(data, dict):
             return data
+        if None not in data.values():
+            return data
         return {k: v for k, v in data.items() if v is not None or k not in cls.model_fields}
 
 
@@ -60,7 +62,8 @@ def parse(kind: type[M], data: object) -> M:
 
 def _few_unknown(kind: type[BaseModel], data: dict[str, Any]) -> dict[str, Any]:
     """The document with no more unknown keys than are told of: each is an error to make."""
-    unknown = [key for key in data if key not in kind.model_fields]
+    known = kind.model_fields
+    unknown = [key for key in data if key not in known]
     if len(unknown) <= PROBLEMS:
         return data
     left_out = set(unknown[PROBLEMS:])

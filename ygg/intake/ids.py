@@ -6,6 +6,7 @@ import os
 import threading
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: no i, l, o, u
+_PAIRS = [a + b for a in _ALPHABET for b in _ALPHABET]
 _RANDOM = 1 << 30  #: six characters of an id
 
 
@@ -42,7 +43,7 @@ class Ids:
 
 def _base32(value: int, width: int) -> str:
     digits = ""
-    for _ in range(width):
-        value, rest = divmod(value, 32)
-        digits = _ALPHABET[rest] + digits
-    return digits
+    while len(digits) < width:
+        value, rest = divmod(value, 1024)
+        digits = _PAIRS[rest] + digits
+    return digits[-width:]

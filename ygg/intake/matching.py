@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 from dataclasses import replace
+from functools import lru_cache
 
 from ygg.config import GENERAL, Config
 from ygg.core.placement.candidates import configured
@@ -19,11 +20,17 @@ from ygg.model import GpuNeed, Lane
 def lane_of(asked: Submission, config: Config, caller: str) -> Lane:
     """Where the task may run. InvalidInput when a pin or a need leads nowhere."""
     kind = asked.type or config.detect_type(asked.labels, asked.title)
-    _known(asked.host, config)
-    need = needed(
-        asked.gpu or config.type_of(kind).gpu, asked.content_type, config.policy.gpu_content_types
-    )
-    lane = Lane(kind, asked.host, asked.model, need, caller)
+    return _lane(config, kind, asked.host, asked.model, asked.gpu, asked.content_type, caller)
+
+
+@lru_cache(1024)  # of a thousand documents most ask for the same
+def _lane(
+    config: Config, kind: str, host: str | None, model: str | None, gpu: str | None,
+    content_type: str | None, caller: str,
+) -> Lane:  # fmt: skip
+    _known(host, config)
+    need = needed(gpu or config.type_of(kind).gpu, content_type, config.policy.gpu_content_types)
+    lane = Lane(kind, host, model, need, caller)
     _served(lane, config)
     return lane
 

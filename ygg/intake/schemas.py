@@ -217,7 +217,9 @@ class TaskDocument(_Work):
     @property
     def does(self) -> Operation:
         """The operation; what the document works on tells where it names none."""
-        return Operation(self.operation or ("chat" if self.input is None else "embed"))
+        if self.operation is not None:
+            return Operation(self.operation)
+        return Operation.CHAT if self.input is None else Operation.EMBED
 
 
 class AsyncSubmit(_Work):

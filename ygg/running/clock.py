@@ -54,8 +54,10 @@ class Clock:
     def placed(self, task: NewTask) -> NewTask:
         """A task whose times were said by the machine's clock, on this one. Where that was set forward, what is
         not to start before a time keeps it: such a task is looked for by both clocks."""
+        if task.not_before_ms is None and task.deadline_ms is None:
+            return task
         off = self.off_ms
-        if not off or (task.not_before_ms is None and task.deadline_ms is None):
+        if not off:
             return task
         return replace(
             task,

@@ -75,7 +75,8 @@ PAGE = obj({**schema_of("tasks"), "tasks": listed(TASK), "next_cursor": TEXT_})
 _WARNED = {"warning": TEXT}
 _SHARED = each(("cached", "existing", "coalesced"), FLAG)
 _SUBMITTED = named("SubmittedTask", obj({**_TASK, **_SHARED}, _WARNED))
-SUBMITTED = obj({"tasks": listed(one(_SUBMITTED, ERROR))})
+_BRIEF = named("StoredTask", obj({k: _TASK[k] for k in ("id", "state")} | _SHARED, _WARNED))
+SUBMITTED = obj({"tasks": listed(one(_SUBMITTED, _BRIEF, ERROR))})
 _LOG = obj(
     {
         "at": TIME,

@@ -113,11 +113,18 @@ def window(board: Board, lane: Lane, priority: Priority) -> Window:
     return found
 
 
-def insert(board: Board, head: Head) -> None:
-    """Put a head in its window, or count it where it lies beyond; not when it is on its way
-    to a call or from one."""
+def insert(board: Board, *heads: Head) -> None:
+    """Put heads in their windows, or count them where they lie beyond; not those on their way to a call or from
+    one."""
+    touched = dict.fromkeys((h.lane, h.priority) for h in heads if _put(board, h))
+    for lane, priority in touched:
+        _refresh(board, board.lanes[lane], priority)
+
+
+def _put(board: Board, head: Head) -> bool:
+    """Whether its lane has changed."""
     if head.id in board.call_of or head.id in board.finishing:
-        return
+        return False
     if head.id in board.where:
         remove(board, head.id)
     state, kept = lane_state(board, head.lane), window(board, head.lane, head.priority)
@@ -132,7 +139,7 @@ def insert(board: Board, head: Head) -> None:
         del board.where[kept.heads.pop().id]
         kept.complete = False
         kept.beyond += 1
-    _refresh(board, state, head.priority)
+    return True
 
 
 def remove(board: Board, task_id: str) -> None:
@@ -213,8 +220,7 @@ def seen(board: Board, event: HeadsSeen) -> None:
     kept = window(board, event.lane, event.priority)
     queued = kept.queued
     kept.peeking, kept.complete = True, False
-    for head in event.heads:
-        insert(board, head)
+    insert(board, *event.heads)
     if not event.complete:
         last = _ORDER(event.heads[-1])
         for head in [h for h in kept.heads if _ORDER(h) > last]:
@@ -229,8 +235,8 @@ def peek_failed(board: Board, lane: Lane, priority: Priority) -> None:
 
 
 def queued(board: Board, event: TasksQueued) -> None:
+    insert(board, *event.heads)
     for head in event.heads:
-        insert(board, head)
         learn_due(board, head.deadline_ms)
 
 
@@ -254,8 +260,7 @@ def promoted(board: Board, event: Promoted, now: Now) -> list[Effect]:
     board.sequences, board.promote_again = event.sequences, False
     for task_id in event.expired:
         remove(board, task_id)
-    for head in event.queued:
-        insert(board, head)
+    insert(board, *event.queued)
     gone = event.expired + event.stopped
     notes = [Note(because(ReasonCode.DEADLINE), task_id) for task_id in event.expired]
     notes += [Note(because(ReasonCode.BATCH_STOPPED), task_id) for task_id in event.stopped]

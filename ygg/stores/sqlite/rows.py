@@ -10,7 +10,19 @@ from typing import Any
 
 import apsw
 
-from ygg.model import Head, Lane, LogRow, Operation, Priority, Result, State, Task, ToolCall, Usage
+from ygg.model import (
+    Head,
+    JsonDict,
+    Lane,
+    LogRow,
+    Operation,
+    Priority,
+    Result,
+    State,
+    Task,
+    ToolCall,
+    Usage,
+)
 
 Row = Sequence[Any]
 
@@ -49,12 +61,12 @@ parse_lane = lru_cache(maxsize=4096)(Lane.parse)
 dumps = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
 
 
-def to_task(row: Row, lane: Lane) -> Task:
-    """A row of TASK_COLUMNS as a Task."""
+def to_task(row: Row, lane: Lane, request: JsonDict | None = None) -> Task:
+    """A row of TASK_COLUMNS as a Task. `request`: where it is known already."""
     return Task(
         id=row[0], seq=row[1], version=row[2], lane=lane, priority=_PRIORITIES[row[3]],
         state=STATES[row[4]], batch=row[5], attempt=row[6], host=row[7], reason=row[8],
-        operation=_OPERATIONS[row[10]], request=json.loads(row[11]), title=row[12],
+        operation=_OPERATIONS[row[10]], request=json.loads(row[11]) if request is None else request, title=row[12],
         labels=() if row[13] == "[]" else tuple(json.loads(row[13])), timeout_s=row[14],
         due_ms=row[15], deadline_ms=row[16], retention_s=row[17], idempotency_key=row[18],
         content_type=row[19], attached=bool(row[20]), source=row[21], source_ref=row[22],

@@ -146,7 +146,7 @@ class Verbs:
                 hint="wait for it to drain, or raise policy.capacity",
                 retry_after_s=10,
             )
-        return Submitted(to_task(self._born(task, now_ms), task.lane))
+        return Submitted(to_task(self._born(task, now_ms), task.lane, task.request))
 
     def _lent(self, task: NewTask, lender: caching.Lender, now_ms: int) -> Submitted:
         """A task that ends as it begins, with the answer of another one."""
