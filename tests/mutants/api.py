@@ -124,9 +124,9 @@ MUTANTS: list[Mutant] = [
     Mutant(
         "ids of one millisecond may meet",
         "ygg/intake/ids.py",
-        "        same = now_ms == self._last_ms",
-        "        same = False",
-        (DOCUMENTS + "::test_ids_of_one_millisecond_never_meet",),
+        "next(self._bits))",
+        'int.from_bytes(os.urandom(4), "big"))',
+        (DOCUMENTS + "::test_ids_of_one_millisecond_never_meet_and_differ_in_their_ends",),
     ),
     Mutant(
         "a bug's text reaches the caller",

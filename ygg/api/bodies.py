@@ -240,7 +240,10 @@ def _between(start_ms: int | None, end_ms: int | None) -> int | None:
 
 def counts_body(counts: Counts) -> JsonDict:
     """`queue_stats`: every state has its own count, and together they are the total."""
-    return {"total_tasks": counts.total, **{str(s): counts.state(s) for s in State}}
+    by_state = dict.fromkeys(map(str, State), 0)
+    for (_, state), n in counts.by.items():
+        by_state[state] += n
+    return {"total_tasks": counts.total, **by_state}
 
 
 def queue_body(counts: Counts) -> JsonDict:
