@@ -60,6 +60,10 @@ GOALS: tuple[tuple[str, str, str, float, str], ...] = (
     ("API: p99 of those submits, ms", "api", "submit_p99_ms", 100, "<="),
     ("API: ygg submit --jsonl / apsw, rows per second", "api", "bulk_ratio", 0.4, ">="),
     ("API: a submit call / bare program", "api", "call_ratio", 1.3, "<="),
+    ("API: 1,000 submits at once, lost", "api", "crowd_submits_lost", 0, "<="),
+    ("API: 1,000 submits at once, memory, MB", "api", "crowd_submits_mb", 150, "<="),
+    ("API: 1,000 long polls at once, not answered", "api", "crowd_polls_lost", 0, "<="),
+    ("API: 1,000 long polls at once, memory, MB", "api", "crowd_polls_mb", 200, "<="),
 )
 
 

@@ -1,5 +1,6 @@
 """What the HTTP API costs: submits over TCP beside FastAPI + uvicorn answering a constant, `ygg submit --jsonl` beside apsw
-inserting the same rows, one submit call beside a bare program's. Everything that is acknowledged is synced.
+inserting the same rows, one submit call beside a bare program's; and the memory of a daemon that a crowd asks at once.
+Everything that is acknowledged is synced.
 
 Nothing runs meanwhile: the queue is paused.
 """
@@ -9,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import resource
 import socket
 import statistics
 import subprocess
@@ -27,10 +29,12 @@ from bench.daemon import ticks
 from bench.servers import config_dict
 from tests.surface.test_tcp import free_port
 from tests.system.rig import Daemon, until
+from tests.system.test_load import asked, at_once
 
 CONNECTIONS, REQUESTS, ROUNDS = 64, 4000, 3
 LINES, PART, BULK_ROUNDS = 100_000, 1000, 2
 CALLS = 300
+CROWD = 1000
 URLS = dict.fromkeys(("surtr-reasoning", "fenrir-chat", "skadi-code"), "http://127.0.0.1:9")
 DOC = {"agent_type": "general", "messages": [{"role": "user", "content": "What is a queue?"}]}
 CONSTANT = """
@@ -46,7 +50,7 @@ uvicorn.run(app, port=int(sys.argv[1]), log_level="warning", access_log=False)
 
 def run() -> dict[str, Any]:
     """Rates a second, milliseconds, and their ratios."""
-    return {**submits(), **bulk(), **call()}
+    return {**submits(), **bulk(), **call(), **crowd()}
 
 
 # --- many connections -----------------------------------------------------------------------------
@@ -239,6 +243,44 @@ def _bare(folder: Path) -> Iterator[Callable[[], object]]:
 
     with closing(db), waits, says:
         yield insert
+
+
+# --- a crowd --------------------------------------------------------------------------------------
+
+
+def crowd() -> dict[str, Any]:
+    """Of so many who submit at once, and of as many long polls: the daemon's peak memory, and who was not answered."""
+    found: dict[str, Any] = {"crowd": CROWD}
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    for name, asks in (("submits", _submits), ("polls", _polls)):
+        with tempfile.TemporaryDirectory() as folder, _paused(folder) as ygg:
+            answered = asyncio.run(asks(ygg))
+            found[f"crowd_{name}_lost"] = CROWD - answered
+            found[f"crowd_{name}_mb"] = round(ygg.peak_mb(), 1)
+    return found
+
+
+async def _submits(ygg: _Ygg) -> int:
+    """How many different tasks were stored."""
+    requests = [asked("POST", "/v1/async/submit", DOC)] * CROWD
+    answers = await at_once(ygg.port, requests, asyncio.Event())
+    (_, told), *_ = await at_once(ygg.port, [asked("GET", "/v1/async/stats")], asyncio.Event())
+    return min(told["queue_depth"], len({body["task_id"] for _, body in answers}))
+
+
+async def _polls(ygg: _Ygg) -> int:
+    """How many were answered once the task had ended."""
+    with closing(ygg.remote()) as desk:
+        (task,) = desk.submit([{"prompt": "hello"}])
+        requests = [asked("GET", f"/v1/async/status/{task['id']}?wait=60")] * CROWD
+        sent = asyncio.Event()
+        polls = asyncio.create_task(at_once(ygg.port, requests, sent))
+        await sent.wait()
+        # what is asked after them is answered after all of them began to wait
+        await at_once(ygg.port, [asked("GET", "/v1/queue")], asyncio.Event())
+        await asyncio.to_thread(desk.cancel, task["id"])
+        return sum(told["state"] == "cancelled" for _, told in await polls)
 
 
 if __name__ == "__main__":

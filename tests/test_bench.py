@@ -69,9 +69,12 @@ def test_each_decision_of_the_simulated_house_fills_the_slot_that_was_freed() ->
 
 
 def test_the_parts_of_the_api_measure_what_was_stored(monkeypatch: pytest.MonkeyPatch) -> None:
-    small = {"REQUESTS": 100, "ROUNDS": 1, "LINES": 50, "PART": 20, "BULK_ROUNDS": 1, "CALLS": 3}
+    small = {
+        "REQUESTS": 100, "ROUNDS": 1, "LINES": 50, "PART": 20, "BULK_ROUNDS": 1, "CALLS": 3, "CROWD": 20,
+    }  # fmt: skip
     for name, value in small.items():
         monkeypatch.setattr(api, name, value)
     found = api.run()
     assert {key for _, section, key, *_ in program.GOALS if section == "api"} <= found.keys()
-    assert all(value > 0 for name, value in found.items() if not name.endswith("cpu_ms"))
+    assert all(v > 0 for name, v in found.items() if not name.endswith(("cpu_ms", "_lost")))
+    assert (found["crowd_submits_lost"], found["crowd_polls_lost"]) == (0, 0)

@@ -90,6 +90,12 @@ class Daemon:
     def database(self) -> Path:
         return self.state / "ygg.db"
 
+    def peak_mb(self) -> float:
+        """The most memory it ever had, in MB."""
+        assert self.process is not None
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(status.split("VmHWM:")[1].split()[0]) * 1024 / 1e6
+
     def spawn(self) -> subprocess.Popen[bytes]:
         (self.folder / "run").mkdir(exist_ok=True)
         with self.output.open("ab") as out:

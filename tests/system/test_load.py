@@ -75,12 +75,6 @@ class Loaded(Daemon):
 
     port = 0
 
-    def peak_mb(self) -> float:
-        """The most memory it ever had, in MB."""
-        assert self.process is not None
-        status = Path(f"/proc/{self.process.pid}/status").read_text()
-        return int(status.split("VmHWM:")[1].split()[0]) * 1024 / 1e6
-
 
 @pytest.fixture
 def loaded(tmp_path: Path) -> Iterator[Loaded]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -49,15 +50,15 @@ class AsyncFace:
         (answer,) = await self._control.submit([new], capacity=config.policy.capacity)
         if isinstance(answer, YggError):
             raise answer
-        task = answer.task
-        counts = await self._control.archive.counts()
+        task, count = answer.task, self._control.archive.counts()
+        place, counts = await asyncio.gather(place_of(self._control, task), count)
         return {
             "status": bodies.STATUS[task.state],
             "state": task.state,
             "task_id": task.id,
             "priority": task.priority.name,
             **bodies.shared_body(answer),
-            **await place_of(self._control, task),
+            **place,
             "queue_stats": bodies.counts_body(counts),
             **doubts(task, config),
         }

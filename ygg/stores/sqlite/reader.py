@@ -6,7 +6,7 @@ import asyncio
 import math
 import re
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -72,11 +72,11 @@ class Reader:
         self._open: list[apsw.Connection] = []
         self._closed = False
 
-    async def _read(self, work: Callable[[apsw.Connection], T]) -> T:
+    def _read(self, work: Callable[[apsw.Connection], T]) -> asyncio.Future[T]:
+        """Asked at once, whether or not it is awaited. Raises StoreError."""
         if self._closed:
             raise StoreError(f"{self._path} is closed")
-        found: T = await self._reads.ask(lambda: self._run(work))
-        return found
+        return self._reads.ask(lambda: self._run(work))
 
     def _run(self, work: Callable[[apsw.Connection], T]) -> T:
         try:
@@ -100,14 +100,14 @@ class Reader:
 
     # --- Archive -------------------------------------------------------------------------------
 
-    async def get(self, task_id: str) -> Task:
-        return await self._read(lambda db: _get(db, task_id))
+    def get(self, task_id: str) -> Awaitable[Task]:
+        return self._read(lambda db: _get(db, task_id))
 
-    async def find(self, which: Filter) -> list[Task]:
-        return await self._read(lambda db: _find(db, which))
+    def find(self, which: Filter) -> Awaitable[list[Task]]:
+        return self._read(lambda db: _find(db, which))
 
-    async def log(self, task_id: str) -> list[LogRow]:
-        return await self._read(lambda db: [to_log(r) for r in db.execute(_LOG, (task_id,))])
+    def log(self, task_id: str) -> Awaitable[list[LogRow]]:
+        return self._read(lambda db: [to_log(r) for r in db.execute(_LOG, (task_id,))])
 
     async def result(self, task_id: str) -> Result | None:
         def read(db: apsw.Connection) -> Result | None:
@@ -117,17 +117,17 @@ class Reader:
 
         return await self._read(read)
 
-    async def counts(self) -> Counts:
-        return await self._read(_counts)
+    def counts(self) -> Awaitable[Counts]:
+        return self._read(_counts)
 
-    async def holds(self) -> Holds:
-        return await self._read(holding.holds)
+    def holds(self) -> Awaitable[Holds]:
+        return self._read(holding.holds)
 
-    async def ahead(self, task: Task, lanes: Sequence[Lane], limit: int) -> int:
-        return await self._read(lambda db: _ahead(db, task, lanes, limit))
+    def ahead(self, task: Task, lanes: Sequence[Lane], limit: int) -> Awaitable[int]:
+        return self._read(lambda db: _ahead(db, task, lanes, limit))
 
-    async def scheduled(self, limit: int) -> list[Scheduled]:
-        return await self._read(lambda db: [_due(row) for row in fetch(db, SCHEDULED, (limit,))])
+    def scheduled(self, limit: int) -> Awaitable[list[Scheduled]]:
+        return self._read(lambda db: [_due(row) for row in fetch(db, SCHEDULED, (limit,))])
 
     async def verify(self) -> None:
         """On a connection of its own: the others would read what they remember."""
@@ -138,29 +138,29 @@ class Reader:
                 hint="stop ygg, move the file away and restore a backup; ygg never overwrites it",
             )
 
-    async def minutes(self, host: str | None, since_ms: int) -> list[MinuteRow]:
-        return await self._read(lambda db: history.minutes(db, host, since_ms))
+    def minutes(self, host: str | None, since_ms: int) -> Awaitable[list[MinuteRow]]:
+        return self._read(lambda db: history.minutes(db, host, since_ms))
 
-    async def batch(self, batch_id: str) -> BatchView:
-        return await self._read(lambda db: together.view(db, batch_id, MIN_SUFFIX))
+    def batch(self, batch_id: str) -> Awaitable[BatchView]:
+        return self._read(lambda db: together.view(db, batch_id, MIN_SUFFIX))
 
-    async def batches(self, caller: str | None, limit: int) -> list[BatchView]:
-        return await self._read(lambda db: together.views(db, caller, limit))
+    def batches(self, caller: str | None, limit: int) -> Awaitable[list[BatchView]]:
+        return self._read(lambda db: together.views(db, caller, limit))
 
-    async def batch_of_key(self, caller: str, key: str) -> Batch | None:
-        return await self._read(lambda db: together.by_key(db, caller, key))
+    def batch_of_key(self, caller: str, key: str) -> Awaitable[Batch | None]:
+        return self._read(lambda db: together.by_key(db, caller, key))
 
-    async def batch_states(self, batch_id: str) -> list[tuple[str, State]]:
-        return await self._read(lambda db: together.states(db, batch_id))
+    def batch_states(self, batch_id: str) -> Awaitable[list[tuple[str, State]]]:
+        return self._read(lambda db: together.states(db, batch_id))
 
-    async def lent(self, prefix: str, since_ms: int, now_ms: int) -> int:
-        return await self._read(lambda db: caching.count(db, prefix, since_ms, now_ms))
+    def lent(self, prefix: str, since_ms: int, now_ms: int) -> Awaitable[int]:
+        return self._read(lambda db: caching.count(db, prefix, since_ms, now_ms))
 
-    async def tokens(self) -> list[Token]:
-        return await self._read(keys.tokens)
+    def tokens(self) -> Awaitable[list[Token]]:
+        return self._read(keys.tokens)
 
-    async def pruned(self, task_id: str) -> Pruned | None:
-        return await self._read(lambda db: deleted.find(db, task_id, MIN_SUFFIX))
+    def pruned(self, task_id: str) -> Awaitable[Pruned | None]:
+        return self._read(lambda db: deleted.find(db, task_id, MIN_SUFFIX))
 
 
 def _known(db: apsw.Connection, sql: str) -> str:
