@@ -163,6 +163,7 @@ def test_the_server_of_a_failed_task_is_told() -> None:
 
 def test_a_result_before_the_end_is_a_conflict_that_shows_the_status() -> None:
     async def scene(api: Api) -> None:
+        await api.post("/v1/queue/pause")
         task = await api.submit()
         url = f"/v1/async/result/{task['task_id']}"
         body = await api.get(url, status=409)
