@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -50,8 +49,9 @@ class AsyncFace:
         (answer,) = await self._control.submit([new], capacity=config.policy.capacity)
         if isinstance(answer, YggError):
             raise answer
-        task, count = answer.task, self._control.archive.counts()
-        place, counts = await asyncio.gather(place_of(self._control, task), count)
+        task = answer.task
+        counting = self._control.archive.counts()  # they are read together
+        place, counts = await place_of(self._control, task), await counting
         return {
             "status": bodies.STATUS[task.state],
             "state": task.state,
