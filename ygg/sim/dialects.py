@@ -16,6 +16,7 @@ from ygg.model import JsonDict
 JSON = "application/json; charset=utf-8"
 NOW = "2026-01-01T00:00:00.000000Z"
 DIGEST = "0" * 64
+TRANSCRIPTIONS = "/v1/audio/transcriptions"
 
 
 @dataclass(slots=True)
@@ -31,6 +32,7 @@ class Ask:
     chat: bool = True
     texts: tuple[str, ...] = ()  #: to embed
     tools: tuple[str, ...] = ()  #: by name; a model that is offered tools calls each of them
+    plain: bool = False  #: a transcript that is text alone
 
 
 @dataclass(slots=True)
@@ -252,11 +254,15 @@ class VllmDialect:
     """The OpenAI server of vLLM: server-sent events, whole answers unless asked to stream."""
 
     stream_kind = "text/event-stream; charset=utf-8"
-    paths = frozenset({"/v1/chat/completions", "/v1/completions", "/v1/embeddings"})
+    paths = frozenset({
+        "/v1/chat/completions", "/v1/completions", "/v1/embeddings", TRANSCRIPTIONS,
+    })  # fmt: skip
     garbage = b"data: {]\n\n"
     no_object = b'data: ["no object"]\n\n'
 
     def read(self, path: str, body: JsonDict) -> Ask:
+        if path == TRANSCRIPTIONS:
+            return _heard(body)
         limit = body.get("max_tokens") or body.get("max_completion_tokens")
         wants = (body.get("stream_options") or {}).get("include_usage", False)
         model, stream = str(body.get("model", "")), body.get("stream", False)
@@ -318,6 +324,8 @@ class VllmDialect:
 
     def whole(self, ask: Ask, answer: Answer) -> bytes:
         said = "".join(answer.words)
+        if ask.path == TRANSCRIPTIONS:
+            return self._transcript(said, ask, answer)
         calls = {"tool_calls": self._calls(ask)} if ask.tools else {}
         message = {"message": {"role": "assistant", "content": said, **calls}}
         stop = "tool_calls" if ask.tools else answer.stop
@@ -326,6 +334,12 @@ class VllmDialect:
         kind = "chat.completion" if ask.chat else "text_completion"
         facts = {"id": "chatcmpl-sim", "object": kind, "created": 1, "model": ask.model}
         return dump({**facts, "choices": [choice], "usage": self._usage(answer)})
+
+    def _transcript(self, said: str, ask: Ask, answer: Answer) -> bytes:
+        if ask.plain:
+            return said.encode()
+        counts = {"input_tokens": answer.prompt_tokens, "output_tokens": len(answer.words)}
+        return dump({"text": said, "usage": {"type": "tokens", **counts}})
 
     def _usage(self, answer: Answer) -> JsonDict:
         prompt, said = answer.prompt_tokens, len(answer.words)
@@ -373,6 +387,16 @@ class VllmDialect:
     def _model(self, name: str) -> JsonDict:
         facts = {"id": name, "object": "model", "created": 1, "owned_by": "vllm"}
         return {**facts, "root": name, "max_model_len": 512}
+
+
+def _heard(body: JsonDict) -> Ask:
+    """A file to write down: a record shows its name, its size and what its bytes come to."""
+    file = body["file"] if isinstance(body.get("file"), dict) else None
+    if file is None:
+        raise ValueError("no file in the form")
+    prompt = " ".join(str(file[key]) for key in ("name", "bytes", "sha256"))
+    plain = body.get("response_format") == "text"
+    return Ask(TRANSCRIPTIONS, body.get("model", ""), prompt, None, False, chat=False, plain=plain)
 
 
 def _event(value: JsonDict) -> bytes:

@@ -42,7 +42,8 @@ class Connection(asyncio.Protocol):
     ) -> None:
         self._handle = handle
         self._open = open_connections
-        self._buffer = b""
+        self._buffer = bytearray()
+        self._lacks = 0  #: bytes of a body that are still to come, as far as its head has
         self._task: asyncio.Task[None] | None = None
         self.transport: asyncio.Transport = None  # type: ignore[assignment]  # set by connection_made
         self.gone = False
@@ -55,7 +56,8 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data
-        if self._task is None:
+        self._lacks -= len(data)
+        if self._task is None and self._lacks <= 0:
             self._next()
 
     def eof_received(self) -> bool:
@@ -88,17 +90,19 @@ class Connection(asyncio.Protocol):
 
     def _parse(self) -> Request | None:
         """The next whole request in the buffer, or None while it is still coming."""
-        head, mark, rest = self._buffer.partition(b"\r\n\r\n")
-        if not mark:
+        start = self._buffer.find(b"\r\n\r\n")
+        if start < 0:
             return None
-        first, *lines = head.decode("latin-1").split("\r\n")
+        first, *lines = self._buffer[:start].decode("latin-1").split("\r\n")
         headers = {k.lower(): v.strip() for k, _, v in (line.partition(":") for line in lines)}
-        length = int(headers.get("content-length", 0))
-        if len(rest) < length:
+        end = start + 4 + int(headers.get("content-length", 0))
+        self._lacks = end - len(self._buffer)
+        if self._lacks > 0:
             return None
-        self._buffer = rest[length:]
+        body = bytes(self._buffer[start + 4 : end])
+        del self._buffer[:end]
         method, path, _ = first.split(" ", 2)
-        return Request(method, path.partition("?")[0], headers, rest[:length])
+        return Request(method, path.partition("?")[0], headers, body)
 
     # --- what a handler calls -----------------------------------------------------------------
 

@@ -22,9 +22,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from ygg.model import JsonDict
+from ygg.multipart import FORM
 from ygg.sim.answering import Answering, Arrival, Ended
 from ygg.sim.dialects import JSON, Inventory, dialect, dump
 from ygg.sim.faults import Fault, FaultPlan
+from ygg.sim.forms import form
 from ygg.sim.http import Connection, Request
 from ygg.sim.keeping import keep
 
@@ -140,9 +143,9 @@ class SimServer:
 
     async def _call(self, request: Request, connection: Connection) -> None:
         try:
-            ask = self.protocol.read(request.path, json.loads(request.body))
+            ask = self.protocol.read(request.path, _body(request))
         except (ValueError, AttributeError):
-            connection.reply(400, self.protocol.error(400, "invalid JSON body"), JSON)
+            connection.reply(400, self.protocol.error(400, "invalid body"), JSON)
             return
         record = Arrival(
             request.headers.get("x-ygg-task", ""),
@@ -242,6 +245,14 @@ class SimServer:
             else:
                 self.changed.clear()
                 await self.changed.wait()
+
+
+def _body(request: Request) -> JsonDict:
+    """What a call says, in JSON or in a form. Raises ValueError."""
+    if FORM not in request.headers.get("content-type", ""):
+        data: JsonDict = json.loads(request.body)
+        return data
+    return form(request)
 
 
 # --- standalone -----------------------------------------------------------------------------------
