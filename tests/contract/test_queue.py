@@ -24,10 +24,12 @@ from ygg.model import (
     GpuNeed,
     Holds,
     Lane,
+    Operation,
     Priority,
     ReasonCode,
     Result,
     RunningRow,
+    Service,
     State,
     Submitted,
     Task,
@@ -84,6 +86,18 @@ async def test_a_submitted_task_comes_back_as_it_was_given(store: Store) -> None
         NOW,
     )
     assert await states(store, task) == [(None, "queued")]
+
+
+async def test_a_task_that_is_to_be_written_down_comes_back(store: Store) -> None:
+    lane = Lane("general", service=Service.TRANSCRIPTION)
+    new = new_task(lane=lane, operation=Operation.TRANSCRIBE, request={"file": {}})
+    (answer,) = await store.submit([new], NOW)
+    assert isinstance(answer, Submitted)
+    task = await store.get(new.id)
+    assert (task.lane, task.operation) == (lane, Operation.TRANSCRIBE)
+    assert await store.heads(Lane("general"), Priority.NORMAL, 9) == []
+    assert [h.id for h in await store.heads(lane, Priority.NORMAL, 9)] == [new.id]
+    assert Lane.parse(lane.key).unmarked == lane
 
 
 async def test_not_before_makes_it_scheduled_until_promoted(store: Store) -> None:

@@ -10,7 +10,7 @@ import pytest
 from tests.builders import ANSWER, claim_of, new_task
 from tests.stores.audit import audit
 from ygg.errors import StoreError
-from ygg.model import Lane, MinuteRow, Priority, State, Task
+from ygg.model import Lane, MinuteRow, Operation, Priority, State, Submitted, Task
 from ygg.ports import Filter
 from ygg.stores.sqlite import open_archive, open_store, opening
 
@@ -116,6 +116,21 @@ async def test_the_copy_made_before_is_whole_and_as_old_as_it_was(
     db = apsw.Connection(str(copy))
     assert db.execute(OLD).fetchall() == rows
     db.close()
+
+
+@pytest.mark.parametrize("schema", [1, 7])
+async def test_an_old_database_takes_new_operations_and_no_others(
+    tmp_path: Path, schema: int
+) -> None:
+    path = tmp_path / "ygg.db"
+    old_database(path, schema)
+    store = open_store(path)
+    (answer,) = await store.submit([new_task(operation=Operation.TRANSCRIBE)], NOW + 5)
+    assert isinstance(answer, Submitted)
+    (other,) = await store.submit([new_task(operation="sing")], NOW + 5)
+    assert isinstance(other, StoreError)
+    await store.close()
+    audit(path)
 
 
 async def test_one_that_is_up_to_date_is_copied_no_more(tmp_path: Path) -> None:

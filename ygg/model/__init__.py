@@ -81,6 +81,7 @@ from ygg.model.words import (
     OutcomeKind,
     Priority,
     ReasonCode,
+    Service,
     State,
 )
 
@@ -149,6 +150,7 @@ __all__ = [
     "RunningRow",
     "RunningView",
     "Scheduled",
+    "Service",
     "Sharing",
     "SickView",
     "Slowdown",

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from ygg.model.words import Service
+
 #: Options whose change makes a server load the model again (Ollama's `needsReload`): one set per host
 #: and model, or two kinds of tasks would take turns reloading it.
 LOAD_OPTIONS = frozenset(
@@ -28,6 +30,7 @@ class Endpoint:
     sizes: Mapping[str, float] = field(default_factory=dict)  #: MiB by model, where given
     slots: int | None = None
     kind: str | None = None  #: `gpu` or `cpu`, where it is not that of its host
+    serves: tuple[str, ...] = (Service.TEXT,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +232,7 @@ class Policy:
     capacity: int = 1000
     batch_capacity: int = 100_000
     upload_limit_mb: float = 64.0  #: MiB of one file
+    upload_total_mb: float = 8192.0  #: MiB of all that are kept
     residency: Residency = Residency()
     overflow_margin: int = 5  #: a CPU slot helps out when the GPU queue is longer by more than this
     gpu_content_types: tuple[str, ...] = ("audio", "video", "image", "text")

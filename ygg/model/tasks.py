@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from ygg.model.answers import Result
 from ygg.model.places import Candidate
 from ygg.model.reasons import Reason
-from ygg.model.words import GpuNeed, JsonDict, Operation, Priority, ReasonCode, State
+from ygg.model.words import GpuNeed, JsonDict, Operation, Priority, ReasonCode, Service, State
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +26,12 @@ class Lane:
     caller: str = "local"
     refused: tuple[str, ...] = ()
     avoid: tuple[str, ...] = ()
+    service: Service = Service.TEXT
     _hash: int = field(default=0, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         known = self.type, self.host, self.model, self.gpu, self.caller, self.refused, self.avoid
-        object.__setattr__(self, "_hash", hash(known))
+        object.__setattr__(self, "_hash", hash((known, self.service)))
 
     def __hash__(self) -> int:
         """Worked out once: lanes are the keys of everything that a decision looks up."""
@@ -38,15 +39,16 @@ class Lane:
 
     @property
     def key(self) -> str:
-        return json.dumps(
-            [self.type, self.host, self.model, self.gpu, self.caller, self.refused, self.avoid],
-            separators=(",", ":"),
-        )
+        """As it is stored. What most tasks need stands in none."""
+        needs = [self.type, self.host, self.model, self.gpu, self.caller, self.refused, self.avoid]
+        needs += [self.service] if self.service is not Service.TEXT else []
+        return json.dumps(needs, separators=(",", ":"))
 
     @classmethod
     def parse(cls, key: str) -> Lane:
-        kind, host, model, gpu, caller, refused, avoid = json.loads(key)
-        return cls(kind, host, model, GpuNeed(gpu), caller, tuple(refused), tuple(avoid))
+        kind, host, model, gpu, caller, refused, avoid, *needs = json.loads(key)
+        need, out = GpuNeed(gpu), (tuple(refused), tuple(avoid))
+        return cls(kind, host, model, need, caller, *out, *map(Service, needs))
 
     @property
     def unavoided(self) -> Lane:
@@ -76,8 +78,8 @@ class Sharing:
 class NewTask:
     """What a caller submits, validated. `request` holds what the operation works on, and sampling fields.
 
-    Fields of `request`: messages [{role, content}] (chat), prompt (generate, complete) or input, a text or
-    a list of them (embed); system, max_tokens, temperature, options (passed to the server as they are).
+    Fields of `request`: messages [{role, content}] (chat), prompt (generate, complete; a hint in transcribe), input, a
+    text or a list of them (embed), or a file (transcribe); system, max_tokens, temperature, options (passed to the server as they are).
     """
 
     id: str

@@ -66,6 +66,13 @@ class Priority(IntEnum):
     BACKLOG = 4
 
 
+class Service(StrEnum):
+    """What a server is there for, and what a task needs of one."""
+
+    TEXT = "text"  #: whatever is asked in text
+    TRANSCRIPTION = "transcription"  #: what is asked of sound
+
+
 class Operation(StrEnum):
     """What the model is asked to do."""
 
@@ -73,6 +80,11 @@ class Operation(StrEnum):
     COMPLETE = "complete"  #: go on from a prompt as it is, without the model's template
     GENERATE = "generate"  #: answer a prompt, put into the model's template
     EMBED = "embed"  #: turn texts into vectors
+    TRANSCRIBE = "transcribe"  #: write down what is said in a file
+
+    @property
+    def service(self) -> Service:
+        return Service.TRANSCRIPTION if self is Operation.TRANSCRIBE else Service.TEXT
 
 
 class GpuNeed(StrEnum):
