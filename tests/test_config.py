@@ -209,7 +209,7 @@ EDITS: dict[str, tuple[tuple[str, str], str]] = {
         ("one: {", "one: {zzz: 1, "),
         (
             "hosts.yaml:10: hosts.loki.endpoints.one.zzz: expected a known key, got `zzz`; "
-            "known: `backend`, `url`, `models`, `dialect`, `api_key_file`, `options`, `slots` or `kind`"
+            "known: `backend`, `url`, `models`, `dialect`, `api_key_file`, `options`, `slots`, `kind` or `serves`"
         ),
     ),
     "wrong type": (

@@ -148,6 +148,12 @@ class StoreFull(StoreError):
     http_status = 507
 
 
+class UploadsFull(StoreFull):
+    """The files that are kept with tasks take all the room that they may."""
+
+    code = "uploads_full"
+
+
 class StoreReadOnly(StoreError):
     """The disk is mounted so that nothing can be written; reading goes on."""
 

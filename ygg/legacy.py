@@ -23,10 +23,12 @@ from ygg import meant, paths, signalled, wire
 from ygg.api.offline import OfflineControl, of_itself
 from ygg.core.board import Board
 from ygg.core.owning import loading
+from ygg.core.placement.candidates import configured
 from ygg.core.placement.requests import build_call
 from ygg.daemon import tell_left_out
 from ygg.logs import set_up_logging
 from ygg.model import (
+    Candidate,
     Claim,
     End,
     Head,
@@ -36,6 +38,7 @@ from ygg.model import (
     Priority,
     Reason,
     ReasonCode,
+    Service,
     Snapshot,
     Task,
     because,
@@ -178,6 +181,7 @@ class _Worker(threading.Thread):
         self.loop, self.stop, self.uploads = loop, stop, uploads
         self.board = Board(policy=config.policy, types=config.types, loading=loading(config.types))
         self.known: Mapping[str, object] = config.types
+        self.hosts = config.hosts
 
     def run(self) -> None:
         while not self.stop.is_set():
@@ -190,16 +194,23 @@ class _Worker(threading.Thread):
     async def _take_one(self) -> bool:
         """Claim and run the oldest task of the type; False when there is none."""
         await self.queue.promote(_now_ms())
-        candidate = self.board.types[self.kind].route[0]
         holds = await self.archive.holds()
-        head = None if holds.paused or candidate.host in holds.drained else await self._oldest()
-        if head is None:
+        head = None if holds.paused else await self._oldest()
+        candidate = self._place(head.lane) if head else None
+        if head is None or candidate is None or candidate.host in holds.drained:
             return False
         claim = Claim(head.id, head.version, candidate)
         task = (await self.queue.claim([claim], _now_ms()))[0]
         if task is not None:
-            await self._run(task)
+            await self._run(task, candidate)
         return True
+
+    def _place(self, lane: Lane) -> Candidate | None:
+        """The first of the route; of what it does not serve the first that does."""
+        kind = self.board.types[self.kind]
+        if lane.service is Service.TEXT:
+            return kind.route[0]
+        return next(iter(configured(kind, self.hosts, lane)), None)
 
     async def _oldest(self) -> Head | None:
         lanes = {lane for lane, _, _ in await self.queue.lanes() if self._mine(lane)}
@@ -210,8 +221,7 @@ class _Worker(threading.Thread):
         name = lane.type if lane.type in self.known else "general"
         return name == self.kind
 
-    async def _run(self, task: Task) -> None:
-        candidate = self.board.types[self.kind].route[0]
+    async def _run(self, task: Task, candidate: Candidate) -> None:
         call = build_call(self.board, f"legacy-{task.id}.{task.attempt}", candidate, [task])
         backend = self.backends[candidate.host, candidate.endpoint]
         where = f"{candidate.host} {candidate.model}".rstrip()

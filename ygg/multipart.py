@@ -1,11 +1,11 @@
-"""Forms with a file, as POST /process/file takes them: made here, read in `api/forms.py`. Standard library only:
-`ygg submit` loads it.
+"""Forms with a file, as POST /process/file takes them, and servers that listen: made here, read in `api/forms.py`.
+Standard library only: `ygg submit` loads it.
 """
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
@@ -30,12 +30,11 @@ class Form:
 
     def pieces(self) -> Iterator[bytes]:
         """The body, never whole in memory. Raises InvalidInput where the file cannot be read."""
-        for name, text in self.fields.items():
-            yield self._head(name) + text.encode("utf-8", "surrogatepass") + b"\r\n"
-        yield self._head("file", f'; filename="{_quoted(self.name)}"')
+        before, after = around(self.fields.items(), self.name, self.boundary)
+        yield before
         while piece := self._read():
             yield piece
-        yield f"\r\n--{self.boundary}--\r\n".encode()
+        yield after
 
     def _read(self) -> bytes:
         try:
@@ -43,9 +42,20 @@ class Form:
         except OSError as error:
             raise InvalidInput(f"{self.name} cannot be read: {error.strerror}") from None
 
-    def _head(self, name: str, more: str = "") -> bytes:
-        text = f'--{self.boundary}\r\nContent-Disposition: form-data; name="{name}"{more}\r\n\r\n'
+
+def around(
+    fields: Iterable[tuple[str, str]], name: str, boundary: str, media: str = ""
+) -> tuple[bytes, bytes]:
+    """What stands before the file of a form, its texts too, and what stands after it. `media`: what the file is."""
+
+    def head(field: str, more: str = "") -> bytes:
+        text = f'--{boundary}\r\nContent-Disposition: form-data; name="{field}"{more}\r\n\r\n'
         return text.encode("utf-8", "replace")
+
+    texts = [head(key) + text.encode("utf-8", "surrogatepass") + b"\r\n" for key, text in fields]
+    kind = f"\r\nContent-Type: {media}" if media else ""
+    file = head("file", f'; filename="{_quoted(name)}"{kind}')
+    return b"".join([*texts, file]), f"\r\n--{boundary}--\r\n".encode()
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,3 +47,22 @@ def test_sound_and_moving_pictures_are_told_apart(start: str) -> None:
         "video/": [b"RIFF\x24\0\0\0AVI LIST" + bytes(30), b"\0\0\0\x14ftypqt  " + bytes(20)],
     }
     assert all(media_of(head, is_text=False).startswith(start) for head in heads[start])
+
+
+WEBM = b"\x1a\x45\xdf\xa3\x9f\x42\x86\x81\1\x42\xf7\x81\1\x42\x82\x84webm"
+
+
+@pytest.mark.parametrize(
+    ("head", "media"),
+    [
+        (b"\xff\xf3\x40\xc4" + bytes(60), "audio/mpeg"),
+        (b"\xff\xfb\x90\x64" + bytes(60), "audio/mpeg"),
+        (b"OggS\0\2" + bytes(22) + b"\1\x13OpusHead" + bytes(40), "audio/ogg"),
+        (b"OggS\0\2" + bytes(22) + b"\x80theora" + bytes(40) + b"\1vorbis", "application/ogg"),
+        (WEBM + bytes(40) + b"A_OPUS" + bytes(40), "audio/webm"),
+        (WEBM + bytes(40) + b"V_VP9" + bytes(40) + b"A_OPUS", "video/webm"),
+        (b"\0\0\0\x20ftypM4A \0\0\2\0M4A mp42isom" + bytes(20), "audio/mp4"),
+    ],
+)
+def test_containers_of_sound_alone_are_sound(head: bytes, media: str) -> None:
+    assert media_of(head, is_text=False) == media

@@ -94,8 +94,8 @@ MUTANTS: list[Mutant] = [
     Mutant(
         "commands: the legacy loop listens to nobody",
         "ygg/legacy.py",
-        "head = None if holds.paused or",
-        "head = None if",
+        "head = None if holds.paused else",
+        "head = None if False else",
         (f"{COMMANDS}::test_the_legacy_loop_is_reached_like_the_other",),
     ),
     Mutant(

@@ -36,7 +36,7 @@ MUTANTS: list[Mutant] = [
     ),
     Mutant(
         "a request of many values is written in the loop",
-        "ygg/backends/http.py",
+        "ygg/backends/bodies.py",
         "        left -= VALUE",
         "        left -= 0",
         ("tests/backends/test_http.py",),
@@ -142,7 +142,7 @@ MUTANTS: list[Mutant] = [
     Mutant(
         "a model that nobody has is queued",
         "ygg/intake/matching.py",
-        "        raise _no_model(lane.model, lane.host, config)",
+        "        raise _no_model(lane, config)",
         "        return",
         (
             DOCUMENTS,

@@ -154,8 +154,8 @@ MUTANTS = (
     _bug(
         "a canary loads its model anew",
         "ygg/core/placement/requests.py",
-        '    asked |= {"options": load_options(board, candidate), "max_tokens": 1}',
-        '    asked |= {"options": {}, "max_tokens": 1}',
+        "    options = load_options(board, candidate)\n",
+        "    options: JsonDict = {}\n",
         "test_a_canary_asks_for_what_failed_with_the_options_of_its_model",
     ),
     _bug(

@@ -6,6 +6,10 @@ from tests.mutants.mutant import Mutant
 
 FACE = "tests/surface/test_uploads.py"
 DISK = "tests/test_uploads.py"
+SOUND = "tests/surface/test_transcripts.py"
+HEARD = "tests/backends/test_transcribing.py"
+BODIES, LISTENER = "ygg/backends/bodies.py", "ygg/backends/transcribing.py"
+PLACES = "ygg/core/placement/candidates.py"
 WAY, FORMS, PLACE = "ygg/api/processing.py", "ygg/api/forms.py", "ygg/uploads.py"
 
 MUTANTS: list[Mutant] = [
@@ -54,15 +58,15 @@ MUTANTS: list[Mutant] = [
     Mutant(
         "uploads: whatever comes is shown to a model",
         WAY,
-        "        _check_served(media, part.size)\n",
+        "        _check_served(media, part.size, config)\n",
         "",
         (FACE + "::test_other_files_are_refused_with_what_is_served",),
     ),
     Mutant(
         "uploads: what is not served is not logged",
         WAY,
-        "        routing = self._routed(new, config)\n        _check_served(media, part.size)\n",
-        "        _check_served(media, part.size)\n        routing = self._routed(new, config)\n",
+        "        routing = self._routed(new, config)\n        _check_served(media, part.size, config)\n",
+        "        _check_served(media, part.size, config)\n        routing = self._routed(new, config)\n",
         (FACE + "::test_where_it_goes_is_logged_also_of_what_is_not_served",),
     ),
     Mutant(
@@ -159,8 +163,8 @@ MUTANTS: list[Mutant] = [
     Mutant(
         "uploads: letters are taken for bitmaps and songs",
         "ygg/intake/contents.py",
-        "return TEXT if is_text else next(filter(None, _guesses(head)), UNKNOWN)",
-        "return next(filter(None, _guesses(head)), TEXT if is_text else UNKNOWN)",
+        "    if is_text:\n        return TEXT\n",
+        "",
         ("tests/intake/test_contents.py::test_text_is_text_whatever_it_begins_with",),
     ),
     Mutant(
@@ -183,6 +187,157 @@ MUTANTS: list[Mutant] = [
         "    if device == first.device:\n",
         "    if True:\n",
         ("tests/telling/test_routing.py::test_where_it_ran_is_what_counts_in_the_end",),
+    ),
+    Mutant(
+        "uploads: an image is whole in memory before it leaves",
+        BODIES,
+        "                for size in _sizes(part.file.size):",
+        "                for size in (part.file.size,):",
+        ("tests/backends/test_bodies.py::test_a_large_image_is_never_whole_in_memory",),
+    ),
+    Mutant(
+        "uploads: a body is put together before it is sent",
+        "ygg/backends/http.py",
+        "        content = body.content\n",
+        '        content = body.content or b"".join([piece async for piece in body])\n',
+        ("tests/backends/test_bodies.py::test_a_large_image_is_never_whole_in_memory",),
+    ),
+    Mutant(
+        "uploads: pieces of base64 do not join",
+        BODIES,
+        "PIECE = 196_608",
+        "PIECE = 196_609",
+        (
+            "tests/backends/test_bodies.py::test_a_file_in_json_is_its_base64_and_the_length_is_known_before",
+        ),
+    ),
+    Mutant(
+        "uploads: a body is shorter than it says",
+        BODIES,
+        "-(-file.size // 3) * 4",
+        "file.size // 3 * 4",
+        (
+            "tests/backends/test_bodies.py::test_a_file_in_json_is_its_base64_and_the_length_is_known_before",
+        ),
+    ),
+    Mutant(
+        "uploads: a file that was cut goes as it is",
+        BODIES,
+        "    if len(data) < size:",
+        "    if False:",
+        ("tests/backends/test_bodies.py::test_a_file_that_is_cut_meanwhile_fails_its_call",),
+    ),
+    Mutant(
+        "uploads: all of them together have no limit",
+        PLACE,
+        "            if size > self._room:",
+        "            if False:",
+        (DISK + "::test_all_files_together_have_a_limit_and_not_a_byte_more",),
+    ),
+    Mutant(
+        "uploads: each of several at once has all the room",
+        PLACE,
+        " - sum(part.size for part in tuple(self._parts))",
+        "",
+        (DISK + "::test_files_that_come_at_once_share_what_room_there_is",),
+    ),
+    Mutant(
+        "uploads: one that is kept counts twice until its task is",
+        PLACE,
+        " if e.name not in self._coming)",
+        ")",
+        (DISK + "::test_one_that_is_kept_and_not_yet_a_tasks_counts_once",),
+    ),
+    Mutant(
+        "uploads: what goes to the disk counts as memory",
+        "ygg/api/app.py",
+        "        if math.isfinite(most):  # others",
+        "        if True:  # others",
+        (FACE + "::test_what_goes_to_the_disk_takes_no_room_of_other_bodies",),
+    ),
+    Mutant(
+        "transcripts: text goes to a server that only listens",
+        PLACES,
+        "    if lane.service not in endpoint.serves:\n        return False\n",
+        "",
+        (SOUND + "::test_text_never_goes_to_a_server_that_only_listens",),
+    ),
+    Mutant(
+        "transcripts: a pin sends text to a server that only listens",
+        PLACES,
+        "        if lane.service not in endpoint.serves:\n            continue\n",
+        "",
+        (SOUND + "::test_text_never_goes_to_a_server_that_only_listens",),
+    ),
+    Mutant(
+        "transcripts: a route must name who listens",
+        PLACES,
+        " or lane.service is not Service.TEXT)",
+        ")",
+        (SOUND + "::test_sound_goes_to_the_server_that_listens",),
+    ),
+    Mutant(
+        "transcripts: options for other models go along",
+        "ygg/core/placement/requests.py",
+        "task_type if candidate in task_type.route else None",
+        "task_type",
+        (SOUND + "::test_sound_goes_to_the_server_that_listens",),
+    ),
+    Mutant(
+        "transcripts: what a lane needs is not stored",
+        "ygg/model/tasks.py",
+        "        needs += [self.service] if self.service is not Service.TEXT else []\n",
+        "",
+        ("tests/contract/test_queue.py::test_a_task_that_is_to_be_written_down_comes_back",),
+    ),
+    Mutant(
+        "transcripts: the database takes none",
+        "ygg/stores/sqlite/0009.sql",
+        "type = 'table' AND name = 'tasks'",
+        "type = 'table' AND name = 'none'",
+        ("tests/contract/test_queue.py::test_a_task_that_is_to_be_written_down_comes_back",),
+    ),
+    Mutant(
+        "transcripts: a first token must come as soon as that of a chat",
+        LISTENER,
+        "    first_s = limits.first_token_s + limits.total_s\n",
+        "    first_s = limits.first_token_s\n",
+        (HEARD + "::test_a_transcript_may_take_as_long_as_the_whole_attempt",),
+    ),
+    Mutant(
+        "transcripts: a web page is one",
+        LISTENER,
+        " or text.lstrip()[:9].lower().startswith(PAGES)",
+        "",
+        (HEARD + "::test_a_page_is_no_text",),
+    ),
+    Mutant(
+        "transcripts: a task names another model than its place",
+        LISTENER,
+        'FIXED = frozenset({"model", ',
+        "FIXED = frozenset({",
+        (HEARD + "::test_what_the_task_and_its_server_say_goes_along",),
+    ),
+    Mutant(
+        "transcripts: general's route may have nobody for text",
+        "ygg/config/build.py",
+        "        self._reads(types.get(GENERAL))\n",
+        "",
+        ("tests/config/test_serves.py::test_general_needs_a_server_for_text",),
+    ),
+    Mutant(
+        "transcripts: an Ollama is said to listen",
+        "ygg/config/build.py",
+        "        if Service.TRANSCRIPTION in form.serves and form.backend",
+        "        if False and form.backend",
+        ("tests/config/test_serves.py::test_an_ollama_is_asked_as_openai",),
+    ),
+    Mutant(
+        "transcripts: pictures that move are sound",
+        "ygg/intake/contents.py",
+        " and not any(mark in head for mark in MOVING)",
+        "",
+        ("tests/intake/test_contents.py::test_containers_of_sound_alone_are_sound",),
     ),
     Mutant(
         "uploads: a file gets the answer about another one",

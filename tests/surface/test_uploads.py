@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import json
 import logging
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -20,6 +19,8 @@ from tests.surface.cli import Cli
 from tests.surface.test_tcp import free_port
 from tests.surface.test_tokens import bearer
 from tests.surface.world import Api, api, bordered, config, served
+from ygg.api import app
+from ygg.api.held import Bodies
 from ygg.model import OutcomeKind, Policy
 from ygg.multipart import Form
 from ygg.running.chores import prune_files
@@ -93,11 +94,11 @@ def test_an_image_is_a_part_of_its_own_whatever_it_is_called(play: Any) -> None:
     async def scene(found: Api) -> None:
         body = await send(found, PNG, name="notes.txt")
         (content,) = shown(found)
-        url = f"data:image/png;base64,{base64.b64encode(PNG).decode()}"
-        assert content == [
-            {"type": "text", "text": "Describe this image."},
-            {"type": "image_url", "image_url": {"url": url}},
-        ]
+        text, image = content
+        assert text == {"type": "text", "text": "Describe this image."}
+        file = image["image_url"]["url"]
+        assert (image["type"], file.says) == ("image_url", "data:image/png;base64,")
+        assert file.path.read_bytes() == PNG
         task = await found.get(f"/v1/tasks/{body['task_id']}")
         assert task["content_type"] == "image/png"
 
@@ -258,7 +259,9 @@ def test_other_files_are_refused_with_what_is_served(
         assert body["error"]["code"] == "unsupported_media_type"
         message, hint = error(body)
         assert message.endswith(says)
-        assert hint == "served are text in UTF-8 and images: PNG, JPEG, WEBP, GIF"
+        audio = "; audio needs a server with `serves: transcription` in hosts.yaml"
+        more = audio if content == MP3 else ""
+        assert hint == f"served are text in UTF-8 and images: PNG, JPEG, WEBP, GIF{more}"
         assert (await found.get("/v1/tasks"))["tasks"] == []
         assert [*(tmp_path / "uploads").iterdir()] == []
 
@@ -337,11 +340,11 @@ def test_what_is_no_form_is_refused(
     play(scene)
 
 
-def limited(found: Api, mib: float) -> None:
-    """The limit of files, as hosts.yaml says it."""
+def limited(found: Api, mib: float, **more: float) -> None:
+    """The limit of a file, as hosts.yaml says it."""
     processing = found.handlers.processing
     config = processing._config()
-    settings = replace(config, policy=replace(config.policy, upload_limit_mb=mib))
+    settings = replace(config, policy=replace(config.policy, upload_limit_mb=mib, **more))
     processing._config = lambda: settings  # type: ignore[method-assign]
 
 
@@ -373,6 +376,37 @@ def test_what_is_too_large_is_refused_while_it_comes(play: Any) -> None:
         answer = await found.http.post(PATH, **raw(endless()))  # type: ignore[arg-type]
         assert answer.status_code == 413
         assert sent < 2 * 1024 * 1024
+
+    play(scene)
+
+
+def test_what_goes_to_the_disk_takes_no_room_of_other_bodies(
+    play: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app, "Bodies", lambda: Bodies(300_000))
+
+    async def scene(found: Api) -> None:
+        await send(found, b"x" * 1_000_000, 202, wait=0)
+        await found.post("/v1/tasks", {"prompt": "x" * 400_000}, 503)
+
+    play(scene)
+
+
+def test_all_files_together_have_a_limit(play: Any, tmp_path: Path) -> None:
+    async def scene(found: Api) -> None:
+        limited(found, 1, upload_total_mb=0.5)
+        first = await send(found, b"x" * 300_000, 202, wait=0)
+        answer = await found.http.post(PATH, files={"file": ("b", b"y" * 300_000)})
+        assert answer.status_code == 507
+        assert answer.headers["Retry-After"] == "60"
+        assert answer.json()["error"]["code"] == "uploads_full"
+        assert "raise policies.upload_total" in error(answer.json())[1]
+        assert [p.name for p in (tmp_path / "uploads").iterdir()] == [first["task_id"]]
+        await found.ended(first["task_id"])
+        await found.post("/v1/async/cleanup", {"max_age_seconds": 0})
+        control = found.house.dispatcher
+        await prune_files(control.uploads, control.archive)
+        await send(found, b"y" * 300_000, 202, wait=0)
 
     play(scene)
 

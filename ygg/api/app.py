@@ -93,7 +93,8 @@ def _limited(scope: Scope, receive: Receive, take: Callable[[int], None]) -> Rec
         limit_s = min(BODY_S, began + BODY_S + size / BODY_RATE - time.monotonic())
         message = await _next(receive, limit_s if more else None) if size <= most else {}
         more = bool(message.get("more_body"))
-        take(len(message.get("body", b"")))
+        if math.isfinite(most):  # others go to the disk as they come
+            take(len(message.get("body", b"")))
         size += len(message.get("body", b""))
         if size > most:
             raise TooLarge(f"the body is larger than {most} bytes", hint="submit in parts")

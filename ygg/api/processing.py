@@ -22,8 +22,8 @@ from ygg.intake.checking import hash_of
 from ygg.intake.contents import IMAGES, TEXT, media_of
 from ygg.intake.parsing import DOCUMENT_MAX, DOCUMENT_VALUES, Unreadable, document
 from ygg.intake.sharing import of_file
-from ygg.intake.tasks import new_task
-from ygg.model import FILE_KEY, HostHealth, JsonDict, NewTask, Task
+from ygg.intake.tasks import new_task, recording
+from ygg.model import FILE_KEY, HostHealth, JsonDict, NewTask, Service, Task
 from ygg.multipart import Incoming
 from ygg.ports import Control
 from ygg.running.waiting import over
@@ -40,9 +40,10 @@ ELSEWHERE = {
     "type": "task_type", "gpu": "the field gpu", "content_type": "the field source_type",
     "messages": "prompt", "input": "prompt", "operation": "prompt",
 }  # fmt: skip
-SERVED = (
-    f"served are text in UTF-8 and images: {', '.join(i.partition('/')[2].upper() for i in IMAGES)}"
+SERVED = "served are text in UTF-8{} and images: " + ", ".join(
+    image.partition("/")[2].upper() for image in IMAGES
 )
+LISTENS = "; audio needs a server with `serves: transcription` in hosts.yaml"
 WORDS = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}  # fmt: skip
 
 
@@ -84,7 +85,8 @@ class Processing:
         self, upload: Incoming, uploads: Uploads, caller: Caller
     ) -> tuple[Task, Routing]:
         """The task, once it is stored. A file that got none goes with the next prune."""
-        part, kept = await asyncio.to_thread(uploads.begin), None
+        total = _bytes(self._config().policy.upload_total_mb)
+        part, kept = await asyncio.to_thread(uploads.begin, total), None
         try:
             new, routing = await self._read(upload, part, caller)
             kept = new.id
@@ -100,15 +102,16 @@ class Processing:
     async def _read(self, upload: Incoming, part: Part, caller: Caller) -> tuple[NewTask, Routing]:
         """The task of a file that has come, and where it goes. Raises WrongType for what no server is shown."""
         config = self._config()
-        form = await forms.read(upload, part, round(config.policy.upload_limit_mb * 1024 * 1024))
+        form = await forms.read(upload, part, _bytes(config.policy.upload_limit_mb))
         if not part.size:
             raise InvalidInput("file: it is empty")
         media = media_of(part.head, is_text=part.is_text)
         doc = caller.with_priority(_document(form, media, config))
-        new = new_task(doc, config, caller=caller.name, now_ms=self._wall_ms())
+        make = recording if _heard(media, config) else new_task
+        new = make(doc, config, caller=caller.name, now_ms=self._wall_ms())
         caller.check_priority(new.priority)
         routing = self._routed(new, config)
-        _check_served(media, part.size)
+        _check_served(media, part.size, config)
         caller.spend(1)
         about = {"media": media, "bytes": part.size, "sha256": part.sha256}
         request = {**new.request, FILE_KEY: about}
@@ -147,11 +150,16 @@ class Processing:
         return ran(first, host.kind_of(task.endpoint), host.name)
 
 
+def _bytes(mib: float) -> int:
+    return round(mib * 1024 * 1024)
+
+
 def _document(form: forms.Filled, media: str, config: Config) -> JsonDict:
     """As `ygg submit` would give it: metadata says most of it, the form what it works on."""
     said = _metadata(form.fields.get("metadata", ""))
     given = {key: value for key, value in said.items() if key != "task_type"}
-    usual = {"timeout": config.policy.api_timeout_s, "prompt": PROMPTS[_kind(media)]}
+    usual: JsonDict = {"timeout": config.policy.api_timeout_s}
+    usual |= {} if _heard(media, config) else {"prompt": PROMPTS[_kind(media)]}
     if form.name and config.privacy.titles:
         usual["title"] = form.name[:500]
     gpu = form.fields.get("gpu", "").strip().lower()
@@ -184,14 +192,26 @@ def _metadata(text: str) -> JsonDict:
     return {key: value for key, value in found.items() if value is not None}
 
 
-def _check_served(media: str, size: int) -> None:
+def _listens(config: Config) -> bool:
+    """Whether some server writes down what is said."""
+    servers = (endpoint for host in config.hosts.values() for endpoint in host.endpoints)
+    return any(Service.TRANSCRIPTION in server.serves for server in servers)
+
+
+def _heard(media: str, config: Config) -> bool:
+    """Whether a file is to be written down."""
+    return media.startswith("audio/") and _listens(config)
+
+
+def _check_served(media: str, size: int, config: Config) -> None:
     """Raises WrongType for what no model server of ours takes, TooLarge for a text that is longer than any document."""
     if media == TEXT:
         if size > DOCUMENT_MAX:
             raise TooLarge(f"the text is larger than {DOCUMENT_MAX >> 20} MiB", hint="in parts")
         return
-    if media in IMAGES:
+    if media in IMAGES or _heard(media, config):
         return
     kind = media.partition("/")[0]
     why = f"no server here takes {kind}" if kind in ("audio", "video") else "it is not served"
-    raise WrongType(f"file: it is {media}, {why}", hint=SERVED)
+    hint = SERVED.format(", audio" if _listens(config) else "")
+    raise WrongType(f"file: it is {media}, {why}", hint=hint + (LISTENS if kind == "audio" else ""))

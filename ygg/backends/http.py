@@ -8,7 +8,6 @@ closed: that one is replaced at once, because the request was never read.
 from __future__ import annotations
 
 import asyncio
-import json
 import ssl
 from dataclasses import dataclass
 from functools import cache
@@ -20,6 +19,7 @@ from httpx_aiohttp import AiohttpTransport
 
 from ygg import __version__
 from ygg.backends import failures, transport
+from ygg.backends.bodies import JSON, Body, heavy, of_json
 from ygg.backends.reply import Reply, read
 from ygg.backends.secret import Secret
 from ygg.backends.values import as_name, as_object
@@ -33,10 +33,8 @@ STALE_WITHIN_S = 1.0  #: a pooled connection that breaks sooner than this was st
 DESCRIPTOR_TRIES, DESCRIPTOR_S = 8, 0.25
 ERROR_MAX = 65_536  #: bytes of an error that are read
 UNLOAD_S = 10.0  #: for freeing a model's memory
-HEAVY = 200_000  #: characters: about a millisecond to write
-VALUE = 100  #: characters that take as long to write as one value with its key
+NOTHING = Body(JSON, b"")
 BODY_MAX = 1_048_576  #: bytes of the answer to a check; a thousand models have half of it
-_dumps = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +56,6 @@ class Http:
         self.reuse = reuse
         self.secret = Secret()
         self._headers = [
-            ("Content-Type", "application/json"),
             ("Accept-Encoding", "identity"),
             ("User-Agent", f"ygg/{__version__}"),
         ]
@@ -68,17 +65,18 @@ class Http:
         self._pooled = _transport(self.base, reuse=True)
         self._fresh = _transport(self.base, reuse=False)
 
-    async def post(self, path: str, body: JsonDict, call: Call) -> Reply:
+    async def post(self, path: str, body: JsonDict | Body, call: Call) -> Reply:
         """Send a call and wait for the head of its answer.
 
         Raises CallFailed for everything but a 200.
         """
         limits = call.limits
-        content = await asyncio.to_thread(_encode, body) if heavy(body) else _encode(body)
+        if isinstance(body, dict):
+            body = await asyncio.to_thread(of_json, body) if heavy(body) else of_json(body)
         begun = asyncio.get_running_loop().time()
         await self._authorize()
         try:
-            request = self._request("POST", path, limits.connect_s, content, call)
+            request = self._request("POST", path, limits.connect_s, body, call)
             async with asyncio.timeout(limits.connect_s + limits.first_token_s):
                 response = await self._send(request)
         except TimeoutError as exc:
@@ -98,14 +96,16 @@ class Http:
     async def read(self, path: str, timeout_s: float) -> tuple[int, bytes]:
         """Status and body of a small GET. Raises as `get`."""
         await self._authorize()
-        response, body = await self._whole("GET", path, timeout_s, b"")
+        response, body = await self._whole("GET", path, timeout_s)
         return response.status_code, body
 
     async def tell(self, path: str, body: JsonDict, timeout_s: float) -> Got:
         """A small POST whose answer is one JSON object. Raises as `get`."""
-        return await self._small("POST", path, timeout_s, _encode(body))
+        return await self._small("POST", path, timeout_s, of_json(body))
 
-    async def _small(self, method: str, path: str, timeout_s: float, content: bytes = b"") -> Got:
+    async def _small(
+        self, method: str, path: str, timeout_s: float, content: Body = NOTHING
+    ) -> Got:
         await self._authorize()
         with self.secret.kept():
             response, body = await self._whole(method, path, timeout_s, content)
@@ -116,7 +116,7 @@ class Http:
         return Got(response.status_code, server, data, self.secret.hide(text))
 
     async def _whole(
-        self, method: str, path: str, timeout_s: float, content: bytes
+        self, method: str, path: str, timeout_s: float, content: Body = NOTHING
     ) -> tuple[httpx.Response, bytes]:
         """An answer with its whole body. Raises CallFailed."""
         try:
@@ -157,10 +157,14 @@ class Http:
         method: str,
         path: str,
         connect_s: float,
-        content: bytes = b"",
+        body: Body = NOTHING,
         call: Call | None = None,
     ) -> httpx.Request:
-        headers = self._headers if call is None else [*self._headers, *_names(call)]
+        headers = [("Content-Type", body.content_type), *self._headers]
+        headers += [] if call is None else _names(call)
+        content = body.content
+        if content is None:
+            headers += [("Content-Length", str(body.size))]
         # "pool" is aiohttp's limit for the whole way to a connection, name look-up included.
         limits = {"connect": connect_s, "pool": connect_s, "read": None, "write": None}
         return httpx.Request(
@@ -168,6 +172,7 @@ class Http:
             self._url(path),
             headers=headers,
             content=content,
+            stream=None if content is not None else body,
             extensions={"timeout": limits},
         )
 
@@ -213,28 +218,6 @@ def _names(call: Call) -> list[tuple[str, str]]:
     """What a request says of itself: its call, unique in the world, and the attempts it carries."""
     attempts = ",".join(str(attempt.id) for attempt in call.attempts)
     return [("X-Ygg-Call", call.id), ("X-Ygg-Task", attempts)]
-
-
-def heavy(body: JsonDict) -> bool:
-    """Whether its texts are so long, or its values so many, that writing it as JSON holds up the loop."""
-    left, found = HEAVY, list[object](body.values())
-    while found and left > 0:
-        left -= VALUE
-        match found.pop():
-            case str() as text:
-                left -= len(text)
-            case dict() as inner:
-                found.extend(inner.values())
-            case list() as inner:
-                found.extend(inner)
-    return left <= 0
-
-
-def _encode(body: JsonDict) -> bytes:
-    try:
-        return _dumps(body).encode()
-    except (TypeError, ValueError) as exc:
-        raise CallFailed(OutcomeKind.BAD_REQUEST, f"the request is no JSON: {exc}") from exc
 
 
 async def ask(endpoint: Endpoint, path: str, timeout_s: float) -> tuple[int, str, JsonDict]:

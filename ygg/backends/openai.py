@@ -1,4 +1,5 @@
-"""Servers of the OpenAI protocol: /v1/chat/completions, /v1/completions and /v1/embeddings.
+"""Servers of the OpenAI protocol: /v1/chat/completions, /v1/completions, /v1/embeddings and
+/v1/audio/transcriptions.
 
 Two dialects are known: `llama.cpp` (found by its Server header) and `vllm` (found by /version); anything
 else is spoken to in what both share, and an Ollama (found by /api/version) is told apart for its names
@@ -15,7 +16,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 
-from ygg.backends import failures, inside
+from ygg.backends import failures, inside, transcribing
 from ygg.backends.events import EventReader
 from ygg.backends.http import UNLOAD_S, Got, Http, with_system
 from ygg.backends.reply import Reply
@@ -68,6 +69,10 @@ class OpenAIBackend:
         await self._offers(call.candidate.model)
         operation = call.attempt.task.operation
         with self._http.secret.kept():
+            if operation is Operation.TRANSCRIBE:
+                for item in await self._transcribed(call):
+                    yield item
+                return
             reply = await self._http.post(PATHS[operation], self._body(call), call)
             try:
                 self._learn(reply.response.headers.get("server", ""))
@@ -87,6 +92,20 @@ class OpenAIBackend:
                 yield self._ended(done)
             finally:
                 await reply.close()
+
+    async def _transcribed(self, call: Call) -> tuple[Piece, Done]:
+        """All that is said in its file, and the end."""
+        request, options = call.attempt.request, self.endpoint.options
+        form = transcribing.form(self._asked(call), request, options)
+        reply = await self._http.post(transcribing.PATH, form, transcribing.patient(call))
+        try:
+            self._learn(reply.response.headers.get("server", ""))
+            format_ = transcribing.wanted(request, options)
+            piece, done = transcribing.heard(await reply.whole(), format_, call)
+        finally:
+            await reply.close()
+        self._named(call)(done.model)
+        return piece, self._ended(done)
 
     def _ended(self, done: Done) -> Done:
         return replace(self._http.secret.hide_end(done), dialect=self.dialect or "")
@@ -133,8 +152,7 @@ class OpenAIBackend:
         request = call.attempt.request
         options = {**self.endpoint.options, **(request.get("options") or {})}
         body = {k: v for k, v in options.items() if k not in FIXED}
-        wanted = call.candidate.model or next(iter(self._ids or self.endpoint.models), "")
-        model = self._spelled(wanted)
+        model = self._asked(call)
         body |= {"model": model} if model else {}
         operation = call.attempt.task.operation
         if operation is Operation.EMBED:
@@ -147,6 +165,11 @@ class OpenAIBackend:
         if messages is None:
             messages = [{"role": "user", "content": request.get("prompt", "")}]
         return body | {"messages": with_system(messages, request.get("system"))}
+
+    def _asked(self, call: Call) -> str:
+        """The model that a request names, "" where the server has said of none."""
+        wanted = call.candidate.model or next(iter(self._ids or self.endpoint.models), "")
+        return self._spelled(wanted)
 
     def _spelled(self, model: str) -> str:
         """A model as the server spells it, where that is known: llama.cpp's router takes no other."""

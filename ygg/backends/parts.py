@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 from ygg.model import JsonDict
+from ygg.uploads import Kept
 
 _DATA = re.compile(r"data:[\w.+/-]*;base64,")
 
@@ -29,9 +31,11 @@ def _text(part: Any) -> str | None:
     return told if isinstance(told, str) else None
 
 
-def _image(part: Any) -> str | None:
+def _image(part: Any) -> str | Kept | None:
     """Its bytes in base64, where it has them with it."""
     shown = part.get("image_url") if isinstance(part, dict) else None
     url = shown.get("url") if isinstance(shown, dict) else None
+    if isinstance(url, Kept):
+        return replace(url, says="")
     found = _DATA.match(url) if isinstance(url, str) else None
     return None if found is None else found.string[found.end() :]

@@ -29,12 +29,13 @@ from ygg.model import (
     PressureRule,
     Privacy,
     Residency,
+    Service,
     TaskType,
     Telemetry,
     names,
 )
 
-_SERVER_KEYS = ("backend", "url", "models", "dialect", "api_key_file", "options")
+_SERVER_KEYS = ("backend", "url", "models", "dialect", "api_key_file", "options", "serves")
 
 
 def build(
@@ -86,6 +87,7 @@ class _Builder:
         policy = _policy(form.policies)
         types = {n: self._type(n, t, policy) for n, t in form.task_types.items()}
         loading.compare(self.hosts, types, self.problems)
+        self._reads(types.get(GENERAL))
         named = self.data["task_types"]
         if GENERAL not in named:
             got = listed(named) if named else "none"
@@ -171,6 +173,9 @@ class _Builder:
             self.problems.add(path, "`models` with at least one model", "none")
         if form.dialect and form.backend != "openai":
             self.problems.add((*path, "dialect"), "`dialect` only with openai", form.backend)
+        if Service.TRANSCRIPTION in form.serves and form.backend != "openai":
+            hint = "an Ollama that listens is asked as openai too, by another endpoint with its url"
+            self.problems.add((*path, "serves"), "`text` alone, or openai", form.backend, hint)
         dialect = names.dialect_of(form.backend, form.dialect)
         models, sizes = self._models((*path, "models"), form.models, dialect)
         return Endpoint(
@@ -184,6 +189,7 @@ class _Builder:
             sizes=sizes,
             slots=form.slots,
             kind=form.kind,
+            serves=tuple(form.serves),
         )
 
     def _models(
@@ -224,6 +230,14 @@ class _Builder:
             gpu=form.gpu,
             cache=form.cache,
         )
+
+    def _reads(self, general: TaskType | None) -> None:
+        """Whatever is asked in text may come to it."""
+        route = general.route if general else ()
+        servers = [e for c in route for e in self.hosts[c.host].endpoints if e.name == c.endpoint]
+        if servers and not any(Service.TEXT in e.serves for e in servers):
+            expected = "a server that serves `text`: tasks of unknown types run there"
+            self.problems.add(("task_types", GENERAL, "route"), expected, "none")
 
     def _kind_there(self, name: str, gpu: str, kinds: set[str]) -> None:
         """A type that needs one kind of host must have one in its route."""

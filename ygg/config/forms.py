@@ -64,6 +64,12 @@ class EndpointForm(Form):
         default=None,
         description="Whether it runs its models on a `gpu` or on the `cpu`. Default: as its host.",
     )
+    serves: v.Serves = Field(
+        default=["text"],
+        description="What it is there for: `text` (chats, completions, embeddings), `transcription`, or a list of both. "
+        "`transcription`: it has /v1/audio/transcriptions, as whisper servers have, and gets the audio files that come with tasks, also "
+        "where no route names it. Only for `openai`.",
+    )
 
 
 Endpoints = Annotated[dict[v.Key, EndpointForm], BeforeValidator(v.by_name)]
@@ -103,6 +109,9 @@ class HostForm(Form):
         default=None, description="Short form: as `endpoints.NAME.api_key_file`."
     )
     options: v.Options = Field(default={}, description="Short form: as `endpoints.NAME.options`.")
+    serves: v.Serves = Field(
+        default=["text"], description="Short form: as `endpoints.NAME.serves`."
+    )
     endpoints: Endpoints = Field(
         default={},
         description="The model servers of this machine by a name of your choice, the preferred one first; or a list of them, each "

@@ -143,3 +143,8 @@ class PolicyForm(Form):
     upload_limit: v.Memory = Field(
         default=P.upload_limit_mb, description="Largest file that may come with a task: `64MB`."
     )
+    upload_total: v.Memory = Field(
+        default=P.upload_total_mb,
+        description="What all files together may take that are kept with tasks; above it further ones are refused (507). A file "
+        "goes with its task.",
+    )

@@ -139,6 +139,7 @@ def _endpoint(endpoint: Endpoint) -> JsonDict:
         "options": dict(endpoint.options),
         "slots": endpoint.slots,
         "kind": endpoint.kind,
+        "serves": list(endpoint.serves),
     }
 
 

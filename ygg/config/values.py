@@ -86,6 +86,12 @@ def word(key: str) -> Callable[[object], object]:
     return lambda value: {key: off(value)} if isinstance(value, str | bool) else value
 
 
+def one_or_more(value: object) -> object:
+    """A list of words, each once; one may stand alone."""
+    words = value if isinstance(value, list) else [value]
+    return list(dict.fromkeys(words)) if all(isinstance(w, str) for w in words) else value
+
+
 def off(value: object) -> object:
     """YAML reads a bare `off` as false."""
     return "off" if value is False else value
@@ -233,6 +239,12 @@ Backend = Annotated[Literal["ollama", "openai"], expect("`ollama` or `openai`")]
 Dialect = Annotated[Literal["llama.cpp", "vllm"], expect("`llama.cpp` or `vllm`")]
 Steps = Annotated[list[Duration], Field(min_length=1, max_length=50)]
 Kind = Annotated[Literal["gpu", "cpu"], expect("`gpu` or `cpu`")]
+Serves = Annotated[
+    list[Literal["text", "transcription"]],
+    Field(min_length=1),
+    BeforeValidator(one_or_more),
+    expect("`text`, `transcription`, or a list of both"),
+]
 Choose = Annotated[Literal["order", "best"], expect("`order` or `best`")]
 Gpu = Annotated[
     Literal["required", "preferred", "never"], expect("`required`, `preferred` or `never`")

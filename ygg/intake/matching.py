@@ -14,23 +14,24 @@ from ygg.core.placement.candidates import configured
 from ygg.core.placement.kinds import needed
 from ygg.errors import InvalidInput
 from ygg.intake.schemas import Submission
-from ygg.model import GpuNeed, Lane
+from ygg.model import GpuNeed, Lane, Service
 
 
 def lane_of(asked: Submission, config: Config, caller: str) -> Lane:
     """Where the task may run. InvalidInput when a pin or a need leads nowhere."""
     kind = asked.type or config.detect_type(asked.labels, asked.title)
-    return _lane(config, kind, asked.host, asked.model, asked.gpu, asked.content_type, caller)
+    does = asked.does.service
+    return _lane(config, kind, asked.host, asked.model, asked.gpu, asked.content_type, caller, does)
 
 
 @lru_cache(1024)  # of a thousand documents most ask for the same
 def _lane(
     config: Config, kind: str, host: str | None, model: str | None, gpu: str | None,
-    content_type: str | None, caller: str,
+    content_type: str | None, caller: str, service: Service,
 ) -> Lane:  # fmt: skip
     _known(host, config)
     need = needed(gpu or config.type_of(kind).gpu, content_type, config.policy.gpu_content_types)
-    lane = Lane(kind, host, model, need, caller)
+    lane = Lane(kind, host, model, need, caller, service=service)
     _served(lane, config)
     return lane
 
@@ -57,9 +58,11 @@ def _served(lane: Lane, config: Config) -> None:
     if configured(kind, config.hosts, lane):
         return
     anywhere = replace(lane, gpu=GpuNeed.PREFERRED)
-    if lane.model is not None and not configured(kind, config.hosts, anywhere):
-        raise _no_model(lane.model, lane.host, config)
-    raise _no_kind(lane, config)
+    if configured(kind, config.hosts, anywhere):
+        raise _no_kind(lane, config)
+    if lane.model is not None:
+        raise _no_model(lane, config)
+    raise _no_service(lane, config)
 
 
 def _no_kind(lane: Lane, config: Config) -> InvalidInput:
@@ -77,9 +80,22 @@ def _no_kind(lane: Lane, config: Config) -> InvalidInput:
     return InvalidInput(text, hint=hint)
 
 
-def _no_model(model: str, host: str | None, config: Config) -> InvalidInput:
+def _no_service(lane: Lane, config: Config) -> InvalidInput:
+    there = [
+        name
+        for name, host in config.hosts.items()
+        if any(lane.service in e.serves for e in host.endpoints)
+    ]
+    where = f"type {lane.type}" if lane.host is None else f"host {lane.host}"
+    hint = f"hosts that do: {', '.join(there) or 'none in hosts.yaml'}"
+    return InvalidInput(f"no server of {where} serves {lane.service}", hint=hint)
+
+
+def _no_model(lane: Lane, config: Config) -> InvalidInput:
+    model, host, service = lane.model or "", lane.host, lane.service
     places = [h for h in config.hosts.values() if host in (None, h.name)]
-    models = list(dict.fromkeys(m for h in places for e in h.endpoints for m in e.models))
+    servers = [e for h in places for e in h.endpoints if service in e.serves]
+    models = list(dict.fromkeys(m for e in servers for m in e.models))
     near = difflib.get_close_matches(model, models, n=1)
     hint = f"did you mean {near[0]}?" if near else f"models: {', '.join(models)}"
     where = "no host" if host is None else f"host {host}"

@@ -29,7 +29,8 @@ WORKS_ON = {"chat": ("messages", "prompt"), "generate": ("prompt",), "complete":
             "embed": ("input",)}  # fmt: skip
 KINDS = ("prompt", "messages", "input")  #: of work
 #: Keys that mean nothing to an operation: a prompt that is completed goes to the model as it is.
-NOT_FOR = {"complete": ("system",), "embed": ("system", "max_tokens", "temperature")}
+NOT_FOR = {"complete": ("system",), "embed": ("system", "max_tokens", "temperature"),
+           "transcribe": ("system", "max_tokens")}  # fmt: skip
 
 
 _BY_NAME = {n: int(p) for p in Priority for n in (p.name, str(int(p)))}
@@ -237,6 +238,21 @@ class AsyncSubmit(_Work):
     def does(self) -> Operation:
         """Chats only."""
         return Operation.CHAT
+
+
+class Recording(TaskDocument):
+    """What is said of a file with sound in it. A prompt is a hint for whoever listens: names, how words are spelled."""
+
+    @model_validator(mode="after")
+    def _one_kind_of_work(self) -> Recording:
+        for key in (*NOT_FOR[Operation.TRANSCRIBE], "messages", "input"):
+            if getattr(self, key) is not None:
+                raise ValueError(f"operation transcribe takes no {key}")
+        return self
+
+    @property
+    def does(self) -> Operation:
+        return Operation.TRANSCRIBE
 
 
 Submission = TaskDocument | AsyncSubmit

@@ -7,7 +7,7 @@ from ygg.intake import times
 from ygg.intake.checking import hash_of, parse
 from ygg.intake.ids import Ids
 from ygg.intake.matching import lane_of
-from ygg.intake.schemas import MAX_TIMEOUT_S, AsyncSubmit, Submission, TaskDocument
+from ygg.intake.schemas import MAX_TIMEOUT_S, AsyncSubmit, Recording, Submission, TaskDocument
 from ygg.intake.sharing import shared
 from ygg.intake.titles import first_words
 from ygg.model import JsonDict, NewTask, Operation, Priority
@@ -19,6 +19,11 @@ _ids = Ids()
 def new_task(doc: object, config: Config, *, caller: str, now_ms: int | None = None) -> NewTask:
     """Check one submit document and make it a task. Raises InvalidInput."""
     return _task(parse(TaskDocument, doc), doc, config, caller, now_ms)
+
+
+def recording(doc: object, config: Config, *, caller: str, now_ms: int | None = None) -> NewTask:
+    """The same for a file with sound in it, which is to be written down."""
+    return _task(parse(Recording, doc), doc, config, caller, now_ms)
 
 
 def async_task(
@@ -67,6 +72,8 @@ def _request(asked: Submission) -> JsonDict:
 
 def _work(asked: Submission) -> JsonDict:
     """What the operation works on. A prompt to chat about becomes a message."""
+    if isinstance(asked, Recording):
+        return {} if asked.prompt is None else {"prompt": asked.prompt}
     if isinstance(asked, TaskDocument):
         if asked.input is not None:
             return {"input": asked.input}

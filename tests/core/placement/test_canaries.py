@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 from tests.core.world import COMPLETED, World, card, host, kind
 from ygg.core import events as ev
 from ygg.core.placement.canaries import MOST
+from ygg.core.placement.requests import canary
 from ygg.model import (
     Candidate,
     HostHealth,
+    Operation,
     OutcomeKind,
     Policy,
     ReasonCode,
@@ -354,6 +356,13 @@ def test_a_canary_asks_for_what_failed_with_the_options_of_its_model() -> None:
         "max_tokens": 1,
         "options": {"num_ctx": 8192},
     }
+
+
+def test_a_canary_to_a_server_that_listens_is_a_recording_of_nothing() -> None:
+    world = one()
+    call = canary(world.board, "c", Candidate("a", "main", "m"), Operation.TRANSCRIBE)
+    assert call.attempt.request == {"options": {}, "max_tokens": 1}
+    assert call.attempt.task.operation is Operation.TRANSCRIBE
 
 
 @given(st.data())

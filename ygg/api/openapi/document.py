@@ -34,7 +34,7 @@ STATUSES = {
     422: "It cannot be used as it is: `invalid_input`, `bad_config`.",
     429: "More tasks than the rate of the token: `rate_limited`.",
     503: "Not now: `unavailable`, `draining`, `queue_full`, `store_error` and the like.",
-    507: "The disk is full or cannot be written: `store_full`, `store_read_only`.",
+    507: "The disk is full or cannot be written: `store_full`, `store_read_only`; or there is no room for further files: `uploads_full`.",
 }
 WAIT_HEADER: JsonDict = {"schema": {"type": "integer", "minimum": 1}, "description": "seconds"}
 

@@ -1,7 +1,8 @@
 """Where the tasks of a lane may run by configuration.
 
-The candidates are the route of the type, narrowed by the task's pins; a pin to a host or model outside
-the route is honoured with whatever the configuration has there. The kind of host that the task wants
+The candidates are the route of the type, narrowed by the task's pins and to the servers that are there for such tasks.
+A pin to a host or model outside the route is honoured with whatever the configuration has there, and sound goes to
+whoever takes it where no server of the route does. The kind of host that the task wants
 comes first, in the order of the route within one kind.
 """
 
@@ -10,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from ygg.core.board import Board, LaneState
-from ygg.model import Candidate, GpuNeed, Host, Lane, TaskType, names
+from ygg.model import Candidate, GpuNeed, Host, Lane, Service, TaskType, names
 
 GENERAL = "general"
 
@@ -45,11 +46,11 @@ def configured(
     """The candidates of a lane whose tasks are of this type."""
     route = task_type.route if task_type else ()
     named = {name: host for name, host in hosts.items() if lane.host in (None, name)}
-    found = tuple(c for c in route if c.host in named and _pinned(named[c.host], lane, c))
+    found = tuple(c for c in route if c.host in named and _takes(named[c.host], lane, c))
     kinds = KINDS[lane.gpu]
     allowed = _by_kind(hosts, found, kinds)
-    if not allowed and (lane.host or lane.model) is not None:
-        outside = (c for host in named.values() for c in _on_host(host, lane.model))
+    if not allowed and (_pinned(lane) or lane.service is not Service.TEXT):
+        outside = (c for host in named.values() for c in _on_host(host, lane))
         allowed = _by_kind(hosts, outside, kinds)
     return allowed
 
@@ -66,18 +67,26 @@ def _by_kind(
     return tuple(c for kind in kinds for c in by_kind[kind])
 
 
-def _pinned(host: Host, lane: Lane, candidate: Candidate) -> bool:
-    """Whether the lane's pin to a model, however it is spelled, allows this candidate."""
-    if lane.model is None:
-        return True
+def _pinned(lane: Lane) -> bool:
+    return (lane.host or lane.model) is not None
+
+
+def _takes(host: Host, lane: Lane, candidate: Candidate) -> bool:
+    """Whether the endpoint is there for such tasks, and the lane's pin to a model, however it is spelled, allows
+    this candidate."""
     endpoint = next(e for e in host.endpoints if e.name == candidate.endpoint)
-    return names.own(endpoint, lane.model) == candidate.model
+    if lane.service not in endpoint.serves:
+        return False
+    return lane.model is None or names.own(endpoint, lane.model) == candidate.model
 
 
-def _on_host(host: Host, model: str | None) -> Iterator[Candidate]:
-    """A pinned host or model outside the route: every endpoint that lists the model, or by default
-    the first model of each endpoint."""
+def _on_host(host: Host, lane: Lane) -> Iterator[Candidate]:
+    """Candidates outside the route: every endpoint that lists the pinned model, or by default the first model of each
+    endpoint."""
+    model = lane.model
     for endpoint in host.endpoints:
+        if lane.service not in endpoint.serves:
+            continue
         models = endpoint.models or host.models
         if model is None:
             yield Candidate(host.name, endpoint.name, models[0] if models else "")

@@ -42,11 +42,9 @@ def build_call(
 
 def canary(board: Board, call_id: str, candidate: Candidate, operation: Operation) -> Call:
     """A call for one token that carries no task of anybody: does the model work there?"""
-    asked: JsonDict = {"input": [_WORD]} if operation is Operation.EMBED else {"prompt": _WORD}
-    if operation is Operation.CHAT:
-        asked = {"messages": [{"role": "user", "content": _WORD}]}
-    asked |= {"options": load_options(board, candidate), "max_tokens": 1}
-    lane = Lane(CANARY, candidate.host, candidate.model)
+    options = load_options(board, candidate)
+    asked = {**_ASKED.get(operation, {"prompt": _WORD}), "options": options, "max_tokens": 1}
+    lane = Lane(CANARY, candidate.host, candidate.model, service=operation.service)
     task = Task(CANARY, 0, 0, lane, Priority.BACKLOG, State.PROCESSING, operation, asked)
     policy = board.policy
     limits = CallLimits(policy.connect_s, policy.first_token_s, policy.between_tokens_s, ANSWER_S)
@@ -56,11 +54,18 @@ def canary(board: Board, call_id: str, candidate: Candidate, operation: Operatio
 CANARY = "canary"  #: what stands where others have the id of a task
 ANSWER_S = 60.0  #: for one token, once it has begun to answer
 _WORD = "Say OK."
+_ASKED: dict[Operation, JsonDict] = {
+    Operation.CHAT: {"messages": [{"role": "user", "content": _WORD}]},
+    Operation.EMBED: {"input": [_WORD]},
+    Operation.TRANSCRIBE: {},  # a recording of nothing
+}
 
 
 def _request(board: Board, task: Task, candidate: Candidate) -> JsonDict:
     """A task's request over its type's system prompt and options."""
     task_type = type_of(board, task.lane.type)
+    if task_type is not None and task.operation is Operation.TRANSCRIBE:
+        task_type = task_type if candidate in task_type.route else None  # it speaks of other models
     request = dict(task.request)
     wanted = {**(task_type.options if task_type else {}), **request.get("options", {})}
     free = {k: v for k, v in wanted.items() if k not in LOAD_OPTIONS}

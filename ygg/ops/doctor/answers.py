@@ -37,6 +37,7 @@ CATEGORY = "answers"
 ASKED: dict[Operation, JsonDict] = {
     Operation.CHAT: {"messages": [{"role": "user", "content": "hi"}], "max_tokens": 1},
     Operation.EMBED: {"input": "hi"},  # of a model that does nothing else
+    Operation.TRANSCRIBE: {},  # a recording of nothing
 }
 FIXES = {
     OutcomeKind.UNREACHABLE: "start the model server there; its log says why it went away",
@@ -160,6 +161,8 @@ async def _ask(backend: Backend, server: Server, choice: Choice, end: float) -> 
     """Have one token before `end` of the loop's clock. Raises CallFailed."""
     refusal: CallFailed | None = None
     for operation in ASKED:
+        if operation.service not in server.endpoint.serves:
+            continue
         try:
             return await _token(backend, server, choice, operation, end)
         except CallFailed as failure:
