@@ -206,8 +206,8 @@ async def test_errors_are_those_of_any_call(
 async def test_a_transcript_may_take_as_long_as_the_whole_attempt(
     listener: SimServer, build: Any, tmp_path: Path
 ) -> None:
-    listener.latency_s = 0.3
-    short = CallLimits(connect_s=5.0, first_token_s=0.1, between_tokens_s=0.1, total_s=20.0)
+    listener.latency_s = 1.0
+    short = CallLimits(connect_s=0.5, first_token_s=0.1, between_tokens_s=0.1, total_s=20.0)
     pieces, _ = await collect(build(listener.url), asked(tmp_path, limits=short))
     assert text_of(pieces)
 

@@ -197,9 +197,9 @@ MUTANTS: list[Mutant] = [
     ),
     Mutant(
         "uploads: a body is put together before it is sent",
-        "ygg/backends/http.py",
-        "        content = body.content\n",
-        '        content = body.content or b"".join([piece async for piece in body])\n',
+        BODIES,
+        "        files.append(value)\n        return value.says + mark\n",
+        "        return value.says + base64.b64encode(value.path.read_bytes()).decode()\n",
         ("tests/backends/test_bodies.py::test_a_large_image_is_never_whole_in_memory",),
     ),
     Mutant(

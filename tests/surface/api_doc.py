@@ -50,7 +50,7 @@ Rules that hold everywhere:
   own word: `scheduled`, `queued`, `processing`, `blocked`, `completed`, `failed`, `cancelled`, `expired`.
 - An error is `{"error": {"code", "message", "hint"}}`. Codes and statuses: `invalid_input`, `bad_config` 422, `not_found` 404,
   `method_not_allowed` 405, `conflict`, `left_out` 409, `too_slow` 408, `too_large` 413, `queue_full`, `draining`, `unavailable`, `store_error`,
-  `store_locked` 503, `store_full` and `store_read_only` 507, `internal` 500. 429, 503 and 507 always have `Retry-After`: 10 s where the time is not known.
+  `store_locked` 503, `store_full`, `store_read_only` and `uploads_full` 507, `internal` 500. 429, 503 and 507 always have `Retry-After`: 10 s where the time is not known.
 - Over TCP a request names this machine in `Host`, is asked by no page that was served elsewhere (`Origin`, `Sec-Fetch-Site`), and
   has `Content-Type: application/json` where it has a body (`multipart/form-data` for a file); else it is refused (`forbidden` 403, `unsupported_media_type` 415).
 - Unknown keys are errors. Null is the same as leaving the key out, and a whole number may be written as `60.0`. Text with
@@ -526,14 +526,17 @@ async def _files(page: _Page) -> None:
         "### `POST /process/file`\n\n"
         "A form (`multipart/form-data`) with a `file`, which becomes a task; `ygg submit --attach FILE` does the same. What it is, its "
         "bytes tell, not its name: text in UTF-8 (16 MiB at most) goes to the model behind what is asked, an image (PNG, JPEG, WebP, GIF) "
-        "as an image, for models that see. Anything else is 415 with what is served; audio and video are not. 413 above "
-        "`policies.upload_limit` (64 MB).\n\n"
+        "as an image, for models that see. Sound (MP3, WAV, FLAC, Ogg, M4A, WebM, …) is written down by a server with "
+        "`serves: transcription` (docs/configuration.md): the text is the answer. Anything else is 415 with what is served: video, and "
+        "sound where nobody listens. 413 above `policies.upload_limit` (64 MB); 507 with `Retry-After` while the files that are kept "
+        "with tasks take `policies.upload_total` (8 GB) together.\n\n"
         "| field | value |\n|---|---|\n"
         "| `file` | the file; required |\n"
         "| `gpu` | `true` (preferred), `false` (never), or a word as in a task document; left out: as the type says |\n"
         "| `source_type` | what it is worked on as, for the choice of GPU or CPU: `content_type` of a task document; left out: as found |\n"
-        "| `metadata` | JSON: `prompt` (default: summarise the text, describe the image), `task_type` (default `process_file`, which runs as "
-        "`general` unless hosts.yaml has it), and keys of a task document |\n\n"
+        "| `metadata` | JSON: `prompt` (default: summarise the text, describe the image; for sound names and how words are spelled, by "
+        "default nothing), `task_type` (default `process_file`, which runs as `general` unless hosts.yaml has it), and keys of a task "
+        "document; for sound `options` such as `language` and `response_format`, and no `system` or `max_tokens` |\n\n"
         "The answer is that of `/v1/async/result/{id}` with `routing`: GPU or CPU, and why. It comes once the task has ended, after "
         "`?wait=` seconds at the latest (default and most: `policies.api_timeout`); before the end it is 202 with the status. "
         "`?wait=0` does not wait. Who leaves meanwhile stops nothing. The file is kept as long as its task.\n"

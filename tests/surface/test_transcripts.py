@@ -32,7 +32,7 @@ def settings(**whisper: Any) -> Config:
         "hosts": {"surtr": surtr, "echo": {"slots": 1, "endpoints": {"o": text, "w": listens}}},
         "task_types": {
             "general": {"route": ["surtr"], "options": {"temperature": 0.9}, "system": "Be brief."},
-            "talks": {"route": ["surtr", "echo/whisper-2"], "options": {"language": "de"}},
+            "talks": {"route": ["echo/whisper-2", "surtr"], "options": {"language": "de"}},
         },
     }
     return from_dict(data, "test")

@@ -41,7 +41,9 @@ def submit(
     attach: Annotated[
         str | None,
         typer.Option(
-            "--attach", metavar="FILE", help="A text or an image that goes with it; - is stdin."
+            "--attach",
+            metavar="FILE",
+            help="A text, an image or a recording that goes with it; - is stdin.",
         ),
     ] = None,
     atomic: Annotated[
