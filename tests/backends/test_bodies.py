@@ -8,6 +8,7 @@ import gc
 import json
 import os
 import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -161,3 +162,37 @@ async def test_a_large_image_is_never_whole_in_memory(tmp_path: Path, kind: str)
     (length,) = lengths
     assert length > LARGE * 4 // 3
     assert peak - before < MOST
+
+
+def opened(path: Path) -> int:
+    """How often this process has the file open."""
+    handles = Path("/proc/self/fd")
+    return sum(handle.exists() and handle.readlink() == path for handle in handles.iterdir())
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(20):
+        while not condition():  # noqa: ASYNC110 - a process is told of no file that is opened
+            await asyncio.sleep(0.01)
+
+
+async def test_a_call_that_is_cancelled_lets_go_of_its_file(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    with path.open("wb") as file:
+        file.truncate(LARGE)
+    left = asyncio.Event()
+
+    async def deaf(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await left.wait()
+        writer.close()
+
+    server = await asyncio.start_server(deaf, "127.0.0.1", 0)
+    backend = driver("openai", f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+    one = call(messages=messages(Kept(path, LARGE, "image/png")), model="sim")
+    running = asyncio.ensure_future(collect(backend, one))
+    await until(lambda: opened(path) == 1)
+    running.cancel()
+    await until(lambda: opened(path) == 0)
+    left.set()
+    await backend.close()
+    server.close()

@@ -98,8 +98,8 @@ MUTANTS: list[Mutant] = [
     Mutant(
         "where tasks may run is remembered for all who ask",
         "ygg/intake/matching.py",
-        "asked.gpu, asked.content_type, caller)",
-        'asked.gpu, asked.content_type, "local")',
+        "asked.gpu, asked.content_type, caller, does)",
+        'asked.gpu, asked.content_type, "local", does)',
         ("tests/surface/test_tokens.py",),
     ),
     Mutant(
