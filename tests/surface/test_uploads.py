@@ -75,8 +75,8 @@ def error(body: dict[str, Any]) -> tuple[str, str]:
 
 def test_a_text_is_summarised_and_the_answer_is_that_of_a_result(play: Any) -> None:
     async def scene(found: Api) -> None:
-        body = await send(found, "Ein Märchen.".encode(), name="tale.txt")
-        assert shown(found) == ["Summarise this text.\n\nEin Märchen."]
+        body = await send(found, "\ufeffEin Märchen.\r\nEnde".encode(), name="tale.txt")
+        assert shown(found) == ["Summarise this text.\n\nEin Märchen.\r\nEnde"]
         result = await found.get(f"/v1/async/result/{body['task_id']}")
         assert body == {**result, "routing": body["routing"]}
         assert body["routing"] == {"device": "gpu", "why": "no CPU host runs it"}

@@ -57,7 +57,8 @@ def _with(attempt: Attempt, file: Kept) -> JsonDict:
     *before, last = attempt.request["messages"]
     asked: str = last["content"]
     if file.media.startswith("text/"):
-        return _messages(before, last, f"{asked}\n\n{file.path.read_text('utf-8-sig')}")
+        text = file.path.read_bytes().decode("utf-8-sig")
+        return _messages(before, last, f"{asked}\n\n{text}")
     image = {"type": "image_url", "image_url": {"url": file.as_url}}
     return _messages(before, last, [{"type": "text", "text": asked}, image])
 
