@@ -88,8 +88,8 @@ MUTANTS: list[Mutant] = [
     Mutant(
         "jwt: the least scope counts",
         JUDGE,
-        "return Bearer(name, scopes[-1])",
-        "return Bearer(name, scopes[0])",
+        "return Bearer(name, scopes[-1], self",
+        "return Bearer(name, scopes[0], self",
         (JWT + "::test_the_greatest_scope_in_it_counts",),
     ),
     Mutant(
@@ -130,9 +130,37 @@ MUTANTS: list[Mutant] = [
     Mutant(
         "jwt: who comes by one is not cut off when its key goes",
         "ygg/api/callers.py",
-        "Caller(name, scope, over=jwt.over)",
-        "Caller(name, scope)",
+        "Caller(found.name, found.scope, proof=found.proof)",
+        "Caller(found.name, found.scope)",
         (JWT + "::test_the_caller_of_one_ends_with_its_key",),
+    ),
+    Mutant(
+        "jwt: a stream outlives the end of its JWT",
+        JUDGE,
+        "lambda: end_s - self.now_s()",
+        "lambda: end_s",
+        (JWT + "::test_a_stream_ends_once_a_request_with_its_jwt_would_be_refused",),
+    ),
+    Mutant(
+        "jwt: a stream ends while its JWT is still let in",
+        JUDGE,
+        "min(int(exp), FAR_S) + LEEWAY_S",
+        "min(int(exp), FAR_S)",
+        (JWT + "::test_a_stream_ends_once_a_request_with_its_jwt_would_be_refused",),
+    ),
+    Mutant(
+        "jwt: who is cut off by a reload is told of another one",
+        "ygg/api/credentials.py",
+        "self.jwt.over.set(NONE if fresh.jwt is None else OTHER)",
+        "self.jwt.over.set(NONE)",
+        (JWT + "::test_a_stream_that_a_reload_cuts_says_what_the_reload_did",),
+    ),
+    Mutant(
+        "jwt: an end that is ages from now is too much",
+        JUDGE,
+        "min(int(exp), FAR_S)",
+        "int(exp)",
+        (JWT + "::test_one_that_ends_ages_from_now_is_let_in",),
     ),
     Mutant(
         "jwt: the key of the start is the one for ever",

@@ -6,7 +6,7 @@ from tests.mutants.mutant import Mutant
 
 TOKENS = "tests/surface/test_tokens.py"
 STORED = "tests/contract/test_tokens.py"
-CALLERS, BORDER = "ygg/api/callers.py", "ygg/api/border.py"
+CALLERS, BORDER, HOLDING = "ygg/api/callers.py", "ygg/api/border.py", "ygg/api/holding.py"
 
 TABLE = TOKENS + "::test_every_scope_on_every_route_is_refused_or_let_in_as_written"
 TRUSTED = TOKENS + "::test_who_is_trusted_without_a_token"
@@ -15,6 +15,8 @@ PRIORITY = TOKENS + "::test_a_priority_above_the_best_is_refused_and_one_that_is
 RATE = TOKENS + "::test_a_rate_is_of_tasks_and_says_when_to_come_back"
 BUCKET = TOKENS + "::test_a_bucket_fills_evenly_and_no_higher_than_its_rate"
 REVOKED = TOKENS + "::test_a_revoked_token_is_refused_at_once_and_its_stream_ends"
+EXPIRED = TOKENS + "::test_a_stream_ends_at_the_moment_its_token_expires_and_says_so"
+POLL = TOKENS + "::test_a_long_poll_ends_with_its_token"
 CANCELLED = TOKENS + "::test_a_reader_that_is_cancelled_again_and_again_closes_what_it_reads"
 
 MUTANTS: list[Mutant] = [
@@ -98,20 +100,48 @@ MUTANTS: list[Mutant] = [
     Mutant(
         "tokens: a stream outlives its token",
         "ygg/api/app.py",
-        "            async for event in while_it_holds(caller, events):",
+        "            async for event in while_it_holds(caller.proof, events):",
         "            async for event in events:",
         (REVOKED,),
     ),
     Mutant(
-        "tokens: a client with a token that leaves is still followed for",
+        "tokens: a long poll outlives its token",
+        "ygg/api/app.py",
+        '        proof = caller.proof if verb.method == "GET" else None\n',
+        "        proof = None\n",
+        (POLL,),
+    ),
+    Mutant(
+        "tokens: a stream outlives the end of its token",
         CALLERS,
-        "        if step is not None:\n            await _stopped(step)\n",
-        "",
+        "return never if end_ms is None else",
+        "return never if True else",
+        (EXPIRED,),
+    ),
+    Mutant(
+        "tokens: one that has expired is said to be revoked",
+        HOLDING,
+        'return Unauthorized(f"{self.what} has expired", hint=self.hint)',
+        'return Unauthorized(f"{self.what} was revoked", hint=self.hint)',
+        (EXPIRED, POLL),
+    ),
+    Mutant(
+        "tokens: the end of one is waited for by the clock of its begin alone",
+        HOLDING,
+        "min(left_s, LOOK_S)",
+        "left_s",
+        (TOKENS + "::test_a_clock_that_is_set_is_seen_while_a_stream_is_open",),
+    ),
+    Mutant(
+        "tokens: a client with a token that leaves is still followed for",
+        HOLDING,
+        "        await _stopped(step)\n",
+        "        pass\n",
         (CANCELLED,),
     ),
     Mutant(
         "tokens: the cancel of a client that left counts once",
-        CALLERS,
+        HOLDING,
         "    while not step.done():\n        with contextlib.suppress(asyncio.CancelledError):\n            await asyncio.wait({step})",
         "    await asyncio.wait({step})",
         (CANCELLED,),

@@ -137,6 +137,10 @@ its rate: 429 `rate_limited` with `Retry-After`. Tasks bear the name of their to
 Where hosts.yaml has `api: {jwt: ...}`, a bearer that is a JWT is looked at too, wherever it comes from. Its `sub` is the name of the
 caller, one and the same as that of a token with this name; the greatest of `read`, `submit` and `admin` in its `scope` (words with
 spaces between) is its scope. It needs `exp`; one that is not signed as hosts.yaml says, or does not hold now, is 401.
+
+A stream or a long poll that is open when its token expires or is revoked, or its JWT expires (half a minute after `exp`, as for
+requests) or is let in no more after a reload, ends at that moment: a stream with an event `error`, a long poll with 401, both of which
+say which it was. What changes something was let in whole and goes on.
 """
 
 
@@ -516,7 +520,7 @@ async def _tokens(page: _Page) -> None:
     with patch.object(tokens, "new_text", lambda: f"ygg_{'x' * 43}"):
         await page.show("POST /v1/tokens", about, doc=doc)
     await page.show("GET /v1/tokens", "All that were given out, by name.")
-    about = "Its next request is refused, its open streams end. The name may be given again."
+    about = "Its next request is refused, its open streams and long polls end. The name may be given again."
     await page.show("DELETE /v1/tokens/{name}", about, "/v1/tokens/anna")
 
 

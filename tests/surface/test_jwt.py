@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import hmac
@@ -25,7 +26,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from tests.shell.virtual import run_virtual, until
-from tests.surface.test_tokens import LAN, bearer, submitted
+from tests.surface.test_tokens import LAN, bearer, last_event, submitted
 from tests.surface.world import Api, api, bordered
 from ygg import model
 from ygg.api.callers import LOCAL
@@ -94,10 +95,10 @@ def who(credentials: Credentials, text: str) -> tuple[str, str] | str:
     assert judge is not None
     assert judge.is_one(text), "it is looked at"
     try:
-        name, scope = judge.bearer(text)
+        found = judge.bearer(text)
     except YggError as error:
         return f"{error.http_status}: {error.message}"
-    return name, str(scope)
+    return found.name, str(found.scope)
 
 
 NOBODY = "401: the JWT is not one that lets anybody in"
@@ -400,6 +401,48 @@ def test_a_new_key_counts_from_the_next_request_on_and_ends_open_streams(keys: K
     scene(act, keys.credentials())
 
 
+@pytest.mark.parametrize("removed", [True, False])
+def test_a_stream_that_a_reload_cuts_says_what_the_reload_did(keys: Keys, removed: bool) -> None:
+    async def act(found: Api, outside: httpx.AsyncClient) -> None:
+        found.surtr.latency_s = 1e6
+        task = await submitted(outside, as_(signed()))
+        path = f"/v1/async/stream/{task}"
+        stream = asyncio.create_task(outside.get(path, headers=as_(signed())))
+        streams = found.house.dispatcher.loop.streams
+        await until(lambda: bool(streams.followed(task)))
+        fresh = Credentials() if removed else keys.credentials("another-" * 8)
+        found.handlers.callers.credentials.become(fresh)
+        told = last_event((await stream).text)["error"]
+        what = "no api.jwt" if removed else "another key, issuer or audience in api.jwt"
+        why = f"the JWT of anna is not let in any more: since a reload hosts.yaml has {what}"
+        assert (told["code"], told["message"]) == ("unauthorized", why)
+
+    scene(act, keys.credentials())
+
+
+def test_a_stream_ends_once_a_request_with_its_jwt_would_be_refused(keys: Keys) -> None:
+    async def act(found: Api, outside: httpx.AsyncClient) -> None:
+        found.surtr.latency_s = 1e6
+        loop, judge = asyncio.get_running_loop(), found.handlers.callers.credentials.jwt
+        began_s, real_s = loop.time(), time.time()
+        assert judge is not None
+        judge.now_s = lambda: real_s + loop.time() - began_s
+        with_ = as_(signed(exp=int(real_s) + 100))
+        task = await submitted(outside, with_)
+        answer = await outside.get(f"/v1/async/stream/{task}", headers=with_)
+        assert last_event(answer.text)["error"]["message"] == "the JWT of anna has expired"
+        assert loop.time() - began_s == pytest.approx(130, abs=1), "the leeway counts here too"
+
+    scene(act, keys.credentials())
+
+
+@pytest.mark.parametrize("exp", [10**400, 1e300])
+def test_one_that_ends_ages_from_now_is_let_in(keys: Keys, exp: float) -> None:
+    judge = keys.credentials().jwt
+    assert judge is not None
+    assert judge.bearer(signed(exp=exp)).proof.left_s() > 1e9
+
+
 def test_another_issuer_or_audience_is_another_rule(keys: Keys) -> None:
     base = keys.credentials(issuer="a", audience="b").jwt
     assert base is not None
@@ -417,9 +460,9 @@ def test_the_caller_of_one_ends_with_its_key(keys: Keys) -> None:
         credentials = found.handlers.callers.credentials
         caller = found.handlers.callers.of(f"Bearer {signed()}", trusted=False)
         assert (caller.name, caller.scope, caller.limit) == ("anna", Scope.SUBMIT, None)
-        assert caller.over is not None
+        assert caller.proof is not None
         credentials.become(Credentials())
-        assert caller.over.is_set()
+        assert caller.proof.over.is_set()
 
     scene(act, keys.credentials())
 

@@ -17,7 +17,8 @@ from tests.surface.test_tcp import free_port
 from tests.surface.world import HELLO, Api, api, bordered, served
 from ygg import model
 from ygg.api import callers as callers_module
-from ygg.api.callers import Caller, Callers, Limit, digest_of, new_text, while_it_holds
+from ygg.api.callers import Caller, Callers, Limit, digest_of, new_text
+from ygg.api.holding import Proof, while_it_holds
 from ygg.client import Remote
 from ygg.desk import VERBS, Desk
 from ygg.errors import Forbidden, InvalidInput, TooMany, Unauthorized
@@ -329,8 +330,11 @@ def test_a_revoked_token_is_refused_at_once_and_its_stream_ends() -> None:
         await until(lambda: bool(waiting.followed(task)))
         await found.http.delete("/v1/tokens/anna")
         text = (await stream).text
-        last = json.loads(text.strip().splitlines()[-1].removeprefix("data: "))
-        assert (last["event"], last["error"]["code"]) == ("error", "unauthorized")
+        last = last_event(text)
+        assert (last["event"], last["error"]["message"]) == (
+            "error",
+            "the token of anna was revoked",
+        )
         assert not waiting.followed(task), "nobody follows any more"
         answer = await outside.get("/v1/queue", headers=as_)
         assert (answer.status_code, "was revoked" in answer.text) == (401, True)
@@ -340,6 +344,64 @@ def test_a_revoked_token_is_refused_at_once_and_its_stream_ends() -> None:
         assert (await outside.get("/v1/queue", headers=as_)).status_code == 401
 
     scene(act)
+
+
+def last_event(text: str) -> Any:
+    """The data of the last event of a stream."""
+    return json.loads(text.strip().splitlines()[-1].removeprefix("data: "))
+
+
+@pytest.mark.parametrize("path", ["/v1/async/stream/{}", "/v1/tasks/{}/follow"])
+def test_a_stream_ends_at_the_moment_its_token_expires_and_says_so(path: str) -> None:
+    async def act(found: Api, outside: httpx.AsyncClient) -> None:
+        found.surtr.latency_s = 1e6
+        as_ = await bearer(found, "anna", expires="10m")
+        began_s = asyncio.get_running_loop().time()
+        task = await submitted(outside, as_)
+        answer = await outside.get(path.format(task), headers=as_)
+        assert asyncio.get_running_loop().time() - began_s == pytest.approx(600, abs=0.01)
+        told = last_event(answer.text)["error"]
+        assert (told["code"], told["message"]) == ("unauthorized", "the token of anna has expired")
+        assert not found.house.dispatcher.loop.streams.followed(task), "nobody follows any more"
+        assert (await outside.get("/v1/queue", headers=as_)).status_code == 401
+
+    scene(act)
+
+
+@pytest.mark.parametrize("path", ["async/status/{}?wait=60", "async/result/{}?wait=60", "tasks/{}/wait?timeout=60"])  # fmt: skip
+@pytest.mark.parametrize(("more", "after_s", "said"), [({"expires": "10s"}, 10, "has expired"), ({}, 5, "was revoked")])  # fmt: skip
+def test_a_long_poll_ends_with_its_token(
+    path: str, more: dict[str, str], after_s: float, said: str
+) -> None:
+    async def act(found: Api, outside: httpx.AsyncClient) -> None:
+        found.surtr.latency_s = 1e6
+        as_ = await bearer(found, "anna", **more)
+        loop, began_s = asyncio.get_running_loop(), asyncio.get_running_loop().time()
+        task = await submitted(outside, as_)
+        poll = asyncio.create_task(outside.get(f"/v1/{path.format(task)}", headers=as_))
+        if not more:
+            await asyncio.sleep(after_s)
+            await found.http.delete("/v1/tokens/anna")
+        answer = await poll
+        assert loop.time() - began_s == pytest.approx(after_s, abs=0.01)
+        assert (answer.status_code, answer.json()["error"]["message"]) == (401, f"the token of anna {said}")  # fmt: skip
+        assert answer.headers["WWW-Authenticate"] == "Bearer"
+
+    scene(act)
+
+
+def test_a_clock_that_is_set_is_seen_while_a_stream_is_open() -> None:
+    """The time that is left is looked at anew, and no more seldom than each minute."""
+    left_s = [1e6, 1e6, -1.0]
+
+    async def main() -> float:
+        loop = asyncio.get_running_loop()
+        began_s = loop.time()
+        error = await Proof("it", "", left_s=lambda: left_s.pop(0)).ended()
+        assert error.message == "it has expired"
+        return loop.time() - began_s
+
+    assert run_virtual(main()) == pytest.approx(120)
 
 
 async def test_a_reader_that_is_cancelled_again_and_again_closes_what_it_reads() -> None:
@@ -357,7 +419,7 @@ async def test_a_reader_that_is_cancelled_again_and_again_closes_what_it_reads()
 
     async def read() -> None:
         async with aclosing(events()) as found:
-            async for _ in while_it_holds(Caller("anna", over=asyncio.Event()), found):
+            async for _ in while_it_holds(Proof("the token of anna", ""), found):
                 started.set()
 
     started = asyncio.Event()
@@ -375,7 +437,8 @@ def test_a_token_ends_at_its_time() -> None:
     now = 1000
     callers = Callers(lambda: now)
     callers.learn([Token("anna", digest_of("ygg_x"), Scope.READ, 0, expires_ms=2000)])
-    assert callers.of("Bearer ygg_x", trusted=False) == Caller("anna", Scope.READ, over=callers.of("Bearer ygg_x", trusted=True).over)  # fmt: skip
+    found = callers.of("Bearer ygg_x", trusted=False)
+    assert (found.name, found.scope, found.proof and found.proof.left_s()) == ("anna", Scope.READ, 1.0)  # fmt: skip
     now = 2000
     with pytest.raises(Unauthorized, match="of anna has expired"):
         callers.of("Bearer ygg_x", trusted=True)

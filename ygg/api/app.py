@@ -20,9 +20,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ygg.api import bodies, sse
 from ygg.api.aside import aside
-from ygg.api.callers import LOCAL, Caller, while_it_holds
+from ygg.api.callers import LOCAL, Caller
 from ygg.api.handlers import Handlers
 from ygg.api.held import Bodies
+from ygg.api.holding import answer_while_it_holds, while_it_holds
 from ygg.api.refused import TooLarge as TooLarge
 from ygg.api.routes import NoRoute, Routes
 from ygg.api.tasks import NotEnded
@@ -173,7 +174,10 @@ class _Face:
         caller = _of(request)
         caller.check(verb)
         given: dict[str, Any] = {name: await _READ[name](request) for name in verb.takes}
-        answer = await self._handlers.of(verb, target, given, caller)
+        asked = self._handlers.of(verb, target, given, caller)
+        # what changes something was let in whole, and is not stopped halfway
+        proof = caller.proof if verb.method == "GET" else None
+        answer = await answer_while_it_holds(proof, asked)
         if verb.streams:
             return _streamed(verb, answer, caller)
         status = 202 if isinstance(answer, bodies.Accepted) else verb.status
@@ -234,7 +238,7 @@ async def _sse(
         if verb.named:
             yield sse.RETRY
         try:
-            async for event in while_it_holds(caller, events):
+            async for event in while_it_holds(caller.proof, events):
                 yield sse.framed(event)
         except YggError as error:
             told = bodies.error_body(error)

@@ -8,17 +8,16 @@ whoever is trusted is `local`, who may do everything.
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import hashlib
 import hmac
 import secrets
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from ygg.api.credentials import Credentials
+from ygg.api.holding import Over, Proof, never
 from ygg.errors import Forbidden, InvalidInput, NotFound, TooMany, Unauthorized
 from ygg.model import BatchView, Priority, Task, Token, tokens
 from ygg.model.batches import unknown
@@ -55,13 +54,13 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks, and what of it. `over` is set once the token does not hold any more."""
+    """Who asks, and what of it. `proof`: what it was let in with, where that may end."""
 
     name: str
     scope: Scope = Scope.ADMIN
     max_priority: Priority = Priority.CRITICAL
     limit: Limit | None = None
-    over: asyncio.Event | None = None
+    proof: Proof | None = None
 
     @property
     def owner(self) -> str | None:
@@ -111,7 +110,7 @@ class _Known:
 
     token: Token
     limit: Limit | None
-    over: asyncio.Event = field(default_factory=asyncio.Event)
+    over: Over = field(default_factory=Over)
 
 
 class Callers:
@@ -131,9 +130,9 @@ class Callers:
             known.token = token
             self._known[token.digest] = known
             if token.revoked_ms is not None:
-                known.over.set()
+                known.over.set(REVOKED)
         for digest in before.keys() - self._known.keys():
-            before[digest].over.set()
+            before[digest].over.set(REVOKED)
 
     def of(self, authorization: str | None, *, trusted: bool) -> Caller:
         """Who asks with this header. Raises Unauthorized for a token that does not hold, and for none where that is not
@@ -142,8 +141,8 @@ class Callers:
         if text.startswith(PREFIX):
             return self._holder(text)
         if jwt is not None and jwt.is_one(text):
-            name, scope = jwt.bearer(text)
-            return Caller(name, scope, over=jwt.over)
+            found = jwt.bearer(text)
+            return Caller(found.name, found.scope, proof=found.proof)
         if not trusted:
             raise Unauthorized("this takes a token", hint=HOW)
         return LOCAL
@@ -155,12 +154,18 @@ class Callers:
             raise Unauthorized("no such token", hint=HOW)
         token = known.token
         if token.revoked_ms is not None:
-            raise Unauthorized(f"the token of {token.name} was revoked", hint=HOW)
+            raise Unauthorized(f"the token of {token.name} {REVOKED}", hint=HOW)
         if token.expired(self._now_ms()):
             raise Unauthorized(f"the token of {token.name} has expired", hint=HOW)
-        return Caller(token.name, token.scope, token.max_priority, known.limit, known.over)
+        proof = Proof(f"the token of {token.name}", HOW, known.over, self._until(token))
+        return Caller(token.name, token.scope, token.max_priority, known.limit, proof)
+
+    def _until(self, token: Token) -> Callable[[], float]:
+        end_ms, now_ms = token.expires_ms, self._now_ms
+        return never if end_ms is None else lambda: (end_ms - now_ms()) / 1000
 
 
+REVOKED = "was revoked"
 HOW = "ygg token create NAME on the machine of the daemon; send it as Authorization: Bearer ygg_…"
 
 
@@ -203,38 +208,3 @@ def _bearer(authorization: str | None) -> str:
     """What it brings, empty for nothing. Neither a token of ours nor a JWT: that counts as none."""
     kind, _, text = (authorization or "").strip().partition(" ")
     return text.strip() if kind.lower() == "bearer" else ""
-
-
-async def while_it_holds(caller: Caller, events: AsyncGenerator[T, None]) -> AsyncIterator[T]:
-    """The events, until the token does not hold any more: then Unauthorized."""
-    if caller.over is None:
-        async for event in events:
-            yield event
-        return
-    over = asyncio.ensure_future(caller.over.wait())
-    step: asyncio.Future[T] | None = None
-    try:
-        while True:
-            step = asyncio.ensure_future(anext(events, _END))
-            await asyncio.wait({step, over}, return_when=asyncio.FIRST_COMPLETED)
-            if not step.done():
-                raise Unauthorized(f"the token of {caller.name} was revoked", hint=HOW)
-            event = step.result()
-            if event is _END:
-                return
-            yield event
-    finally:
-        over.cancel()
-        if step is not None:
-            await _stopped(step)
-
-
-async def _stopped(step: asyncio.Future[Any]) -> None:
-    """Its generator runs no more. The cancel of a client that left comes again and again until we are through."""
-    step.cancel()
-    while not step.done():
-        with contextlib.suppress(asyncio.CancelledError):
-            await asyncio.wait({step})
-
-
-_END: Any = object()

@@ -13,6 +13,10 @@ from ygg.model import Api
 if TYPE_CHECKING:
     from ygg.api.jwt import Judge
 
+#: What a JWT that was let in is told when it is not any more.
+NONE = "is not let in any more: since a reload hosts.yaml has no api.jwt"
+OTHER = "is not let in any more: since a reload hosts.yaml has another key, issuer or audience in api.jwt"
+
 
 @dataclass(slots=True)
 class Credentials:
@@ -25,7 +29,7 @@ class Credentials:
         """From the next request and the next connection on. Open streams of JWTs that are let in no more end."""
         if self.jwt is None or not self.jwt.judges_as(fresh.jwt):
             if self.jwt is not None:
-                self.jwt.over.set()
+                self.jwt.over.set(NONE if fresh.jwt is None else OTHER)
             self.jwt = fresh.jwt
         self.tls = fresh.tls
 

@@ -6,20 +6,23 @@ is told no more than that.
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
+import time
 from base64 import urlsafe_b64decode
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jwt
 
+from ygg.api.holding import Over, Proof
 from ygg.config.keys import Verifying
 from ygg.errors import Forbidden, Unauthorized
 from ygg.model import Jwt
 from ygg.model.tokens import LOCAL, NAME, Scope
 
 LEEWAY_S = 30.0  #: by which the clocks of two machines may differ
+FAR_S = 1e12  #: since the Unix epoch; what ends later is as good as without an end
 HOW = "ask whoever gives the JWTs out for a new one; or ygg token create NAME on the machine of the daemon"
 _PARTS = re.compile(r"([\w-]+)\.[\w-]*\.[\w-]*", re.ASCII)
 _TOLD: tuple[tuple[type[jwt.PyJWTError], str], ...] = (
@@ -31,18 +34,22 @@ _TOLD: tuple[tuple[type[jwt.PyJWTError], str], ...] = (
 
 
 class Bearer(NamedTuple):
-    """Whom a JWT names."""
+    """Whom a JWT names, and what it is as a proof."""
 
     name: str
     scope: Scope
+    proof: Proof
 
 
 class Judge:
-    """Of JWTs that `settings` speak of. `over` is set once those that it let in are not any more."""
+    """Of JWTs that `settings` speak of. `over` is set once those that it let in are not any more. `now_s`: since the Unix
+    epoch, by the clock of the machine, as JWTs say it."""
 
-    def __init__(self, settings: Jwt, verifying: Verifying) -> None:
-        self.settings, self._verifying = settings, verifying
-        self.over = asyncio.Event()
+    def __init__(
+        self, settings: Jwt, verifying: Verifying, now_s: Callable[[], float] = time.time
+    ) -> None:
+        self.settings, self._verifying, self.now_s = settings, verifying, now_s
+        self.over = Over()
 
     def judges_as(self, other: Judge | None) -> bool:
         """Whether both let the same in."""
@@ -75,7 +82,12 @@ class Judge:
             raise Forbidden(
                 f"the JWT of {name} has no scope", hint="read, submit or admin in scope"
             )
-        return Bearer(name, scopes[-1])
+        return Bearer(name, scopes[-1], self._proof(name, claims["exp"]))
+
+    def _proof(self, name: str, exp: Any) -> Proof:
+        """As long as a request with it would be let in."""
+        end_s = min(int(exp), FAR_S) + LEEWAY_S  # PyJWT has made a whole number of it too
+        return Proof(f"the JWT of {name}", HOW, self.over, lambda: end_s - self.now_s())
 
     def _claims(self, text: str) -> dict[str, Any]:
         """`exp` and `sub` are among them. Raises Unauthorized."""
