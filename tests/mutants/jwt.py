@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.mutants.mutant import Mutant
 
 JWT, TLS = "tests/surface/test_jwt.py", "tests/surface/test_tls.py"
+LIMITS = "tests/surface/test_jwt_limits.py"
 SETTINGS, SECRET = "tests/config/test_proving.py", "tests/ops/test_secret.py"
 SYSTEM = "tests/system/test_proving.py"
 JUDGE, KEYS, GATE = "ygg/api/jwt.py", "ygg/config/keys.py", "ygg/api/tls.py"
@@ -88,8 +89,8 @@ MUTANTS: list[Mutant] = [
     Mutant(
         "jwt: the least scope counts",
         JUDGE,
-        "return Bearer(name, scopes[-1], self",
-        "return Bearer(name, scopes[0], self",
+        "return Bearer(name, scopes[-1], best",
+        "return Bearer(name, scopes[0], best",
         (JWT + "::test_the_greatest_scope_in_it_counts",),
     ),
     Mutant(
@@ -130,8 +131,8 @@ MUTANTS: list[Mutant] = [
     Mutant(
         "jwt: who comes by one is not cut off when its key goes",
         "ygg/api/callers.py",
-        "Caller(found.name, found.scope, proof=found.proof)",
-        "Caller(found.name, found.scope)",
+        "found.max_priority, limit, found.proof)",
+        "found.max_priority, limit)",
         (JWT + "::test_the_caller_of_one_ends_with_its_key",),
     ),
     Mutant(
@@ -161,6 +162,41 @@ MUTANTS: list[Mutant] = [
         "min(int(exp), FAR_S)",
         "int(exp)",
         (JWT + "::test_one_that_ends_ages_from_now_is_let_in",),
+    ),
+    Mutant(
+        "jwt: its best priority is not looked at",
+        "ygg/api/callers.py",
+        "found.scope, found.max_priority, limit,",
+        "found.scope, Priority.CRITICAL, limit,",
+        (LIMITS + "::test_the_best_priority_of_a_jwt_is_kept_as_that_of_a_token",),
+    ),
+    Mutant(
+        "jwt: each one has a rate of its own",
+        "ygg/api/callers.py",
+        "        return self._limits[name, rate]\n",
+        "        return Limit(rate)\n",
+        (LIMITS + "::test_a_new_jwt_of_a_caller_brings_nothing_anew_of_its_rate",),
+    ),
+    Mutant(
+        "jwt: callers share a rate",
+        "ygg/api/callers.py",
+        "self._limit(found.name, found.rate)",
+        'self._limit("", found.rate)',
+        (LIMITS + "::test_a_new_jwt_of_a_caller_brings_nothing_anew_of_its_rate",),
+    ),
+    Mutant(
+        "jwt: an odd limit is none",
+        JUDGE,
+        '        raise Unauthorized(f"the JWT of {name} has an odd',
+        '        return Priority.CRITICAL, None\n        raise Unauthorized(f"the JWT of {name} has an odd',
+        (LIMITS + "::test_an_odd_limit_lets_nobody_in_and_says_which",),
+    ),
+    Mutant(
+        "jwt: what was spent of a rate is forgotten among many",
+        "ygg/api/callers.py",
+        "if not limit.full}",
+        "if limit.full}",
+        (LIMITS + "::test_limits_that_are_full_are_forgotten_when_there_are_many",),
     ),
     Mutant(
         "jwt: the key of the start is the one for ever",

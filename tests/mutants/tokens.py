@@ -249,7 +249,7 @@ MUTANTS: list[Mutant] = [
     Mutant(
         "tokens: a bucket overflows",
         CALLERS,
-        "self._level = min(most, self._level + (now - self._at) * per_s)",
+        "self._level = min(self.rate.tasks, self._level + (now - self._at) * per_s)",
         "self._level = self._level + (now - self._at) * per_s",
         (BUCKET,),
     ),

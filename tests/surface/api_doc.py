@@ -136,7 +136,8 @@ its rate: 429 `rate_limited` with `Retry-After`. Tasks bear the name of their to
 
 Where hosts.yaml has `api: {jwt: ...}`, a bearer that is a JWT is looked at too, wherever it comes from. Its `sub` is the name of the
 caller, one and the same as that of a token with this name; the greatest of `read`, `submit` and `admin` in its `scope` (words with
-spaces between) is its scope. It needs `exp`; one that is not signed as hosts.yaml says, or does not hold now, is 401.
+spaces between) is its scope. `max_priority` and `rate` in it are as in `POST /v1/tokens`; a rate is shared by all JWTs of the caller that
+say the same one, and is apart from that of a token. It needs `exp`; one that is not signed as hosts.yaml says, or does not hold now, is 401.
 
 A stream or a long poll that is open when its token expires or is revoked, or its JWT expires (half a minute after `exp`, as for
 requests) or is let in no more after a reload, ends at that moment: a stream with an event `error`, a long poll with 401, both of which

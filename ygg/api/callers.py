@@ -26,6 +26,7 @@ from ygg.ports import Archive
 from ygg.verbs import Verb
 
 PREFIX = "ygg_"
+LIMITS = 1000  #: of JWTs that are remembered before the full ones are forgotten
 T = TypeVar("T")
 
 
@@ -40,16 +41,25 @@ class Limit:
         """Raises TooMany, and takes none, where they are too many for now; InvalidInput where they always are."""
         most, per_s = self.rate.tasks, self.rate.tasks / self.rate.period_s
         if tasks > most:
-            text = f"{tasks} tasks at once: the token's rate is {most} in {self.rate.period_s:g} s"
+            text = f"{tasks} tasks at once: the caller's rate is {most} in {self.rate.period_s:g} s"
             raise InvalidInput(text, hint="submit in parts")
-        now = self._mono()
-        self._level = min(most, self._level + (now - self._at) * per_s)
-        self._at = now
+        self._fill()
         if tasks > self._level:
             wait_s = (tasks - self._level) / per_s
-            text = f"the token's rate is {most} tasks in {self.rate.period_s:g} s"
+            text = f"the caller's rate is {most} tasks in {self.rate.period_s:g} s"
             raise TooMany(text, hint=f"again in {wait_s:.0f} s", retry_after_s=wait_s)
         self._level -= tasks
+
+    @property
+    def full(self) -> bool:
+        """Whether nothing of it is spent, as of a new one."""
+        self._fill()
+        return self._level >= self.rate.tasks
+
+    def _fill(self) -> None:
+        now, per_s = self._mono(), self.rate.tasks / self.rate.period_s
+        self._level = min(self.rate.tasks, self._level + (now - self._at) * per_s)
+        self._at = now
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +92,7 @@ class Caller:
         """Raises Forbidden for one that is better than its best."""
         if priority < self.max_priority:
             best = self.max_priority.name
-            text = f"priority {priority.name} is above {best}, the best of the token of {self.name}"
+            text = f"priority {priority.name} is above {best}, the best that {self.name} may have"
             raise Forbidden(text, hint=f"submit it with {best}")
 
     def with_priority(self, doc: T) -> T | dict[str, Any]:
@@ -119,6 +129,7 @@ class Callers:
     def __init__(self, now_ms: Callable[[], int], credentials: Credentials | None = None) -> None:
         self._now_ms, self.credentials = now_ms, credentials or Credentials()
         self._known: dict[str, _Known] = {}
+        self._limits: dict[tuple[str, Rate], Limit] = {}
 
     def learn(self, tokens: Iterable[Token]) -> None:
         """These are all there are. Streams of one that is gone or revoked end."""
@@ -142,10 +153,19 @@ class Callers:
             return self._holder(text)
         if jwt is not None and jwt.is_one(text):
             found = jwt.bearer(text)
-            return Caller(found.name, found.scope, proof=found.proof)
+            limit = None if found.rate is None else self._limit(found.name, found.rate)
+            return Caller(found.name, found.scope, found.max_priority, limit, found.proof)
         if not trusted:
             raise Unauthorized("this takes a token", hint=HOW)
         return LOCAL
+
+    def _limit(self, name: str, rate: Rate) -> Limit:
+        """What all JWTs of a name with the same rate share: a new one brings nothing anew."""
+        if (name, rate) not in self._limits:
+            if len(self._limits) >= LIMITS:
+                self._limits = {who: limit for who, limit in self._limits.items() if not limit.full}
+            self._limits[name, rate] = Limit(rate)
+        return self._limits[name, rate]
 
     def _holder(self, text: str) -> Caller:
         digest = digest_of(text)

@@ -76,6 +76,13 @@ class NewToken(Document):
     rate: str | None = None
 
 
+class Claims(Document):
+    """What a JWT may say beside its scope, as tokens have it."""
+
+    max_priority: PriorityField = int(Priority.CRITICAL)
+    rate: str | None = None
+
+
 class Cleanup(Document):
     """POST /v1/async/cleanup: tasks that ended in these states, and so many seconds ago or earlier. Dead letters stay
     until they are named."""

@@ -10,16 +10,19 @@ import json
 import re
 import time
 from base64 import urlsafe_b64decode
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jwt
 
+from ygg.api.documents import Claims
 from ygg.api.holding import Over, Proof
 from ygg.config.keys import Verifying
-from ygg.errors import Forbidden, Unauthorized
-from ygg.model import Jwt
-from ygg.model.tokens import LOCAL, NAME, Scope
+from ygg.errors import Forbidden, InvalidInput, Unauthorized
+from ygg.intake import rates
+from ygg.intake.checking import parse
+from ygg.model import Jwt, Priority
+from ygg.model.tokens import LOCAL, NAME, Rate, Scope
 
 LEEWAY_S = 30.0  #: by which the clocks of two machines may differ
 FAR_S = 1e12  #: since the Unix epoch; what ends later is as good as without an end
@@ -38,6 +41,8 @@ class Bearer(NamedTuple):
 
     name: str
     scope: Scope
+    max_priority: Priority
+    rate: Rate | None
     proof: Proof
 
 
@@ -82,7 +87,8 @@ class Judge:
             raise Forbidden(
                 f"the JWT of {name} has no scope", hint="read, submit or admin in scope"
             )
-        return Bearer(name, scopes[-1], self._proof(name, claims["exp"]))
+        best, rate = _limits(name, claims)
+        return Bearer(name, scopes[-1], best, rate, self._proof(name, claims["exp"]))
 
     def _proof(self, name: str, exp: Any) -> Proof:
         """As long as a request with it would be let in."""
@@ -105,6 +111,15 @@ class Judge:
             why = next((told for kind, told in _TOLD if isinstance(error, kind)), other)
             raise Unauthorized(why, hint=HOW) from None
         return claims
+
+
+def _limits(name: str, claims: Mapping[str, Any]) -> tuple[Priority, Rate | None]:
+    """The best priority and the rate of submits. Raises Unauthorized: whoever meant to set one may not let in without."""
+    try:
+        given = parse(Claims, {k: claims[k] for k in Claims.model_fields if k in claims})
+        return Priority(given.max_priority), rates.rate(given.rate)
+    except InvalidInput as error:
+        raise Unauthorized(f"the JWT of {name} has an odd {error.message}", hint=HOW) from None
 
 
 SUBJECT = "1 to 64 letters, digits, `.`, `_` and `-`, and not `local`"
