@@ -9,7 +9,7 @@ import pytest
 from tests.builders import claim_of, end_of, new_task
 from tests.contract.conftest import Store
 from ygg.errors import Conflict, InvalidInput, NotFound, QueueFull, YggError
-from ygg.model import Batch, BatchView, Head, ReasonCode, State, Submitted, Task
+from ygg.model import Batch, BatchView, Capacity, Head, ReasonCode, State, Submitted, Task
 from ygg.model.batches import OnFailure
 from ygg.model.lifecycle import SET_ROWS
 
@@ -121,16 +121,23 @@ async def test_tasks_that_were_deleted_still_count_and_the_last_takes_the_batch_
 
 async def test_tasks_of_a_batch_take_no_room_from_others(store: Store) -> None:
     await submit(store, 10)
-    answers = await store.submit([new_task(), new_task()], NOW, capacity=1, atomic=False)
+    await store.submit([new_task() for _ in range(10)], NOW)
+    single = Capacity(1, single=True)
+    answers = await store.submit([new_task(), new_task()], NOW, capacity=single, atomic=False)
     assert isinstance(answers[0], Submitted)
     assert isinstance(answers[1], QueueFull)
+    assert str(answers[1]).startswith("1 tasks of single submits wait")
 
 
 async def test_that_holds_after_a_restart(store: Store, reopen: Reopen) -> None:
     await submit(store, 10)
+    single = Capacity(3, single=True)
+    _, ended = [(await store.submit([new_task()], NOW, capacity=single))[0] for _ in range(2)]
+    assert isinstance(ended, Submitted)
+    await store.cancel(ended.task.id, NOW)
     again = await reopen(store)
-    answers = await again.submit([new_task(), new_task()], NOW, capacity=1, atomic=False)
-    assert [type(a) for a in answers] == [Submitted, QueueFull]
+    answers = await again.submit([new_task() for _ in range(3)], NOW, capacity=single, atomic=False)
+    assert [type(a) for a in answers] == [Submitted, Submitted, QueueFull]
     assert (await again.batch("batch-0001")).batch.total == 10
     await again.close()
 

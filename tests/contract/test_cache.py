@@ -9,7 +9,7 @@ import pytest
 from tests.builders import MESSAGE, claim_of, end_of, new_task
 from tests.contract.conftest import Store
 from ygg.errors import Conflict, QueueFull
-from ygg.model import Batch, Lane, NewTask, ReasonCode, Sharing, State, Submitted, Task
+from ygg.model import Batch, Capacity, Lane, NewTask, ReasonCode, Sharing, State, Submitted, Task
 from ygg.model.batches import OnFailure
 
 NOW = 1_800_000_000_000
@@ -118,9 +118,9 @@ async def test_who_waits_for_a_time_or_a_turn_runs(store: Store) -> None:
 
 async def test_an_answer_from_the_cache_takes_no_room(store: Store) -> None:
     await done(store, task())
-    await put(store, new_task())
-    assert (await put(store, task(), capacity=1)).task.cached
-    (full,) = await store.submit([task("other")], NOW, capacity=1)
+    await put(store, new_task(), capacity=Capacity(1, single=True))
+    assert (await put(store, task(), capacity=Capacity(1, single=True))).task.cached
+    (full,) = await store.submit([task("other")], NOW, capacity=Capacity(1, single=True))
     assert isinstance(full, QueueFull)
 
 
@@ -258,5 +258,5 @@ async def test_nobody_joins_a_task_of_another_caller(store: Store) -> None:
 
 
 async def test_a_task_that_joins_takes_no_room(store: Store) -> None:
-    await put(store, task())
-    assert (await put(store, task(join=True), capacity=1)).joined
+    await put(store, task(), capacity=Capacity(1, single=True))
+    assert (await put(store, task(join=True), capacity=Capacity(1, single=True))).joined

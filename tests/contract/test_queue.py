@@ -21,6 +21,7 @@ from ygg.errors import (
     YggError,
 )
 from ygg.model import (
+    Capacity,
     GpuNeed,
     Holds,
     Lane,
@@ -43,8 +44,9 @@ Reopen = Callable[[Store], Awaitable[Store]]
 GENERAL = Lane("general")
 
 
-async def put(store: Store, **fields: object) -> Task:
-    answer = (await store.submit([new_task(**fields)], NOW))[0]  # type: ignore[arg-type]
+async def put(store: Store, *, capacity: Capacity | None = None, **fields: object) -> Task:
+    tasks = [new_task(**fields)]  # type: ignore[arg-type]
+    answer = (await store.submit(tasks, NOW, capacity=capacity))[0]
     assert isinstance(answer, Submitted), answer
     return answer.task
 
@@ -141,14 +143,56 @@ async def test_a_key_is_found_within_one_submit_and_after_the_end(store: Store) 
 
 
 async def test_capacity_counts_waiting_tasks_only(store: Store) -> None:
-    running = await run(store)
-    await put(store)
-    full = await store.submit([new_task(), new_task()], NOW, capacity=2, atomic=False)
+    two = Capacity(2, single=True)
+    running = await run(store, capacity=two)
+    await put(store, capacity=two)
+    full = await store.submit([new_task(), new_task()], NOW, capacity=two, atomic=False)
     assert isinstance(full[0], Submitted)
     assert isinstance(full[1], QueueFull)
     await store.finish([end_of(running)], NOW)
-    again = await store.submit([new_task()], NOW, capacity=2, atomic=False)
+    again = await store.submit([new_task()], NOW, capacity=two, atomic=False)
     assert isinstance(again[0], QueueFull)
+    await store.cancel(full[0].task.id, NOW)
+    (room,) = await store.submit([new_task()], NOW, capacity=two)
+    assert isinstance(room, Submitted)
+
+
+async def test_a_single_task_that_is_put_back_counts_again(store: Store) -> None:
+    one = Capacity(1, single=True)
+    task = await put(store, capacity=one)
+    await store.cancel(task.id, NOW)
+    await store.retry([task.id], NOW)
+    (full,) = await store.submit([new_task()], NOW, capacity=one)
+    assert isinstance(full, QueueFull)
+
+
+@pytest.mark.parametrize("atomic", [True, False])
+async def test_what_is_taken_whole_is_taken_whole_or_not_at_all(store: Store, atomic: bool) -> None:
+    single, whole = Capacity(5, single=True), Capacity(8)
+    kept = [await put(store, idempotency_key=str(n), capacity=single) for n in range(5)]
+    with pytest.raises(QueueFull, match="5 tasks wait: with these 4 they would be more than 8"):
+        await store.submit([new_task() for _ in range(4)], NOW, capacity=whole, atomic=atomic)
+    assert (await store.counts()).state(State.QUEUED) == 5
+    again = [new_task(idempotency_key=str(n)) for n in range(5)]
+    answers = await store.submit([*again, *(new_task() for _ in range(3))], NOW, capacity=whole)
+    assert [a.existing for a in answers if isinstance(a, Submitted)] == [True] * 5 + [False] * 3
+    with pytest.raises(QueueFull):
+        await store.submit([new_task()], NOW, capacity=whole, atomic=atomic)
+    (full,) = await store.submit([new_task()], NOW, capacity=single)
+    assert isinstance(full, QueueFull)
+    await store.cancel(kept[0].id, NOW)
+    (room,) = await store.submit([new_task()], NOW, capacity=single)
+    assert isinstance(room, Submitted)
+
+
+async def test_a_refused_submit_leaves_the_count_as_it_was(store: Store) -> None:
+    await put(store, idempotency_key="k", body_hash="one")
+    two = Capacity(2, single=True)
+    bad = new_task(idempotency_key="k", body_hash="two")
+    for _ in range(3):
+        await store.submit([new_task(), bad], NOW, capacity=two)
+    answers = await store.submit([new_task() for _ in range(3)], NOW, capacity=two, atomic=False)
+    assert [type(a) for a in answers] == [Submitted, Submitted, QueueFull]
 
 
 async def test_an_atomic_submit_stores_all_or_nothing(store: Store) -> None:

@@ -15,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from tests.builders import claim_of, end_of, new_task
 from tests.stores.audit import audit
 from ygg.errors import NotFound, YggError
-from ygg.model import Batch, Lane, MinuteRow, Priority, ReasonCode, Sharing, State, Task
+from ygg.model import Batch, Capacity, Lane, MinuteRow, Priority, ReasonCode, Sharing, State, Task
 from ygg.model.batches import OnFailure
 from ygg.model.history import KEPT_MS
 from ygg.ports import Filter
@@ -74,6 +74,7 @@ class TwoStores(RuleBasedStateMachine):
         together=st.booleans(),
         shared=st.none()
         | st.builds(Sharing, st.sampled_from("kl"), st.none() | st.just(0.03), st.booleans()),
+        capacity=st.none() | st.builds(Capacity, st.sampled_from([3, 10, 30]), st.booleans()),
     )
     def submit(
         self,
@@ -85,6 +86,7 @@ class TwoStores(RuleBasedStateMachine):
         rank: int,
         together: bool,
         shared: Sharing | None,
+        capacity: Capacity | None,
     ) -> None:
         task = new_task(
             lane=lane, priority=priority, id=f"task-{next(self.names):04d}",
@@ -93,7 +95,7 @@ class TwoStores(RuleBasedStateMachine):
             idempotency_key=None if key is None else str(key), rank=rank,
             batch=lane.type if together else None, sharing=shared,
         )  # fmt: skip
-        self.both("submit", [task], self.now, capacity=30)
+        self.both("submit", [task], self.now, capacity=capacity)
         if key is None:
             found = self.both("find", Filter(limit=1))
             assert isinstance(found, list)

@@ -61,8 +61,8 @@ MUTANTS: list[Mutant] = [
     Mutant(
         "capacity is forgotten",
         "ygg/api/async_.py",
-        "capacity=config.policy.capacity",
-        "capacity=None",
+        "Capacity(config.policy.capacity, single=True)",
+        "None",
         (ASYNC + "::test_a_full_queue_answers_when_to_come_back",),
     ),
     Mutant(

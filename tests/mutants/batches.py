@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.mutants.mutant import Mutant
 
 FACE = "tests/surface/test_batches.py"
-STORED = "tests/contract/test_batches.py"
+STORED, QUEUE = "tests/contract/test_batches.py", "tests/contract/test_queue.py"
 VERBS, TABLE = "ygg/stores/sqlite/verbs.py", "ygg/stores/sqlite/batches.py"
 LIFE = "ygg/model/lifecycle.py"
 
@@ -34,15 +34,15 @@ MUTANTS: list[Mutant] = [
     Mutant(
         "batches: their tasks take room from others",
         "ygg/stores/sqlite/ledger.py",
-        "        elif place[2] in _WAITING:",
-        "        if place[2] in _WAITING:",
+        "            self.single += single\n",
+        "            self.single += n\n",
         (STORED + "::test_tasks_of_a_batch_take_no_room_from_others",),
     ),
     Mutant(
         "batches: their tasks take room from others after a restart",
         "ygg/stores/sqlite/ledger.py",
-        "SELECT -n, state FROM batch_counters",
-        "SELECT 0, state FROM batch_counters",
+        " WHERE single AND state IN ('queued', 'scheduled')\"\n)",
+        " WHERE single >= 0 AND state IN ('queued', 'scheduled')\"\n)",
         (STORED + "::test_that_holds_after_a_restart",),
     ),
     Mutant(
@@ -146,9 +146,62 @@ MUTANTS: list[Mutant] = [
     Mutant(
         "batches: there is always room",
         "ygg/api/batches.py",
-        "        if waiting + tasks > most:",
-        "        if False:",
+        "        capacity = Capacity(self._config().policy.batch_capacity)\n",
+        "        capacity = None\n",
         (FACE + "::test_a_batch_takes_no_room_from_single_tasks_and_has_a_room_of_its_own",),
+    ),
+    Mutant(
+        "capacity: files have no bound",
+        "ygg/api/submits.py",
+        "        capacity = Capacity(self._config().policy.batch_capacity)\n",
+        "        capacity = None\n",
+        (
+            "tests/surface/test_api_async.py::test_many_documents_are_taken_whole_up_to_the_room_of_batches",
+        ),
+    ),
+    Mutant(
+        "capacity: what is taken whole is taken in part",
+        "ygg/stores/sqlite/verbs.py",
+        "                if capacity is not None and not capacity.single:\n",
+        "                if False:\n",
+        (QUEUE + "::test_what_is_taken_whole_is_taken_whole_or_not_at_all",),
+    ),
+    Mutant(
+        "capacity: a single task that has left the queue counts on",
+        "ygg/stores/sqlite/verbs.py",
+        "before), batch, was.single)",
+        "before), batch)",
+        (QUEUE + "::test_capacity_counts_waiting_tasks_only",),
+    ),
+    Mutant(
+        "capacity: a claimed single task counts on",
+        "ygg/stores/sqlite/verbs.py",
+        "row[3], single=row[-1])",
+        "row[3])",
+        (QUEUE + "::test_capacity_counts_waiting_tasks_only",),
+    ),
+    Mutant(
+        "capacity: what was refused counts",
+        "ygg/stores/sqlite/ledger.py",
+        "        self.waiting, self.single = self._settled\n\n",
+        "\n",
+        (QUEUE + "::test_a_refused_submit_leaves_the_count_as_it_was",),
+    ),
+    Mutant(
+        "capacity: single tasks are known as such to the end of a run",
+        "ygg/stores/sqlite/verbs.py",
+        "lender and lender.model, int(single),",
+        "lender and lender.model, 0,",
+        (STORED + "::test_that_holds_after_a_restart",),
+    ),
+    Mutant(
+        "capacity: nobody says where a file that finds no room is to go on",
+        "ygg/cli/submit.py",
+        "                raise _full(full, name, stored) from None\n",
+        "                raise\n",
+        (
+            "tests/surface/test_cli_submit.py::test_a_file_that_finds_no_room_says_which_lines_are_stored",
+        ),
     ),
     Mutant(
         "batches: the same key makes a second one",

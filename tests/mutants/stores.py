@@ -111,8 +111,8 @@ MUTANTS: list[Mutant] = [
     Mutant(
         "a counter is forgotten",
         "ygg/stores/sqlite/ledger.py",
-        "        self._count(place, batch, -1)\n",
-        "        self._count(place, batch, 0)\n",
+        "        self._count(place, batch, -1, -single)\n",
+        "        self._count(place, batch, 0, -single)\n",
         ("tests/contract/test_queue.py",),
     ),
     Mutant(

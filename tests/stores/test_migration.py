@@ -49,7 +49,7 @@ async def all_tasks(path: Path) -> list[Task]:
     return found
 
 
-@pytest.mark.parametrize("schema", [1, 2, 3, 4, 7])
+@pytest.mark.parametrize("schema", [1, 2, 3, 4, 7, 8])
 async def test_every_task_is_as_it_was(tmp_path: Path, schema: int) -> None:
     path = tmp_path / "ygg.db"
     old_database(path, schema)
@@ -99,7 +99,7 @@ async def test_a_database_of_schema_1_gets_its_minutes(tmp_path: Path) -> None:
     await store.close()
 
 
-@pytest.mark.parametrize("schema", [1, 2, 3, 4, 7])
+@pytest.mark.parametrize("schema", [1, 2, 3, 4, 7, 8])
 async def test_the_copy_made_before_is_whole_and_as_old_as_it_was(
     tmp_path: Path, schema: int
 ) -> None:
@@ -161,7 +161,7 @@ async def test_a_migration_that_fails_leaves_the_database_as_it_was(
     await store.close()
 
 
-@pytest.mark.parametrize("schema", [1, 2, 3, 4, 7])
+@pytest.mark.parametrize("schema", [1, 2, 3, 4, 7, 8])
 async def test_a_database_that_is_still_old_can_be_read(tmp_path: Path, schema: int) -> None:
     path = tmp_path / "ygg.db"
     rows = old_database(path, schema)

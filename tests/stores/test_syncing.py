@@ -14,7 +14,7 @@ import pytest
 
 from tests.builders import claim_of, end_of, new_task
 from ygg.errors import OutcomeUnknown, StoreError, YggError
-from ygg.model import Lane, Priority, State, Submitted, Task
+from ygg.model import Capacity, Lane, Priority, State, Submitted, Task
 from ygg.ports import Filter
 from ygg.stores.sqlite import SqliteStore, open_store
 
@@ -185,7 +185,9 @@ async def test_a_read_of_what_is_durable_asks_the_writer_for_nothing(
 
 async def test_nobody_is_told_of_tasks_that_were_refused(store: SqliteStore) -> None:
     told: list[object] = []
-    (answer,) = await store.submit([new_task()], NOW, capacity=0, stored=told.append)
+    (answer,) = await store.submit(
+        [new_task()], NOW, capacity=Capacity(0, single=True), stored=told.append
+    )
     assert isinstance(answer, YggError)
     assert told == []
 

@@ -252,7 +252,7 @@ async def _mission(page: _Page) -> str:
     }  # fmt: skip
     await page.api.running((await page.api.submit())["task_id"])
     about = (
-        "Stores one task; when the answer comes it is on disk. 503 `queue_full` when `policies.capacity` tasks wait. "
+        "Stores one task; when the answer comes it is on disk. 503 `queue_full` when `policies.capacity` tasks of such single submits wait; batches and files of tasks do not count. "
         "`position_in_queue` is exact to 1,000, then a bound (`position_is_bound`); it is one too where other callers wait in its priority, since they take turns. `estimated_wait_ms` comes from "
         "measured times; it is null while dispatch stands still, no host would take the task or nothing was measured. An identical "
         "request (type or model, messages, `system`, `options`, `max_tokens`, `temperature`, pins, `gpu`) that was answered within "
@@ -326,7 +326,8 @@ async def _tasks(page: _Page, cancelled: str) -> None:
     page.text("## Tasks\n\nWhat the command line uses.\n")
     about = (
         "Up to 10,000 documents; an answer or an error for each, in order. With `atomic` one error stores nothing, with "
-        "`brief` a task is told by its id and state. Not bounded by `policies.capacity`."
+        "`brief` a task is told by its id and state. 503 `queue_full`, and nothing is stored, when more than "
+        "`policies.batch_capacity` tasks would wait."
     )
     docs = [
         {"prompt": "Explain WAL", "priority": "HIGH", "title": "wal"},

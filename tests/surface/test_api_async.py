@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.shell.virtual import START_MS, until
-from tests.surface.world import HELLO, Api, play
+from tests.shell.virtual import START_MS, run_virtual, until
+from tests.surface.world import HELLO, Api, api, play
 from ygg.api import bodies, place
 from ygg.api.bodies import iso
 from ygg.model import Lane, Operation, OutcomeKind, Priority, Result, State, Task, Usage
@@ -354,6 +354,7 @@ def test_a_full_queue_answers_when_to_come_back() -> None:
         api.surtr.latency_s = 1e6
         first = await api.submit()
         await api.running(first["task_id"])
+        await api.post("/v1/tasks", {"tasks": [{"prompt": "x"}] * 5})  # they take none of its room
         await api.submit()
         await api.submit()
         doc = {"agent_type": "general", "messages": HELLO}
@@ -361,10 +362,33 @@ def test_a_full_queue_answers_when_to_come_back() -> None:
         assert response.status_code == 503
         assert response.json()["error"]["code"] == "queue_full"
         assert int(response.headers["Retry-After"]) > 0
+        assert "policies.capacity" in response.json()["error"]["hint"]
         bulk = await api.post("/v1/tasks", {"tasks": [{"prompt": "x"}] * 5})
         assert [t["state"] for t in bulk["tasks"]] == ["queued"] * 5  # people are not capped
 
     play(scene, capacity=2)
+
+
+def test_many_documents_are_taken_whole_up_to_the_room_of_batches() -> None:
+    async def main() -> None:
+        async with api(capacity=2, batch_capacity=8) as found:
+            await found.post("/v1/queue/pause")
+            await found.submit()
+            docs = [{"prompt": "x", "idempotency_key": str(n)} for n in range(8)]
+            told = await found.post("/v1/tasks", {"tasks": docs}, 503)
+            assert told["error"]["code"] == "queue_full"
+            assert (
+                told["error"]["message"] == "1 tasks wait: with these 8 they would be more than 8"
+            )
+            assert "policies.batch_capacity" in told["error"]["hint"]
+            assert (await found.get("/v1/async/stats"))["queue_depth"] == 1
+            await found.post("/v1/tasks", {"tasks": docs[:7]})
+            again = await found.post("/v1/tasks", {"tasks": docs[:7]})
+            assert all(t["existing"] for t in again["tasks"]), "what is stored needs no room"
+            await found.submit()  # single submits have their own
+            await found.post("/v1/tasks", {"tasks": [{"prompt": "x"}]}, 503)
+
+    run_virtual(main())
 
 
 def test_an_unknown_agent_type_runs_on_the_general_route_under_its_own_name() -> None:

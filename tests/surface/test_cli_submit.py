@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.surface.cli import Cli
+from tests.surface.cli import HOSTS, Cli
 from tests.surface.world import Api, config, served
 from ygg.model import Piece, ToolDelta
 
@@ -168,6 +168,23 @@ def test_an_atomic_file_with_one_bad_value_names_that_line_alone(either: Cli) ->
     assert told.startswith("-:3: priority")
     assert "1 bad line;" in ran.err
     assert ran.out == ""
+
+
+def test_a_file_that_finds_no_room_says_which_lines_are_stored(offline: Cli) -> None:
+    offline.config.write_text(HOSTS + "policies: {capacity: 1, batch_capacity: 600}\n")
+    docs = [json.dumps({"prompt": f"p{n}", "not_before": "1h"}) for n in range(1000)]
+    path = offline.folder / "tasks.jsonl"
+    path.write_text("\n".join(docs))
+    ran = offline("submit", "--jsonl", str(path))
+    assert (ran.code, len(ran.lines)) == (69, 500)
+    assert "500 tasks wait: with these 500 they would be more than 600" in ran.err
+    assert f"{path} is stored to line 500" in ran.err
+    assert "tail -n +501" in ran.err
+    alone = offline("submit", "--jsonl", str(path), "--atomic")
+    assert (alone.code, alone.out) == (69, "")
+    assert "they would be more than 600" in alone.err
+    assert "is stored" not in alone.err
+    offline.ok("submit", "one more, beyond the room of single submits over HTTP")
 
 
 def test_bulk_answers_are_lines_of_json_when_asked(either: Cli) -> None:

@@ -19,7 +19,7 @@ from ygg.errors import YggError
 from ygg.intake.checking import whole
 from ygg.intake.sharing import cache_prefix
 from ygg.intake.tasks import async_task
-from ygg.model import HostHealth, JsonDict, State
+from ygg.model import Capacity, HostHealth, JsonDict, State
 from ygg.ports import Control
 
 
@@ -46,7 +46,8 @@ class AsyncFace:
         )
         caller.check_priority(new.priority)
         caller.spend(1)
-        (answer,) = await self._control.submit([new], capacity=config.policy.capacity)
+        capacity = Capacity(config.policy.capacity, single=True)
+        (answer,) = await self._control.submit([new], capacity=capacity)
         if isinstance(answer, YggError):
             raise answer
         task = answer.task

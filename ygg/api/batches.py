@@ -15,11 +15,11 @@ from ygg.api.queries import batches_of, poll_s
 from ygg.api.tasks import OPEN, Tasks
 from ygg.config import Config
 from ygg.desk import PART
-from ygg.errors import Conflict, InvalidInput, QueueFull, YggError
+from ygg.errors import Conflict, InvalidInput, YggError
 from ygg.intake.batches import checked
 from ygg.intake.checking import an_object, hash_of, parse
 from ygg.intake.tasks import async_task, new_task, task_id
-from ygg.model import Batch, BatchView, JsonDict, NewTask, State
+from ygg.model import Batch, BatchView, Capacity, JsonDict, NewTask, State
 from ygg.model.batches import OnFailure
 from ygg.model.words import FINAL
 from ygg.ports import Control, Filter
@@ -27,7 +27,6 @@ from ygg.running.waiting import over
 
 PREFIX = "batch-"
 AGAIN = (State.FAILED, State.CANCELLED, State.EXPIRED, State.BLOCKED)  #: what a retry tries again
-FULL_S = 60.0  #: when to come back to a full queue
 
 
 class _Asked(NamedTuple):
@@ -88,8 +87,8 @@ class Batches:
         if known is not None:
             return known, [i for i, _ in await self._control.archive.batch_states(known.id)]
         caller.spend(batch.total)
-        await self._check_room(batch.total)
-        answers = await self._control.submit(tasks, batch=batch)
+        capacity = Capacity(self._config().policy.batch_capacity)
+        answers = await self._control.submit(tasks, batch=batch, capacity=capacity)
         for answer in answers:
             if isinstance(answer, YggError):
                 raise answer
@@ -121,17 +120,6 @@ class Batches:
             )
             raise Conflict(text, hint="use a new key for a new batch")
         return known
-
-    async def _check_room(self, tasks: int) -> None:
-        """Raises QueueFull where more would wait than `policies.batch_capacity` says."""
-        counts, most = await self._control.archive.counts(), self._config().policy.batch_capacity
-        waiting = counts.state(State.QUEUED) + counts.state(State.SCHEDULED)
-        if waiting + tasks > most:
-            raise QueueFull(
-                f"{waiting} tasks wait: with these {tasks} they would be more than {most}",
-                hint="wait for it to drain, or raise policies.batch_capacity",
-                retry_after_s=FULL_S,
-            )
 
     # --- look after ----------------------------------------------------------------------------
 

@@ -32,6 +32,7 @@ from ygg.intake.times import wall_ms
 from ygg.model import (
     FINAL,
     Batch,
+    Capacity,
     Endpoint,
     Health,
     Host,
@@ -121,7 +122,7 @@ class OfflineControl:
         self,
         tasks: Sequence[NewTask],
         *,
-        capacity: int | None = None,
+        capacity: Capacity | None = None,
         atomic: bool = True,
         batch: Batch | None = None,
     ) -> list[Submitted | YggError]:

@@ -23,7 +23,7 @@ from ygg.intake.contents import IMAGES, TEXT, media_of
 from ygg.intake.parsing import DOCUMENT_MAX, DOCUMENT_VALUES, Unreadable, document
 from ygg.intake.sharing import of_file
 from ygg.intake.tasks import new_task, recording
-from ygg.model import FILE_KEY, HostHealth, JsonDict, NewTask, Service, Task
+from ygg.model import FILE_KEY, Capacity, HostHealth, JsonDict, NewTask, Service, Task
 from ygg.multipart import Incoming
 from ygg.ports import Control
 from ygg.running.waiting import over
@@ -91,7 +91,7 @@ class Processing:
             new, routing = await self._read(upload, part, caller)
             kept = new.id
             await asyncio.to_thread(uploads.keep, part, kept)
-            capacity = self._config().policy.capacity
+            capacity = Capacity(self._config().policy.capacity, single=True)
             (answer,) = await self._control.submit([new], capacity=capacity)
             if isinstance(answer, YggError):
                 raise answer

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from ygg.api import bodies
 from ygg.api.aside import aside
@@ -14,7 +15,7 @@ from ygg.errors import InvalidInput, LeftOut, YggError
 from ygg.intake.checking import an_object, parse
 from ygg.intake.matching import doubt
 from ygg.intake.tasks import new_task
-from ygg.model import JsonDict, NewTask, Submitted, Task
+from ygg.model import Capacity, JsonDict, NewTask, Submitted, Task
 from ygg.ports import Control
 
 
@@ -38,7 +39,9 @@ class Submits:
         caller.spend(len(good))
         if bulk.atomic and len(good) < len(checked):
             return {"tasks": [_refused(c) for c in checked]}
-        stored = iter(await self._control.submit(good, atomic=bulk.atomic) if good else ())
+        capacity = Capacity(self._config().policy.batch_capacity)
+        how: dict[str, Any] = {"atomic": bulk.atomic, "capacity": capacity}
+        stored = iter(await self._control.submit(good, **how) if good else ())
         answers = [next(stored) if isinstance(c, NewTask) else c for c in checked]
         told = _brief if bulk.brief else bodies.task_body
         return {"tasks": await aside(size, lambda: [self._submitted(a, told) for a in answers])}

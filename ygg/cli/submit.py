@@ -14,7 +14,7 @@ from ygg import files
 from ygg.cli import output
 from ygg.cli.app import Json, app, desk
 from ygg.desk import error_of
-from ygg.errors import InvalidInput, LeftOut, NotFound, YggError
+from ygg.errors import InvalidInput, LeftOut, NotFound, QueueFull, YggError
 from ygg.intake.parsing import DOCUMENT_MAX, Line, TooMuch, Unreadable, lines
 from ygg.multipart import Form
 from ygg.plain import counted
@@ -293,15 +293,27 @@ def _text(stream: BinaryIO, name: str) -> str:
 
 def _bulk(name: str, *, atomic: bool, as_json: bool) -> None:
     """Every line of the file; each bad one is reported with its number."""
-    bad, warned = 0, set[str]()
+    bad, stored, warned = 0, 0, set[str]()
     with _opened(name) as stream, desk(write=True) as found:
         for chunk in _chunks(lines(stream), None if atomic else CHUNK):
-            bad += _send(found, name, chunk, warned, atomic=atomic, as_json=as_json)
+            try:
+                bad += _send(found, name, chunk, warned, atomic=atomic, as_json=as_json)
+            except QueueFull as full:  # a chunk is taken whole or not at all
+                raise _full(full, name, stored) from None
+            stored = chunk[-1][0]
     if bad:
         raise YggError(
             f"{bad} bad {'line' if bad == 1 else 'lines'}; {'nothing was stored' if atomic else 'the others were stored'}",
             hint="" if atomic else "submit the mended lines alone",
         )
+
+
+def _full(full: QueueFull, name: str, stored: int) -> QueueFull:
+    """What is said where the queue has no room for a chunk: `stored` is the last line before it."""
+    if not stored:
+        return full
+    hint = f"once it has drained: tail -n +{stored + 1} {name} | ygg submit --jsonl -"
+    return QueueFull(f"{full.message}; {name} is stored to line {stored}", hint=hint)
 
 
 def _batch(name: str, *, sequential: bool, on_failure: str | None, as_json: bool) -> None:

@@ -134,11 +134,11 @@ class PolicyForm(Form):
     )
     capacity: v.Capacity = Field(
         default=P.capacity,
-        description="Waiting tasks above which submits over HTTP are refused as queue full; those of batches do not count.",
+        description="Waiting tasks of single submits over HTTP (`POST /v1/async/submit`, `POST /process/file`) above which another one is refused as queue full; others neither count nor are refused by it.",
     )
     batch_capacity: v.Capacity = Field(
         default=P.batch_capacity,
-        description="Waiting tasks, of batches too, above which a batch is refused.",
+        description="Waiting tasks of all kinds above which a batch, a file of tasks or whatever else comes by `POST /v1/tasks` is refused: each request is taken whole or not at all.",
     )
     upload_limit: v.Memory = Field(
         default=P.upload_limit_mb, description="Largest file that may come with a task: `64MB`."

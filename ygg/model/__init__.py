@@ -20,6 +20,7 @@ from ygg.model.answers import (
 )
 from ygg.model.batches import Batch, BatchView
 from ygg.model.calls import Attempt, AttemptId, Call, CallLimits, Counts, Grant, Health, Permit
+from ygg.model.capacity import Capacity
 from ygg.model.history import MinuteRow
 from ygg.model.places import (
     LOAD_OPTIONS,
@@ -100,6 +101,7 @@ __all__ = [
     "Call",
     "CallLimits",
     "Candidate",
+    "Capacity",
     "Claim",
     "Counts",
     "Device",

@@ -9,6 +9,7 @@ from typing import Protocol
 from ygg.errors import YggError
 from ygg.model import (
     Batch,
+    Capacity,
     Extent,
     Lane,
     NewTask,
@@ -81,7 +82,7 @@ class Control(Protocol):
         self,
         tasks: Sequence[NewTask],
         *,
-        capacity: int | None = None,
+        capacity: Capacity | None = None,
         atomic: bool = True,
         batch: Batch | None = None,
     ) -> list[Submitted | YggError]: ...

@@ -8,6 +8,7 @@ from typing import Protocol
 from ygg.errors import YggError
 from ygg.model import (
     Batch,
+    Capacity,
     Claim,
     End,
     Head,
@@ -57,7 +58,7 @@ class Queue(Protocol):
         tasks: Sequence[NewTask],
         now_ms: int,
         *,
-        capacity: int | None = None,
+        capacity: Capacity | None = None,
         atomic: bool = True,
         batch: Batch | None = None,
         stored: Callable[[list[Submitted | YggError]], None] | None = None,
@@ -68,11 +69,12 @@ class Queue(Protocol):
         it is not told of a refusal.
 
         Same (lane.caller, idempotency_key) and same `body_hash` as a stored task: that task, with
-        `existing=True`. Same key, other hash: `Conflict`. With `capacity`, a submit that would leave
-        more than that many tasks waiting (queued or scheduled) is `QueueFull`. Errors come back in
+        `existing=True`. Same key, other hash: `Conflict`. With `capacity`, a task beyond it is
+        `QueueFull`: raised for the whole submit, of which nothing is stored then, unless it is that of single ones,
+        which say it in their places. Waiting are queued and scheduled tasks. Other errors come back in
         their places; with `atomic` one error means that nothing is stored and every other place holds a
-        `Conflict` that says so. `batch` is stored with its tasks, with `atomic` alone; those of a batch do not count
-        towards the `capacity` of others.
+        `Conflict` that says so. `batch` is stored with its tasks, with `atomic` alone; what comes
+        without the capacity of single submits never counts towards it.
         """
         ...
 

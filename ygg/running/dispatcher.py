@@ -15,6 +15,7 @@ from ygg.errors import Draining, StoreError, YggError, known_host
 from ygg.model import (
     FINAL,
     Batch,
+    Capacity,
     Counts,
     Host,
     Lane,
@@ -199,7 +200,7 @@ class Dispatcher:
         self,
         tasks: Sequence[NewTask],
         *,
-        capacity: int | None = None,
+        capacity: Capacity | None = None,
         atomic: bool = True,
         batch: Batch | None = None,
     ) -> list[Submitted | YggError]:

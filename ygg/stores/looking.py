@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
-from ygg.model import NewTask, Scheduled, Task
+from ygg.model import Capacity, LogRow, NewTask, Scheduled, State, Task
 from ygg.model import lifecycle as life
 from ygg.model.batches import NEVER_MS
-from ygg.model.cases import Case, changes, decide
+from ygg.model.cases import Case, Verb, changes, decide
 from ygg.ports import Filter
 
 
@@ -51,6 +51,23 @@ def listed(tasks: Iterable[Task], which: Filter) -> list[Task]:
     found = [t for t in tasks if fits(t, which)]
     found.sort(key=place if which.queue_order else lambda t: (-t.seq, 0, 0))
     return found[: which.limit]
+
+
+def check_room(capacity: Capacity, waiting: Iterable[Task], single: Collection[str]) -> None:
+    """Raises QueueFull. `single`: ids of tasks of single submits."""
+    count = sum(task.id in single or not capacity.single for task in waiting)
+    if count >= capacity.most:
+        raise capacity.full(count, 1)
+
+
+def logged(old: Task, task: Task, verb: Verb, now_ms: int, detail: str | None) -> LogRow:
+    """The row of the event log for what a verb has done. Raises IllegalTransition."""
+    if old.state is not task.state:
+        life.legal(task.id, old.state, task.state)
+    why = verb.note if old.state is task.state else task.reason
+    ran = old.host if old.state is State.PROCESSING else None
+    host = task.host if task.state is State.PROCESSING else ran
+    return LogRow(now_ms, task.attempt, old.state, task.state, why or "", host, detail)
 
 
 def born(

@@ -16,6 +16,7 @@ from ygg.errors import Conflict, InvalidInput, LeftOut, NotFound, QueueFull, Sto
 from ygg.model import (
     Batch,
     BatchView,
+    Capacity,
     Claim,
     Counts,
     End,
@@ -45,7 +46,7 @@ from ygg.model.cases import Case, Refusal, Verb, changes, decide, row_of
 from ygg.ports import Filter
 from ygg.stores import identical
 from ygg.stores.keyring import Keyring
-from ygg.stores.looking import born, due_first, listed, place, reached
+from ygg.stores.looking import born, check_room, due_first, listed, logged, place, reached
 from ygg.stores.past import Past, ending
 from ygg.stores.together import Together
 
@@ -62,6 +63,7 @@ class MemoryStore:
         self._results: dict[str, Result] = {}
         self._keys: dict[tuple[str, str], tuple[str, str]] = {}
         self._lent: dict[str, Sharing] = {}
+        self._single: set[str] = set()
         self._expiry: dict[str, int] = {}
         self._read: dict[str, int] = {}
         self._next_seq = 1
@@ -76,6 +78,7 @@ class MemoryStore:
         fresh = MemoryStore(self._epoch + 1, retention_s=self._retention_s)
         for name in (
             "_rows", "_logs", "_results", "_keys", "_expiry", "_read", "_next_seq", "_held", "_past", "_tokens", "_together", "_lent",
+            "_single",
         ):  # fmt: skip
             setattr(fresh, name, getattr(self, name))
         self._closed = True
@@ -123,18 +126,10 @@ class MemoryStore:
             old, **{k: v for k, v in changed.items() if k not in ("expires_ms", "read_ms")}
         )
         if not verb.quiet:
-            self._log(old, task, verb, now_ms, detail)
+            row = logged(old, task, verb, now_ms, detail)
+            self._logs.setdefault(task.id, []).append(row)
         self._rows[old.id] = task
         return task
-
-    def _log(self, old: Task, task: Task, verb: Verb, now_ms: int, detail: str | None) -> None:
-        if old.state is not task.state:
-            life.legal(task.id, old.state, task.state)
-        why = verb.note if old.state is task.state else task.reason
-        ran = old.host if old.state is State.PROCESSING else None
-        host = task.host if task.state is State.PROCESSING else ran
-        row = LogRow(now_ms, task.attempt, old.state, task.state, why or "", host, detail)
-        self._logs.setdefault(task.id, []).append(row)
 
     # --- Queue ---------------------------------------------------------------------------------
 
@@ -155,7 +150,7 @@ class MemoryStore:
         tasks: Sequence[NewTask],
         now_ms: int,
         *,
-        capacity: int | None = None,
+        capacity: Capacity | None = None,
         atomic: bool = True,
         batch: Batch | None = None,
         stored: Callable[[list[Submitted | YggError]], None] | None = None,
@@ -169,9 +164,13 @@ class MemoryStore:
                 answers.append(self._submit(task, now_ms, capacity))
             except YggError as error:
                 answers.append(error)
-        if atomic and any(isinstance(a, YggError) for a in answers):
+        whole = capacity is not None and not capacity.single
+        full = whole and any(isinstance(a, QueueFull) for a in answers)
+        if full or (atomic and any(isinstance(a, YggError) for a in answers)):
             self._rows, self._keys, self._logs, self._results, self._expiry, self._lent = saved  # type: ignore[assignment]
             self._next_seq = seq
+            if full and capacity:
+                raise capacity.full(len(self._waiting()), len(tasks))
             return [a if isinstance(a, YggError) else LeftOut() for a in answers]
         if batch is not None:
             self._together.add(batch)
@@ -179,7 +178,7 @@ class MemoryStore:
             stored(answers)
         return answers
 
-    def _submit(self, new: NewTask, now_ms: int, capacity: int | None) -> Submitted:
+    def _submit(self, new: NewTask, now_ms: int, capacity: Capacity | None) -> Submitted:
         key = None if new.idempotency_key is None else (new.lane.caller, new.idempotency_key)
         if key in self._keys and key is not None:
             task_id, body_hash = self._keys[key]
@@ -189,9 +188,9 @@ class MemoryStore:
         lender = identical.lender(new, self._lent, self._rows, self._results, now_ms)
         if not lender and (twin := identical.twin(new, self._lent, self._rows)):
             return Submitted(twin, existing=True, joined=True)
-        waiting = sum(t.state in _WAITING and t.batch is None for t in self._rows.values())
-        if capacity is not None and waiting >= capacity and lender is None:
-            raise QueueFull(f"the queue holds {waiting} waiting tasks", retry_after_s=10)
+        if capacity is not None and lender is None:
+            check_room(capacity, self._waiting(), self._single)
+            self._single |= {new.id} if capacity.single else set()
         if new.id in self._rows:
             raise StoreError(f"task {new.id} is stored already")
         task, expires_ms = born(new, self._next_seq, now_ms, self._retention_s, lender)

@@ -20,6 +20,7 @@ from ygg.errors import StoreError, YggError
 from ygg.model import (
     Batch,
     BatchView,
+    Capacity,
     Claim,
     Counts,
     End,
@@ -151,7 +152,7 @@ class SqliteStore:
         tasks: Sequence[NewTask],
         now_ms: int,
         *,
-        capacity: int | None = None,
+        capacity: Capacity | None = None,
         atomic: bool = True,
         batch: Batch | None = None,
         stored: Callable[[list[Submitted | YggError]], None] | None = None,

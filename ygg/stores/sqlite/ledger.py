@@ -32,9 +32,10 @@ class Ledger:
         self._counts: Counter[Place] = Counter()
         self._batches: Counter[tuple[str, State]] = Counter()
         self._log: list[Row] = []
-        self.waiting: int = self._db.execute(
-            _WAITING_SUM
-        ).get  #: tasks of no batch, queued or scheduled
+        #: tasks queued or scheduled, and those among them that came as single submits
+        self.waiting: int = self._db.execute(_WAITING_SUM).get
+        self.single: int = self._db.execute(_SINGLE_SUM).get
+        self._settled = self.waiting, self.single
 
     # --- transactions --------------------------------------------------------------------------
 
@@ -54,10 +55,11 @@ class Ledger:
     def after(self, committed: bool) -> None:
         """A transaction is over: what one that was rolled back had learned does not hold."""
         if committed:
+            self._settled = self.waiting, self.single
             return
         for known in (self._log, self._counts, self._batches, self._ids, self._lanes):
             known.clear()
-        self.waiting = self._db.execute(_WAITING_SUM).get
+        self.waiting, self.single = self._settled
 
     # --- lanes ---------------------------------------------------------------------------------
 
@@ -82,18 +84,20 @@ class Ledger:
 
     # --- transitions ---------------------------------------------------------------------------
 
-    def entered(self, place: Place, batch: str | None) -> None:
-        self._count(place, batch, 1)
+    def entered(self, place: Place, batch: str | None, single: int = 0) -> None:
+        """`single`: 1 where it came as a single submit."""
+        self._count(place, batch, 1, single)
 
-    def left(self, place: Place, batch: str | None) -> None:
-        self._count(place, batch, -1)
+    def left(self, place: Place, batch: str | None, single: int = 0) -> None:
+        self._count(place, batch, -1, -single)
 
-    def _count(self, place: Place, batch: str | None, n: int) -> None:
+    def _count(self, place: Place, batch: str | None, n: int, single: int) -> None:
         self._counts[place] += n
         if batch is not None:
             self._batches[batch, place[2]] += n
-        elif place[2] in _WAITING:
+        if place[2] in _WAITING:
             self.waiting += n
+            self.single += single
 
     def log(
         self,
@@ -112,9 +116,10 @@ class Ledger:
         self._log.append((task, at_ms, attempt, before, after, reason, host, detail))
 
 
-_WAITING_SUM = (
-    "SELECT coalesce(sum(n), 0) FROM (SELECT n, state FROM counters UNION ALL SELECT -n, state FROM batch_counters)"
-    " WHERE state IN ('queued', 'scheduled')"
+_WAITING_SUM = "SELECT coalesce(sum(n), 0) FROM counters WHERE state IN ('queued', 'scheduled')"
+_SINGLE_SUM = (
+    "SELECT count(*) FROM tasks INDEXED BY single_waiting"
+    " WHERE single AND state IN ('queued', 'scheduled')"
 )
 _LANE = "INSERT INTO lanes (key, unavoided, unmarked) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
 _COUNT = (

@@ -24,9 +24,10 @@ class Was(NamedTuple):
     host: str | None = None
     endpoint: str | None = None
     model: str | None = None
+    single: int = 0
 
 
-CLAIM = update(life.CLAIM, BY_ID, TASK_COLUMNS)
+CLAIM = update(life.CLAIM, BY_ID, f"{TASK_COLUMNS}, single")
 END = update(life.END, BY_SEQ, TASK_COLUMNS)
 CANCEL = update(life.CANCEL, BY_SEQ, TASK_COLUMNS)
 PRIORITIZE = update(life.PRIORITIZE, BY_SEQ, TASK_COLUMNS)
@@ -87,7 +88,7 @@ _BORN = ("state", "due_ms", "queued_ms", "reason", "finished_ms", "expires_ms")
 _GIVEN = (
     "id, lane, caller, type, priority, operation, request, title, labels, timeout_s, deadline_ms,"
     " retention_s, idempotency_key, body_hash, batch, content_type, attached, source, source_ref,"
-    " source_version, rank, alike, lends, cached_from, model"
+    " source_version, rank, alike, lends, cached_from, model, single"
 )
 _BEING = ", ".join(new(life.SUBMIT, name) for name in _BORN)
 for _n, _name in enumerate(("now", "not_before_ms", "turn", "cached", "retention_s", "keep_s"), 1):

@@ -17,6 +17,7 @@ import apsw
 from ygg.errors import Conflict, InvalidInput, LeftOut, NotFound, QueueFull, YggError
 from ygg.model import (
     Batch,
+    Capacity,
     Claim,
     End,
     Head,
@@ -75,8 +76,8 @@ class Verbs:
         """Log and count a changed row. `note` is the reason where its state has stayed."""
         _, seq, _, priority, state, batch, attempt, host, reason, lane = row[: LANE + 1]
         before, after = STATES[was.state], STATES[state]
-        self._ledger.left((was.lane, was.priority, before), batch)
-        self._ledger.entered((lane, priority, after), batch)
+        self._ledger.left((was.lane, was.priority, before), batch, was.single)
+        self._ledger.entered((lane, priority, after), batch, was.single)
         ran = was.host if before is State.PROCESSING else None
         where = host if after is State.PROCESSING else ran
         why = note if before is after else reason
@@ -112,14 +113,19 @@ class Verbs:
         self,
         tasks: Sequence[NewTask],
         now_ms: int,
-        capacity: int | None,
+        capacity: Capacity | None,
         atomic: bool,
         batch: Batch | None = None,
     ) -> list[Submitted | YggError]:
+        waiting = self._ledger.waiting
         answers: list[Submitted | YggError] = []
         for task in tasks:
             try:
                 answers.append(self._submit(task, now_ms, capacity))
+            except QueueFull as full:
+                if capacity is not None and not capacity.single:
+                    raise capacity.full(waiting, len(tasks)) from None
+                answers.append(full)
             except YggError as error:
                 answers.append(error)
             except (UnicodeEncodeError, OverflowError, ValueError, apsw.ConstraintError) as error:
@@ -130,7 +136,7 @@ class Verbs:
             batches.add(self._db, batch)
         return answers
 
-    def _submit(self, task: NewTask, now_ms: int, capacity: int | None) -> Submitted:
+    def _submit(self, task: NewTask, now_ms: int, capacity: Capacity | None) -> Submitted:
         seen = self._seen(task)
         if seen is not None:
             return seen
@@ -140,13 +146,11 @@ class Verbs:
         twin = caching.twin(self._db, task)
         if twin is not None:
             return Submitted(self._get(twin), existing=True, joined=True)
-        if capacity is not None and self._ledger.waiting >= capacity:
-            raise QueueFull(
-                f"the queue holds {self._ledger.waiting} waiting tasks, its capacity is {capacity}",
-                hint="wait for it to drain, or raise policy.capacity",
-                retry_after_s=10,
-            )
-        return Submitted(to_task(self._born(task, now_ms), task.lane, task.request))
+        single = capacity is not None and capacity.single
+        waiting = self._ledger.single if single else self._ledger.waiting
+        if capacity is not None and waiting >= capacity.most:
+            raise capacity.full(waiting, 1)
+        return Submitted(to_task(self._born(task, now_ms, single=single), task.lane, task.request))
 
     def _lent(self, task: NewTask, lender: caching.Lender, now_ms: int) -> Submitted:
         """A task that ends as it begins, with the answer of another one."""
@@ -154,7 +158,14 @@ class Verbs:
         self._db.execute(caching.COPY, (row[1], lender.seq))
         return Submitted(to_task(row, task.lane))
 
-    def _born(self, task: NewTask, now_ms: int, lender: caching.Lender | None = None) -> Row:
+    def _born(
+        self,
+        task: NewTask,
+        now_ms: int,
+        lender: caching.Lender | None = None,
+        *,
+        single: bool = False,
+    ) -> Row:
         lane, shares = self._ledger.lane_id(task.lane), task.sharing
         values = (
             now_ms, task.not_before_ms, int(task.turn), int(lender is not None), task.retention_s,
@@ -164,11 +175,11 @@ class Verbs:
             task.idempotency_key, task.body_hash, task.batch, task.content_type, int(task.attached),
             task.source, task.source_ref, task.source_version, task.rank,
             shares and shares.key, int(shares is not None and shares.fresh_s is not None),
-            lender and lender.id, lender and lender.model,
+            lender and lender.id, lender and lender.model, int(single),
         )  # fmt: skip
         row = fetch(self._db, statements.INSERT, values)[0]
         state = STATES[row[4]]
-        self._ledger.entered((lane, task.priority, state), task.batch)
+        self._ledger.entered((lane, task.priority, state), task.batch, int(single))
         told = None if lender is None else f"the answer of {lender.id}"
         self._ledger.log(row[1], now_ms, 0, (None, state), row[8], detail=told)
         return row
@@ -217,7 +228,7 @@ class Verbs:
             "call": claim.call or None,
         }  # fmt: skip
         for row in fetch(self._db, statements.CLAIM, given):
-            was = Was(row[1], State.QUEUED, row[LANE], row[3])  # as the guard says
+            was = Was(row[1], State.QUEUED, row[LANE], row[3], single=row[-1])  # as the guard says
             self._record(row, was, now_ms, _short(claim.why.text if claim.why else None))
             return self._task(row)
         return None
