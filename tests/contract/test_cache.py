@@ -116,6 +116,34 @@ async def test_who_waits_for_a_time_or_a_turn_runs(store: Store) -> None:
     assert len((await store.promote(NOW)).queued) == 1, "the one before has ended"
 
 
+async def test_an_answer_that_was_read_is_lent_to_the_end_of_its_time(store: Store) -> None:
+    """However soon what was read goes otherwise."""
+    known = await done(store, task())
+    await store.touch_read(known.id, NOW, 10.0)
+    late = NOW + 290_000
+    assert await store.prune(late) == 0
+    assert (await put(store, task(), late)).task.cached_from == known.id
+    assert await store.prune(NOW + 301_000) == 1, "not longer than that"
+    assert (await put(store, task(), NOW + 301_000)).task.cached is False
+
+
+@pytest.mark.parametrize(("read_after_s", "gone_after_s"), [(0, 300), (295, 305)])
+async def test_what_was_read_late_stays_as_long_as_what_is_read(
+    store: Store, read_after_s: int, gone_after_s: int
+) -> None:
+    known = await done(store, task())
+    await store.touch_read(known.id, NOW + read_after_s * 1000, 10.0)
+    assert await store.prune(NOW + gone_after_s * 1000 - 1000) == 0
+    assert await store.prune(NOW + gone_after_s * 1000 + 1000) == 1
+
+
+async def test_a_retention_of_its_own_ends_what_is_lent(store: Store) -> None:
+    known = await done(store, task(retention_s=5.0))
+    await store.touch_read(known.id, NOW, 10.0)
+    assert await store.prune(NOW + 6_000) == 1
+    assert not (await put(store, task(), NOW + 6_000)).task.cached
+
+
 async def test_an_answer_from_the_cache_takes_no_room(store: Store) -> None:
     await done(store, task())
     await put(store, new_task(), capacity=Capacity(1, single=True))

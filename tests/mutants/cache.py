@@ -18,6 +18,27 @@ MUTANTS: list[Mutant] = [
         (STORED + "::test_and_not_when_it_is_older_or_of_the_future",),
     ),
     Mutant(
+        "cache: what was read goes before its time to be lent is over",
+        "ygg/model/lifecycle.py",
+        'Most(Plus(_NOW, Ms(In("read_keep_s"))), _LENT_UNTIL)',
+        'Plus(_NOW, Ms(In("read_keep_s")))',
+        (STORED + "::test_an_answer_that_was_read_is_lent_to_the_end_of_its_time",),
+    ),
+    Mutant(
+        "cache: what is lent outlives a retention of its own",
+        "ygg/model/lifecycle.py",
+        'Old("expires_ms"), Most(Plus(',
+        "_LENT_UNTIL, Most(Plus(",
+        (STORED + "::test_a_retention_of_its_own_ends_what_is_lent",),
+    ),
+    Mutant(
+        "cache: what is lent goes as soon as it is not, however late it was read",
+        "ygg/stores/sqlite/compiling.py",
+        'return f"max(coalesce(',
+        'return f"min(coalesce(',
+        (STORED + "::test_what_was_read_late_stays_as_long_as_what_is_read",),
+    ),
+    Mutant(
         "cache: an answer that was lent is lent on, as new",
         "ygg/stores/sqlite/verbs.py",
         "self._born(replace(task, sharing=None), now_ms, lender)",

@@ -56,6 +56,7 @@ def rows(draw: st.DrawFn, states: st.SearchStrategy[State]) -> Row:
         "queued_ms": draw(MAYBE), "started_ms": draw(MAYBE),
         "finished_ms": draw(TIMES) if state in FINAL else None, "read_ms": draw(MAYBE),
         "expires_ms": draw(MAYBE) if state in FINAL else None,
+        "lends": draw(st.sampled_from([0, 1, 300_000])),
     }  # fmt: skip
 
 
@@ -93,6 +94,7 @@ def grid() -> Iterator[tuple[Row, Row]]:
             "retention_s": None, "host": where, "endpoint": where, "model": where, "call": None,
             "reason": read and of_batch, "error": None, "queued_ms": NOW - 9, "started_ms": None,
             "finished_ms": NOW if state in FINAL else None, "read_ms": read, "expires_ms": time,
+            "lends": 600_000 if wish else 0,
         }  # fmt: skip
         for wanted, running, later in itertools.product(ENDS, (False, True), times):
             yield row, {

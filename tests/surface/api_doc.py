@@ -505,7 +505,7 @@ async def _ended(page: _Page) -> None:
     await page.show("DELETE /v1/async/dead-letters/{id}", about, f"/v1/async/dead-letters/{other}")
     await asyncio.sleep(300)
     about = (
-        "Removes tasks that ended `max_age_seconds` ago or earlier, with results and logs, however long they were to be kept; 0: all that "
+        "Removes tasks that ended `max_age_seconds` ago or earlier, with results and logs, however long they were to be kept and what the cache lends of them; 0: all that "
         "have ended. `states` (`completed`, `cancelled`, `expired`): `failed` only where it is named, `blocked` never. It goes by "
         "500 tasks at a time, and others write in between; the answer comes when all are gone."
     )

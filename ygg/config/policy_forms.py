@@ -110,7 +110,7 @@ class PolicyForm(Form):
     )
     read_retention: v.Duration = Field(
         default=P.read_retention_s,
-        description="How long a result is kept after its first read over HTTP.",
+        description="How long a result is kept after its first read over HTTP; one that the cache lends, at least to the end of `cache_ttl`.",
     )
     cache_ttl: v.Keeping = Field(
         default=P.cache_ttl_s,

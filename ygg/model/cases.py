@@ -21,6 +21,7 @@ LIFE = (
     "state", "attempt", "epoch", "version", "priority", "lane", "cancel_requested", "crashes", "errors",
     "deferrals", "due_ms", "deadline_ms", "retention_s", "host", "endpoint", "model", "call", "reason",
     "error", "queued_ms", "started_ms", "finished_ms", "read_ms", "expires_ms",
+    "lends",
 )  # fmt: skip
 
 Row = Mapping[str, Any]  #: a task's life columns by name
@@ -75,6 +76,14 @@ class Least:
 
 
 @dataclass(frozen=True, slots=True)
+class Most:
+    """The larger one of two values that are not None."""
+
+    first: Value
+    second: Value
+
+
+@dataclass(frozen=True, slots=True)
 class Ahead:
     """A time while it is later than `now`, else None."""
 
@@ -89,7 +98,7 @@ class Unmarked:
     refused: bool
 
 
-Value = Old | In | Plus | Ms | Either | Least | Ahead | Unmarked | str | int | bool | None
+Value = Old | In | Plus | Ms | Either | Least | Most | Ahead | Unmarked | str | int | bool | None
 
 # --- conditions ------------------------------------------------------------------------------------
 
@@ -184,12 +193,12 @@ class Verb:
     quiet: bool = False
 
 
-def row_of(task: Task, expires_ms: int | None = None, read_ms: int | None = None) -> Row:
-    """A task's life columns; the last two are not among its fields."""
-    return {name: getattr(task, name) for name in LIFE if name not in ("expires_ms", "read_ms")} | {
-        "expires_ms": expires_ms,
-        "read_ms": read_ms,
-    }
+def row_of(
+    task: Task, expires_ms: int | None = None, read_ms: int | None = None, lends: int = 0
+) -> Row:
+    """A task's life columns; those that are given are not among its fields. `lends`: milliseconds from its end on."""
+    given = {"expires_ms": expires_ms, "read_ms": read_ms, "lends": lends}
+    return {name: getattr(task, name) for name in LIFE if name not in given} | given
 
 
 # --- reading them ----------------------------------------------------------------------------------
@@ -239,6 +248,9 @@ def value(what: Value, row: Row, given: Given) -> Any:
         case Least(first, second):
             both = value(first, row, given), value(second, row, given)
             return min((v for v in both if v is not None), default=None)
+        case Most(first, second):
+            both = value(first, row, given), value(second, row, given)
+            return max((v for v in both if v is not None), default=None)
         case Ahead(time, now):
             found = value(time, row, given)
             return found if found is not None and found > value(now, row, given) else None

@@ -22,6 +22,7 @@ from ygg.model.cases import (
     In,
     Is,
     Least,
+    Most,
     Ms,
     Not,
     Old,
@@ -278,7 +279,9 @@ EXPIRE = Verb(
     cases=(Case("too late", (), _over(State.EXPIRED, ReasonCode.DEADLINE) | _to(epoch=None)),),
 )
 
-#: Inputs: read_keep_s (how long it is kept from its first reading).
+_LENT_UNTIL = Plus(Old("finished_ms"), Old("lends"))  # to identical tasks
+
+#: Inputs: read_keep_s (how long it is kept from its first reading, unless its answer is lent longer).
 TOUCH_READ = Verb(
     "touch read",
     guard=(
@@ -291,7 +294,9 @@ TOUCH_READ = Verb(
             (),
             _to(
                 read_ms=_NOW,
-                expires_ms=Least(Old("expires_ms"), Plus(_NOW, Ms(In("read_keep_s")))),
+                expires_ms=Least(
+                    Old("expires_ms"), Most(Plus(_NOW, Ms(In("read_keep_s"))), _LENT_UNTIL)
+                ),
             ),
         ),
     ),

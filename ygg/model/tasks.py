@@ -74,6 +74,13 @@ class Sharing:
     join: bool = False
 
 
+def lends_ms(sharing: Sharing | None) -> int:
+    """How long its answer is lent to others; 0: it is not."""
+    if sharing is None or sharing.fresh_s is None:
+        return 0
+    return max(1, round(sharing.fresh_s * 1000))
+
+
 @dataclass(frozen=True, slots=True)
 class NewTask:
     """What a caller submits, validated. `request` holds what the operation works on, and sampling fields.

@@ -43,6 +43,7 @@ from ygg.model import (
 from ygg.model import lifecycle as life
 from ygg.model.batches import NEVER_MS
 from ygg.model.cases import Case, Refusal, Verb, changes, decide, row_of
+from ygg.model.tasks import lends_ms
 from ygg.ports import Filter
 from ygg.stores import identical
 from ygg.stores.keyring import Keyring
@@ -105,7 +106,8 @@ class MemoryStore:
         """The task as the verb leaves it; None where nothing fits. `text` goes to its event log. Raises
         what the verb refuses."""
         given = {"now": now_ms, "epoch": self._epoch, "keep_s": self._retention_s, **inputs}
-        row = row_of(task, self._expiry.get(task.id), self._read.get(task.id))
+        known = self._expiry.get(task.id), self._read.get(task.id)
+        row = row_of(task, *known, lends_ms(self._lent.get(task.id)))
         case = decide(verb, row, given)
         if isinstance(case, Refusal):
             raise case.error(task.id, task.state)
@@ -164,8 +166,7 @@ class MemoryStore:
                 answers.append(self._submit(task, now_ms, capacity))
             except YggError as error:
                 answers.append(error)
-        whole = capacity is not None and not capacity.single
-        full = whole and any(isinstance(a, QueueFull) for a in answers)
+        full = capacity and not capacity.single and any(isinstance(a, QueueFull) for a in answers)
         if full or (atomic and any(isinstance(a, YggError) for a in answers)):
             self._rows, self._keys, self._logs, self._results, self._expiry, self._lent = saved  # type: ignore[assignment]
             self._next_seq = seq
@@ -180,7 +181,7 @@ class MemoryStore:
 
     def _submit(self, new: NewTask, now_ms: int, capacity: Capacity | None) -> Submitted:
         key = None if new.idempotency_key is None else (new.lane.caller, new.idempotency_key)
-        if key in self._keys and key is not None:
+        if key is not None and key in self._keys:
             task_id, body_hash = self._keys[key]
             if body_hash != new.body_hash:
                 raise Conflict(f"idempotency key {new.idempotency_key!r} was used for {task_id}")

@@ -9,7 +9,7 @@ import apsw
 from ygg.model import NewTask
 from ygg.stores.sqlite.rows import RESULT_COLUMNS
 
-SCHEMA = 8  #: that brought it
+SCHEMA = 8  #: that brought it; `lends` is the milliseconds from its end on (1 in rows of before 9)
 
 #: The newest answer that is lent, no older than ?2.
 LENDER = (

@@ -19,6 +19,7 @@ from ygg.model.cases import (
     In,
     Is,
     Least,
+    Most,
     Ms,
     Not,
     Old,
@@ -113,6 +114,9 @@ def _value(what: Value) -> str:
         case Least(first, second):
             one, other = _value(first), _value(second)
             return f"min(coalesce({one}, {other}), coalesce({other}, {one}))"
+        case Most(first, second):
+            one, other = _value(first), _value(second)
+            return f"max(coalesce({one}, {other}), coalesce({other}, {one}))"
         case Ahead(time, now):
             return f"iif({_value(time)} > {_value(now)}, {_value(time)}, NULL)"
         case Unmarked(refused):

@@ -34,6 +34,7 @@ from ygg.model import (
 )
 from ygg.model import lifecycle as life
 from ygg.model.cases import Given, Refusal, Verb, decide, row_of
+from ygg.model.tasks import lends_ms
 from ygg.stores.sqlite import batches, caching, pruned, statements
 from ygg.stores.sqlite.ledger import Ledger
 from ygg.stores.sqlite.rows import LANE, STATES, Row, dumps, fetch, result_values, to_head, to_task
@@ -174,7 +175,7 @@ class Verbs:
             dumps(list(task.labels)), task.timeout_s, task.deadline_ms, task.retention_s,
             task.idempotency_key, task.body_hash, task.batch, task.content_type, int(task.attached),
             task.source, task.source_ref, task.source_version, task.rank,
-            shares and shares.key, int(shares is not None and shares.fresh_s is not None),
+            shares and shares.key, lends_ms(shares),
             lender and lender.id, lender and lender.model, int(single),
         )  # fmt: skip
         row = fetch(self._db, statements.INSERT, values)[0]
