@@ -10,7 +10,68 @@ LISTENING = "tests/system/test_listening.py"
 
 BORDER, SETTINGS = "ygg/api/border.py", "ygg/config/addresses.py"
 
+TARGETS = "tests/surface/test_targets.py"
+
 MUTANTS: list[Mutant] = [
+    Mutant(
+        "head: nobody is answered",
+        "ygg/api/routes.py",
+        '                here["HEAD"] = verb\n',
+        "                pass\n",
+        (TARGETS + "::test_head_answers_as_get_without_a_body_and_at_once",),
+    ),
+    Mutant(
+        "head: what changes something is done",
+        "ygg/api/routes.py",
+        '            if verb.method == "GET":\n                here',
+        "            if True:\n                here",
+        (TARGETS + "::test_what_changes_something_has_no_head",),
+    ),
+    Mutant(
+        "head: a long poll is waited for",
+        "ygg/api/queries.py",
+        "return 0.0 if isinstance(query, Looking) else",
+        "return",
+        (TARGETS + "::test_head_answers_as_get_without_a_body_and_at_once",),
+    ),
+    Mutant(
+        "head: a stream goes on unseen",
+        "ygg/api/app.py",
+        'looking=request.method == "HEAD")',
+        "looking=False)",
+        (TARGETS + "::test_head_of_a_stream_has_its_headers_and_no_event",),
+    ),
+    Mutant(
+        "head: who looks has read a result",
+        "ygg/api/async_.py",
+        "        if not isinstance(query, Looking):",
+        "        if True:",
+        (TARGETS + "::test_who_looks_has_not_read_a_result",),
+    ),
+    Mutant(
+        "targets: Host says who is meant, whatever the target says",
+        "ygg/api/malformed.py",
+        '    headers = [*others, (b"host", found["host"])]',
+        '    headers = scope["headers"]',
+        (
+            TARGETS + "::test_a_target_of_another_server_is_refused_though_host_is_ours",
+            TARGETS + "::test_a_target_that_names_this_server_is_served_whatever_host_says",
+        ),
+    ),
+    Mutant(
+        "targets: a target names who asks",
+        "ygg/api/malformed.py",
+        "(?P<host>[^/@]+)",
+        "(?:[^/@]+@)?(?P<host>[^/@]+)",
+        (TARGETS + "::test_a_target_of_another_server_is_refused_though_host_is_ours",),
+    ),
+    Mutant(
+        "targets: what is escaped in one stays so",
+        "ygg/api/malformed.py",
+        '"path": unquote(path.decode("ascii"))',
+        '"path": path.decode("ascii")',
+        (TARGETS + "::test_the_query_and_what_is_escaped_come_through",),
+    ),
     Mutant(
         "tcp: any name is one of this machine",
         BORDER,

@@ -53,6 +53,8 @@ Rules that hold everywhere:
   `store_locked` 503, `store_full`, `store_read_only` and `uploads_full` 507, `internal` 500. 429, 503 and 507 always have `Retry-After`: 10 s where the time is not known.
 - Over TCP a request names this machine in `Host`, is asked by no page that was served elsewhere (`Origin`, `Sec-Fetch-Site`), and
   has `Content-Type: application/json` where it has a body (`multipart/form-data` for a file); else it is refused (`forbidden` 403, `unsupported_media_type` 415).
+- `HEAD` is answered where `GET` is, the same without a body: at once, also for streams and long polls, and it is no reading of a result.
+- A target may be absolute (`GET http://surtr:8420/healthz HTTP/1.1`): its host counts then, whatever `Host` says.
 - Unknown keys are errors. Null is the same as leaving the key out, and a whole number may be written as `60.0`. Text with
   NUL bytes or lone surrogates, NaN and infinities are refused.
 - A body may have 16 MiB, that of `POST /v1/tasks` 64 MiB, with 300,000 values (keys and entries of lists) in all. A document

@@ -52,6 +52,8 @@ def test_the_routes_are_the_table() -> None:
         target = "retry" if row.key else None  # a word of other paths, too
         path = row.path.replace(f"{{{row.key}}}", "retry")
         assert routes.find(row.method, path) == (row, target)
+        if row.method == "GET":
+            assert routes.find("HEAD", path) == (row, target)
     assert len({v.route for v in VERBS}) == len({v.name for v in VERBS}) == len(VERBS)
     assert {v.name for v in vars(Desk).values() if isinstance(v, Verb)} == {
         v.name for v in ON_DESKS

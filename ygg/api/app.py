@@ -24,6 +24,7 @@ from ygg.api.callers import LOCAL, Caller
 from ygg.api.handlers import Handlers
 from ygg.api.held import Bodies
 from ygg.api.holding import answer_while_it_holds, while_it_holds
+from ygg.api.queries import Looking
 from ygg.api.refused import TooLarge as TooLarge
 from ygg.api.routes import NoRoute, Routes
 from ygg.api.tasks import NotEnded
@@ -179,7 +180,7 @@ class _Face:
         proof = caller.proof if verb.method == "GET" else None
         answer = await answer_while_it_holds(proof, asked)
         if verb.streams:
-            return _streamed(verb, answer, caller)
+            return await _streamed(verb, answer, caller, looking=request.method == "HEAD")
         status = 202 if isinstance(answer, bodies.Accepted) else verb.status
         return await aside(given.get("size", 0), JSONResponse, answer, status)
 
@@ -192,7 +193,8 @@ async def _upload(request: Request) -> Incoming:
 async def _query(request: Request) -> dict[str, Any]:
     """The last of each key, but all of those that may come several times."""
     given = request.query_params
-    return {k: given.getlist(k) if k in LISTS else v for k, v in given.items()}
+    found = {k: given.getlist(k) if k in LISTS else v for k, v in given.items()}
+    return Looking(found) if request.method == "HEAD" else found
 
 
 def _of(request: Request) -> Caller:
@@ -224,11 +226,16 @@ _READ: dict[Given, Callable[[Request], Awaitable[Any]]] = {
 }
 
 
-def _streamed(verb: Verb[..., Any], events: sse.Events | None, caller: Caller) -> Response:
-    """None: there is nothing more, and the client need not ask again."""
+async def _streamed(
+    verb: Verb[..., Any], events: sse.Events | None, caller: Caller, *, looking: bool
+) -> Response:
+    """None: there is nothing more, and the client need not ask again. `looking`: who asks wants no event."""
     if events is None:
         return Response(status_code=204)
-    return StreamingResponse(_sse(verb, events, caller), headers=sse.HEADERS, media_type=sse.TYPE)
+    if looking:
+        await events.aclose()
+    told = iter(()) if looking else _sse(verb, events, caller)
+    return StreamingResponse(told, headers=sse.HEADERS, media_type=sse.TYPE)
 
 
 async def _sse(

@@ -11,7 +11,7 @@ from ygg.api.callers import Caller
 from ygg.api.overseeing import view_of
 from ygg.api.pages import page
 from ygg.api.place import place_of
-from ygg.api.queries import page_of
+from ygg.api.queries import Looking, page_of
 from ygg.api.submits import doubts
 from ygg.api.tasks import Tasks
 from ygg.config import Config
@@ -67,7 +67,8 @@ class AsyncFace:
     async def result(self, task_id: str, query: Mapping[str, Any]) -> JsonDict:
         """GET /v1/async/result/{id}: the answer of an ended or blocked task. Its first read starts the shorter retention. With `wait` a long poll."""
         body = await self._tasks.result_of(await self._tasks.waited(task_id, query))
-        await self._control.touch_read(body["task_id"], self._config().policy.read_retention_s)
+        if not isinstance(query, Looking):
+            await self._control.touch_read(body["task_id"], self._config().policy.read_retention_s)
         return body
 
     async def cancel(self, task_id: str, query: Mapping[str, Any]) -> JsonDict:

@@ -1,10 +1,13 @@
-"""What is answered to bytes that are no HTTP, and to HTTP that can be read in two ways."""
+"""What is answered to bytes that are no HTTP, and to HTTP that can be read in two ways; and the one way to read what names
+its server twice."""
 
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterable
+from urllib.parse import unquote
 
 import h11
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -13,6 +16,8 @@ from ygg.api import bodies
 from ygg.api.app import failed
 from ygg.errors import InvalidInput
 
+#: Who the client is, before an @, is no part of it (RFC 9110 4.2.4).
+_ABSOLUTE = re.compile(rb"https?://(?P<host>[^/@]+)(?P<path>/.*)?", re.IGNORECASE)
 LONGEST = 200  #: characters of what the parser says
 TOO_LONG = 431  #: its own word for a head that does not end
 
@@ -60,12 +65,28 @@ class Sound:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             _check(scope["http_version"], scope["headers"])
+            scope = _of_origin(scope)
         except Malformed as error:
             answer = failed(error)
             answer.headers["Connection"] = "close"  # what comes behind may be a part of it
             await answer(scope, receive, send)
             return
         await self._app(scope, receive, send)
+
+
+def _of_origin(scope: Scope) -> Scope:
+    """A request whose target is absolute as one whose target is a path: the host in the target is the one that is meant,
+    whatever `Host` says (RFC 9112 3.2.2). Raises Malformed for a target that is neither."""
+    raw: bytes = scope["raw_path"]
+    if raw.startswith(b"/") or b":" not in raw:
+        return scope
+    found = _ABSOLUTE.fullmatch(raw)
+    if found is None:
+        raise Malformed("the target of the request is no address of ours", hint="ask for a path")
+    path = found["path"] or b"/"
+    others = [(k, v) for k, v in scope["headers"] if k != b"host"]
+    headers = [*others, (b"host", found["host"])]
+    return {**scope, "path": unquote(path.decode("ascii")), "raw_path": path, "headers": headers}
 
 
 def _check(version: str, headers: Iterable[tuple[bytes, bytes]]) -> None:

@@ -32,7 +32,10 @@ class Routes:
         named: dict[str, dict[str, Verb[..., Any]]] = {}
         for verb in verbs:
             kind = named if verb.key else self._plain
-            kind.setdefault(verb.path, {})[verb.method] = verb
+            here = kind.setdefault(verb.path, {})
+            here[verb.method] = verb
+            if verb.method == "GET":
+                here["HEAD"] = verb
         self._named = [
             (re.compile(re.sub(r"\{\w+\}", "([^/]+)", path)), found)
             for path, found in named.items()

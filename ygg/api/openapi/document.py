@@ -89,7 +89,7 @@ def document(verbs: Sequence[Row], told: Callable[[Row], str]) -> JsonDict:
 ABOUT = (
     "Over the unix socket and, where hosts.yaml does not say otherwise, loopback no token is needed. What is not known is "
     "null. In documents null is the same as leaving the key out, but for keys that are required. `x-ygg-scope` is the least "
-    "scope of a token that may ask."
+    "scope of a token that may ask. HEAD is answered where GET is, the same without a body, and at once."
 )
 
 
