@@ -48,9 +48,16 @@ MUTANTS: list[Mutant] = [
         (SHARE,),
     ),
     Mutant(
+        "turns: ghosts are nobody's",
+        WHERE,
+        "ghost.caller for ghost in",
+        "None for ghost in",
+        (TURNS + "::test_a_call_that_was_cut_off_counts_as_long_as_it_keeps_its_slot",),
+    ),
+    Mutant(
         "turns: what runs on any server of the house counts",
         WHERE,
-        "    for name in board.hosts[place[0]].grants:\n        call = board.calls[name]\n        if call.candidate[:2] == place:",
+        "    for name in host.grants:\n        call = board.calls[name]\n        if call.candidate[:2] == place:",
         "    for name in board.calls:\n        call = board.calls[name]\n        if call:",
         (ELSEWHERE,),
     ),

@@ -88,6 +88,7 @@ class Ghost:
     width: int
     since: float
     until: float  #: believed to have left by then
+    caller: str | None = None  #: whose task it carried
 
 
 @dataclass(slots=True)

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.core.hosts.test_ghosts import ABANDONED
 from tests.core.placement.test_permits import RATE, asked, guarded, settles
 from tests.core.placement.test_residency import LOAD_S, RUN_S, Bench
 from tests.core.world import START_MS, World, host, kind
@@ -214,6 +215,22 @@ def test_long_calls_of_one_caller_do_not_take_the_share_of_another() -> None:
     for _ in range(20):
         world.end(next(t for t in world.calls if of(world, t) == "loner"))
         assert Counter(of(world, t) for t in world.calls) == {"loner": 2, "crowd": 2}
+
+
+def test_a_call_that_was_cut_off_counts_as_long_as_it_keeps_its_slot() -> None:
+    world = house(slots=3)
+    put(world, CROWD, 100)
+    put(world, LONER, 100)
+    while Counter(of(world, t) for t in world.calls) != {"crowd": 2, "loner": 1}:
+        oldest_ends(world)
+    for _ in range(2):  # crowd cancels what it runs, and its ghosts keep two of the three slots
+        world.end(next(t for t in world.calls if of(world, t) == "crowd"), ABANDONED)
+    assert Counter(of(world, t) for t in world.calls) == {"loner": 1}
+    for _ in range(3):
+        oldest_ends(world)
+        assert Counter(of(world, t) for t in world.calls) == {"loner": 1}, "not a third slot"
+    world.feed(ev.InsideTold("a", "main", 0, tells=True))
+    assert Counter(of(world, t) for t in world.calls) == {"loner": 1, "crowd": 2}
 
 
 def test_what_a_caller_has_elsewhere_does_not_cost_it_its_turn() -> None:

@@ -32,7 +32,8 @@ def stay(board: Board, call: CallState, outcomes: Iterable[Outcome], now: Now) -
         return []
     if not server.ghosts:
         server.inside_at = now.mono + ASK_S
-    server.ghosts[call.id] = Ghost(call.width, now.mono, now.mono + board.policy.ghost_s)
+    until = now.mono + board.policy.ghost_s
+    server.ghosts[call.id] = Ghost(call.width, now.mono, until, call.caller)
     host.busy += call.width
     server.busy += call.width
     board.changed(host.host.name)

@@ -7,6 +7,11 @@
    starts one call of that class on each of them before it, at most. With n callers that wait for one server it gets the
    n-th free slot at the latest. For a caller that has calls there this holds from when they have ended, if not before.
 
+A call that was cut off counts as long as its ghost keeps its slot (`hosts/ghosts.py`): else who cancels again and again
+would have the slots of its ghosts and its share of the others. The bound does not need it, since who was served is last
+in turn anyhow; and it is not weaker, since ghosts of others only put them behind, and one's own end within `ghost_s`.
+Calls of before a restart count for nobody: their servers tell no callers.
+
 The first task of a caller is the best-ranked that could start but for a slot. What goes before turns goes before this
 bound: a better class; a server's own change of models (`residency`), so that callers with different models do
 not change them at each turn but once in `max_wait_s`. With ageing a task comes to the best class in time, so that
@@ -53,13 +58,14 @@ Calls = dict[str | None, int]
 
 
 def calls_on(board: Board, place: Place) -> Calls:
-    """How many calls each caller has on a server."""
-    found: Calls = {}
-    for name in board.hosts[place[0]].grants:
+    """How many calls each caller has on a server, ghosts of them among these."""
+    host = board.hosts[place[0]]
+    callers = [ghost.caller for ghost in host.servers[place[1]].ghosts.values()]
+    for name in host.grants:
         call = board.calls[name]
         if call.candidate[:2] == place:
-            found[call.caller] = found.get(call.caller, 0) + 1
-    return found
+            callers.append(call.caller)
+    return Counter(callers)
 
 
 def turn_of(board: Board, caller: str, place: Place, calls: Calls) -> Turn:
