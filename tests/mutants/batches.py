@@ -196,7 +196,7 @@ MUTANTS: list[Mutant] = [
     ),
     Mutant(
         "capacity: nobody says where a file that finds no room is to go on",
-        "ygg/cli/submit.py",
+        "ygg/cli/submit_file.py",
         "                raise _full(full, name, stored) from None\n",
         "                raise\n",
         (

@@ -18,6 +18,13 @@ MUTANTS: list[Mutant] = [
         (STORED + "::test_and_not_when_it_is_older_or_of_the_future",),
     ),
     Mutant(
+        "cache: without a daemon a run that is shared is said to be stored",
+        SUBMITTED,
+        '    if answer.get("coalesced"):',
+        '    if answer.get("coalesced") and found.online:',
+        (ASKED + "::test_an_identical_task_that_waits_is_shared_where_it_is_asked_for",),
+    ),
+    Mutant(
         "cache: what was read goes before its time to be lent is over",
         "ygg/model/lifecycle.py",
         'Most(Plus(_NOW, Ms(In("read_keep_s"))), _LENT_UNTIL)',

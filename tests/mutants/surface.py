@@ -70,7 +70,7 @@ MUTANTS: list[Mutant] = [
     ),
     Mutant(
         "an atomic file is stored in parts",
-        "ygg/cli/submit.py",
+        "ygg/cli/submit_file.py",
         "_chunks(lines(stream), None if atomic else CHUNK)",
         "_chunks(lines(stream), CHUNK)",
         ("tests/surface/test_cli_submit.py::test_atomic_stores_all_of_a_file_or_nothing",),
@@ -91,7 +91,7 @@ MUTANTS: list[Mutant] = [
     ),
     Mutant(
         "the submit path loads the configuration",
-        "ygg/cli/submit.py",
+        "ygg/cli/submit_file.py",
         "CHUNK = 1000",
         "import ygg.config  # noqa: E402, F401\n\nCHUNK = 1000",
         ("tests/surface/test_cli.py::test_a_submit_to_the_daemon_loads_nothing_heavy",),

@@ -171,18 +171,18 @@ def test_an_atomic_file_with_one_bad_value_names_that_line_alone(either: Cli) ->
 
 
 def test_a_file_that_finds_no_room_says_which_lines_are_stored(offline: Cli) -> None:
-    offline.config.write_text(HOSTS + "policies: {capacity: 1, batch_capacity: 600}\n")
-    docs = [json.dumps({"prompt": f"p{n}", "not_before": "1h"}) for n in range(1000)]
+    offline.config.write_text(HOSTS + "policies: {capacity: 1, batch_capacity: 1100}\n")
+    docs = [json.dumps({"prompt": f"p{n}", "not_before": "1h"}) for n in range(1500)]
     path = offline.folder / "tasks.jsonl"
     path.write_text("\n".join(docs))
     ran = offline("submit", "--jsonl", str(path))
-    assert (ran.code, len(ran.lines)) == (69, 500)
-    assert "500 tasks wait: with these 500 they would be more than 600" in ran.err
-    assert f"{path} is stored to line 500" in ran.err
-    assert "tail -n +501" in ran.err
+    assert (ran.code, len(ran.lines)) == (69, 1000)
+    assert "1000 tasks wait: with these 500 they would be more than 1100" in ran.err
+    assert f"{path} is stored to line 1000" in ran.err
+    assert "tail -n +1001" in ran.err
     alone = offline("submit", "--jsonl", str(path), "--atomic")
     assert (alone.code, alone.out) == (69, "")
-    assert "they would be more than 600" in alone.err
+    assert "they would be more than 1100" in alone.err
     assert "is stored" not in alone.err
     offline.ok("submit", "one more, beyond the room of single submits over HTTP")
 
@@ -293,6 +293,13 @@ def test_an_identical_task_that_waits_is_shared_where_it_is_asked_for(offline: C
     ran = offline.ok("submit", "Explain WAL", "--coalesce", "--json", tty=True)
     assert (ran.json["id"], ran.json["existing"], ran.json["coalesced"]) == (first, True, True)
     assert "an identical task waits or runs" in ran.err
+    piped = offline.ok("submit", "Explain WAL", "--coalesce")
+    assert "an identical task waits or runs" in piped.err, (
+        "nobody looks for a hint without a terminal"
+    )
+    assert "no daemon is running" in piped.err
+    assert "stored in" not in ran.err + piped.err
+    assert "stored in database" in offline.ok("submit", "Explain WAL").err
 
 
 def test_an_identical_answer_will_do_where_it_is_asked_for(offline: Cli) -> None:

@@ -2,38 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from ygg.api import bodies
 from ygg.api.aside import aside
+from ygg.api.behind import Behind
 from ygg.api.callers import Caller
 from ygg.api.overseeing import view_of
 from ygg.api.pages import page
 from ygg.api.place import place_of
 from ygg.api.queries import Looking, page_of
 from ygg.api.submits import doubts
-from ygg.api.tasks import Tasks
-from ygg.config import Config
 from ygg.errors import YggError
 from ygg.intake.checking import whole
 from ygg.intake.sharing import cache_prefix
 from ygg.intake.tasks import async_task
 from ygg.model import Capacity, HostHealth, JsonDict, State
-from ygg.ports import Control
 
 
 class AsyncFace:
-    """Over one Control and the verbs on `tasks`. `config` is asked anew each time."""
+    """Verbs on one task."""
 
-    def __init__(
-        self,
-        control: Control,
-        config: Callable[[], Config],
-        wall_ms: Callable[[], int],
-        tasks: Tasks,
-    ) -> None:
-        self._control, self._config, self._wall_ms, self._tasks = control, config, wall_ms, tasks
+    def __init__(self, behind: Behind) -> None:
+        self._control, self._config, self._wall_ms, self._tasks = behind
 
     async def submit(self, doc: object, caller: Caller, key: str | None, size: int) -> JsonDict:
         """POST /v1/async/submit: take one task. `key`: of the header, instead of one in the document; `size`: of the body."""

@@ -8,12 +8,12 @@ from typing import Any, NamedTuple
 
 from ygg.api import bodies
 from ygg.api.aside import aside
+from ygg.api.behind import Behind
 from ygg.api.callers import Caller
 from ygg.api.documents import AsyncBatch, NewBatch
 from ygg.api.pace import left_ms
 from ygg.api.queries import batches_of, poll_s
-from ygg.api.tasks import OPEN, Tasks
-from ygg.config import Config
+from ygg.api.tasks import OPEN
 from ygg.desk import PART
 from ygg.errors import Conflict, InvalidInput, YggError
 from ygg.intake.batches import checked
@@ -22,7 +22,7 @@ from ygg.intake.tasks import async_task, new_task, task_id
 from ygg.model import Batch, BatchView, Capacity, JsonDict, NewTask, State
 from ygg.model.batches import OnFailure
 from ygg.model.words import FINAL
-from ygg.ports import Control, Filter
+from ygg.ports import Filter
 from ygg.running.waiting import over
 
 PREFIX = "batch-"
@@ -40,16 +40,10 @@ class _Asked(NamedTuple):
 
 
 class Batches:
-    """Over one Control and the verbs on `tasks`. `config` is asked anew each time. Every id may be the end of one."""
+    """Verbs on batches. Every id may be the end of one."""
 
-    def __init__(
-        self,
-        control: Control,
-        config: Callable[[], Config],
-        wall_ms: Callable[[], int],
-        tasks: Tasks,
-    ) -> None:
-        self._control, self._config, self._wall_ms, self._tasks = control, config, wall_ms, tasks
+    def __init__(self, behind: Behind) -> None:
+        self._control, self._config, self._wall_ms, self._tasks = behind
 
     # --- submit --------------------------------------------------------------------------------
 

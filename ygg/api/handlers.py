@@ -12,6 +12,7 @@ from typing import Any
 
 from ygg.api.async_ import AsyncFace
 from ygg.api.batches import Batches
+from ygg.api.behind import Behind
 from ygg.api.callers import LOCAL, Caller, Callers, seen, seen_batch
 from ygg.api.credentials import Credentials
 from ygg.api.described import Described
@@ -55,10 +56,11 @@ class Handlers:
         self.tokens = Tokens(control, self.callers, self._now_ms)
         self.tasks = Tasks(control, config)
         self.submits = Submits(control, config, wall_ms)
-        self.async_ = AsyncFace(control, config, wall_ms, self.tasks)
+        behind = Behind(control, config, wall_ms, self.tasks)
+        self.async_ = AsyncFace(behind)
         self.ended = Ended(control)
-        self.batches = Batches(control, config, wall_ms, self.tasks)
-        self.processing = Processing(control, config, wall_ms, self.tasks)
+        self.batches = Batches(behind)
+        self.processing = Processing(behind)
         self.stream = Stream(control, self.async_)
         self.overseeing = Overseeing(control, config, about or {}, reload)
         self.measured = Measured(control, config, self._now_ms)

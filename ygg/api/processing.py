@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from ygg.api import forms
+from ygg.api.behind import Behind
 from ygg.api.bodies import Accepted
 from ygg.api.callers import Caller
 from ygg.api.queries import poll_s
 from ygg.api.refused import TooLarge, WrongType
-from ygg.api.tasks import Tasks
 from ygg.api.workers import QUEUES
 from ygg.config import Config
 from ygg.core.placement.candidates import configured
@@ -25,7 +25,6 @@ from ygg.intake.sharing import of_file
 from ygg.intake.tasks import new_task, recording
 from ygg.model import FILE_KEY, Capacity, HostHealth, JsonDict, NewTask, Service, Task
 from ygg.multipart import Incoming
-from ygg.ports import Control
 from ygg.running.waiting import over
 from ygg.telling.routing import Routing, Seen, ran, routed
 from ygg.uploads import Part, Uploads
@@ -48,16 +47,10 @@ WORDS = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": 
 
 
 class Processing:
-    """Over one Control and the verbs on `tasks`. `config` is asked anew each time."""
+    """The verb on a file."""
 
-    def __init__(
-        self,
-        control: Control,
-        config: Callable[[], Config],
-        wall_ms: Callable[[], int],
-        tasks: Tasks,
-    ) -> None:
-        self._control, self._config, self._wall_ms, self._tasks = control, config, wall_ms, tasks
+    def __init__(self, behind: Behind) -> None:
+        self._control, self._config, self._wall_ms, self._tasks = behind
 
     async def process(self, upload: Incoming, query: Mapping[str, Any], caller: Caller) -> JsonDict:
         """POST /process/file. The task goes on where who asked has left."""

@@ -1,10 +1,9 @@
-"""ygg submit: one task, or a JSONL file of many."""
+"""ygg submit: one task; or many, of a file (`submit_file`)."""
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 
@@ -13,16 +12,15 @@ import typer
 from ygg import files
 from ygg.cli import output
 from ygg.cli.app import Json, app, desk
+from ygg.cli.submit_file import batch_of, bulk, opened, refusal_of, warn
 from ygg.desk import error_of
-from ygg.errors import InvalidInput, LeftOut, NotFound, QueueFull, YggError
-from ygg.intake.parsing import DOCUMENT_MAX, Line, TooMuch, Unreadable, lines
+from ygg.errors import InvalidInput
+from ygg.intake.parsing import DOCUMENT_MAX
 from ygg.multipart import Form
-from ygg.plain import counted
 
 if TYPE_CHECKING:
     from ygg.desk import Desk
 
-CHUNK = 1000  #: documents per request of a bulk submit
 FLAGS = {"labels": "label"}  #: where a field has another name than its option
 
 
@@ -155,9 +153,9 @@ def submit(
             raise InvalidInput("--jsonl takes no prompt beside it", hint="ygg submit --jsonl FILE")
         _lines_say(given, wait=wait, follow=follow)
         if batch:
-            _batch(jsonl, sequential=sequential, on_failure=on_failure, as_json=json_)
+            batch_of(jsonl, sequential=sequential, on_failure=on_failure, as_json=json_)
             return
-        _bulk(jsonl, atomic=atomic, as_json=json_)
+        bulk(jsonl, atomic=atomic, as_json=json_)
         return
     if batch:
         raise InvalidInput(
@@ -201,10 +199,10 @@ def _lines_say(given: dict[str, Any], **attending: bool) -> None:
 
 def _one(found: Desk, doc: dict[str, Any]) -> dict[str, Any]:
     (answer,) = found.submit([doc])
-    refusal = _refusal(answer)
+    refusal = refusal_of(answer)
     if refusal is not None:
         raise error_of(refusal)
-    _warn(answer, set())
+    warn(answer, set())
     return answer
 
 
@@ -214,40 +212,34 @@ def _attached(found: Desk, name: str, doc: dict[str, Any]) -> dict[str, Any]:
     kind = doc.pop("type", None)
     said["metadata"] = json.dumps(doc if kind is None else {**doc, "task_type": kind})
     fields = {key: text for key, text in said.items() if text is not None}
-    with _opened(name) as stream:
+    with opened(name) as stream:
         form = Form(fields, stream, "stdin" if name == "-" else Path(name).name)
         answer = found.process_file(form, wait=0)
     return {"id": answer["task_id"], **answer}
 
 
-def _warn(answer: dict[str, Any], warned: set[str]) -> None:
-    """Each doubt once."""
-    doubt = answer.get("warning")
-    if doubt is not None and doubt not in warned:
-        warned.add(doubt)
-        output.say(f"warning: {doubt}")
-
-
-def _refusal(answer: dict[str, Any]) -> dict[str, Any] | None:
-    """The error of a document that was not stored; a stored task's `error` is text or null."""
-    told = answer.get("error")
-    return told if isinstance(told, dict) else None
-
-
 def _next_steps(found: Desk, answer: dict[str, Any]) -> None:
-    if answer.get("coalesced"):
-        output.hint("an identical task waits or runs: this is its id, nothing new was queued")
-    elif answer.get("existing"):
-        output.hint("this key was submitted before: nothing new was queued")
+    happened = _happened(found, answer)
+    if happened:
+        output.hint(happened) if found.online else output.say(happened)
     if answer.get("cached"):
-        output.hint(f"answered from the cache: ygg result {answer['id']}")
         return
     if not found.online:
-        output.say(
-            f"stored in {found.where.removesuffix(' (no daemon is running)')}; no daemon is running"
-        )
-        output.say("start it: ygg loop --async")
+        output.say("no daemon is running; start it: ygg loop --async")
     output.hint(f"ygg wait {answer['id']}")
+
+
+def _happened(found: Desk, answer: dict[str, Any]) -> str:
+    """What became of a submit; nothing where it is what is expected."""
+    if answer.get("cached"):
+        return f"answered from the cache: ygg result {answer['id']}"
+    if answer.get("coalesced"):
+        return "an identical task waits or runs: this is its id, nothing new was queued"
+    if answer.get("existing"):
+        return "this key was submitted before: nothing new was queued"
+    return (
+        "" if found.online else f"stored in {found.where.removesuffix(' (no daemon is running)')}"
+    )
 
 
 def _attend(found: Desk, task_id: str, *, follow: bool, timeout: str | None, as_json: bool) -> None:
@@ -267,7 +259,7 @@ def _prompt(text: str | None, file: str | None) -> str:
     if text is not None and file is not None:
         raise InvalidInput("give a prompt or --file, not both")
     if file is not None and file != "-":
-        with _opened(file) as stream:
+        with opened(file) as stream:
             return _text(stream, file)
     if text is not None and text != "-":
         return text
@@ -286,93 +278,3 @@ def _text(stream: BinaryIO, name: str) -> str:
         raise InvalidInput(f"{name} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
         raise InvalidInput(f"{name} is not UTF-8 text") from None
-
-
-# --- bulk -----------------------------------------------------------------------------------------
-
-
-def _bulk(name: str, *, atomic: bool, as_json: bool) -> None:
-    """Every line of the file; each bad one is reported with its number."""
-    bad, stored, warned = 0, 0, set[str]()
-    with _opened(name) as stream, desk(write=True) as found:
-        for chunk in _chunks(lines(stream), None if atomic else CHUNK):
-            try:
-                bad += _send(found, name, chunk, warned, atomic=atomic, as_json=as_json)
-            except QueueFull as full:  # a chunk is taken whole or not at all
-                raise _full(full, name, stored) from None
-            stored = chunk[-1][0]
-    if bad:
-        raise YggError(
-            f"{bad} bad {'line' if bad == 1 else 'lines'}; {'nothing was stored' if atomic else 'the others were stored'}",
-            hint="" if atomic else "submit the mended lines alone",
-        )
-
-
-def _full(full: QueueFull, name: str, stored: int) -> QueueFull:
-    """What is said where the queue has no room for a chunk: `stored` is the last line before it."""
-    if not stored:
-        return full
-    hint = f"once it has drained: tail -n +{stored + 1} {name} | ygg submit --jsonl -"
-    return QueueFull(f"{full.message}; {name} is stored to line {stored}", hint=hint)
-
-
-def _batch(name: str, *, sequential: bool, on_failure: str | None, as_json: bool) -> None:
-    """Every line of the file as one batch, or none of them."""
-    with _opened(name) as stream, desk(write=True) as found:
-        read = list(lines(stream))
-        bad = [(n, doc) for n, doc in read if isinstance(doc, Unreadable)]
-        for number, error in bad:
-            output.say(f"{name}:{number}: {_unread(error)}")
-        if bad:
-            raise YggError(f"{counted(len(bad), 'bad line')}; nothing was stored")
-        how = {"sequential": sequential} | ({"on_failure": on_failure} if on_failure else {})
-        body = found.submit_batch([doc for _, doc in read], **how)
-        output.as_json(body) if as_json else output.data(body["batch_id"])
-        if not found.online:
-            output.say("no daemon is running; start it: ygg loop --async")
-        output.hint(f"ygg wait --batch {body['batch_id']}")
-
-
-def _opened(name: str) -> BinaryIO:
-    if name == "-" and sys.stdin is None:
-        raise InvalidInput("stdin is closed", hint="name a file")
-    try:
-        return sys.stdin.buffer if name == "-" else files.opened(Path(name))
-    except (OSError, ValueError) as error:  # ValueError: a NUL byte in the name
-        why = error.strerror if isinstance(error, OSError) else error
-        raise NotFound(f"{name} cannot be read: {why}") from None
-
-
-def _chunks(found: Iterator[Line], size: int | None) -> Iterator[list[Line]]:
-    chunk: list[Line] = []
-    for line in found:
-        chunk.append(line)
-        if size is not None and len(chunk) >= size:
-            yield chunk
-            chunk = []
-    if chunk:
-        yield chunk
-
-
-def _send(
-    found: Desk, name: str, chunk: list[Line], warned: set[str], *, atomic: bool, as_json: bool
-) -> int:
-    """Submit the readable lines of a chunk; the number of bad ones, each reported in its order."""
-    bad = [(n, _unread(doc)) for n, doc in chunk if isinstance(doc, Unreadable)]
-    good = [(n, doc) for n, doc in chunk if not isinstance(doc, Unreadable)]
-    if good and not (atomic and bad):
-        answers = found.submit([doc for _, doc in good], atomic=atomic, brief=not as_json)
-        for (number, _), answer in zip(good, answers, strict=True):
-            refusal = _refusal(answer)
-            if refusal is None:
-                _warn(answer, warned)
-                output.as_json(answer) if as_json else output.data(answer["id"])
-            elif refusal["code"] != LeftOut.code:
-                bad.append((number, refusal["message"]))
-    for number, message in sorted(bad):
-        output.say(f"{name}:{number}: {message}")
-    return len(bad)
-
-
-def _unread(error: Unreadable) -> str:
-    return str(error) if isinstance(error, TooMuch) else f"no valid JSON: {error}"
