@@ -28,6 +28,7 @@ from ygg.core.placement.requests import build_call
 from ygg.daemon import tell_left_out
 from ygg.logs import set_up_logging
 from ygg.model import (
+    FINAL,
     Candidate,
     Claim,
     End,
@@ -45,10 +46,12 @@ from ygg.model import (
 )
 from ygg.model import State as TaskState
 from ygg.plain import counted
-from ygg.ports import Archive, AttemptStarted, Backends, Piece, Queue
+from ygg.ports import Archive, AttemptStarted, Backends, Filter, Piece, Queue
 from ygg.running.calls import run_call
 from ygg.running.clock import Clock
 from ygg.running.scope import close_backends
+from ygg.running.streams import Item
+from ygg.telling.rates import ends_of
 from ygg.uploads import Uploads
 
 if TYPE_CHECKING:
@@ -58,6 +61,7 @@ log = logging.getLogger("ygg.legacy")
 
 T = TypeVar("T")
 POLL_S = 2.0
+REMEMBERED = 200  #: ends that the health is judged by
 ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP)
 _now_ms = Clock().now_ms
 WAITS = "the legacy loop takes the oldest task of each type, one at a time"
@@ -152,14 +156,29 @@ class LegacyControl(OfflineControl):
     async def follow(self, task_id: str) -> AsyncIterator[AttemptStarted | Piece | Task]:
         """The answer in one piece, once it is there."""
         task = await self.wait_end(task_id, float("inf"))
-        result = await self.archive.result(task_id)
-        if result is not None:
-            yield Piece(result.content)
-        yield task
+        for item in await self._answer(task):
+            yield item
+
+    async def watch(self, task_id: str, quiet_s: float) -> AsyncIterator[Item | Task]:
+        """The same, with moves before it."""
+        async for item in super().watch(task_id, quiet_s):
+            for one in await self._answer(item) if isinstance(item, Task) else (item,):
+                yield one
+
+    async def _answer(self, task: Task) -> list[AttemptStarted | Piece | Task]:
+        """What an ended task was answered, and the task."""
+        result = await self.archive.result(task.id)
+        if result is None or task.host is None:
+            return [task]
+        started = AttemptStarted(task.attempt, task.host, result.model)
+        return [started, Piece(result.content, result.thinking or ""), task]
 
     async def check_hosts(self, names: Collection[str] | None = None) -> Snapshot:
+        """With the ends that the store remembers: failures and times are judged by them."""
         view = await super().check_hosts(names)
-        return replace(view, epoch=self._epoch, started_ms=self._started_ms)
+        ended = await self.archive.find(Filter(states=tuple(FINAL), limit=REMEMBERED))
+        view = replace(view, epoch=self._epoch, started_ms=self._started_ms)
+        return replace(view, recent=ends_of(ended))
 
 
 class _Worker(threading.Thread):

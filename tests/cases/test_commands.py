@@ -13,6 +13,7 @@ import termios
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.cases.house import House, config
@@ -343,6 +344,38 @@ def test_columns_stand_straight_below_each_other(title: str, columns: int) -> No
 
 
 # --- the legacy loop --------------------------------------------------------------------------------------
+
+
+def asked(home: House, path: str) -> httpx.Response:
+    transport = httpx.HTTPTransport(uds=str(home.folder / "run/ygg/ygg.sock"))
+    with httpx.Client(transport=transport, base_url="http://ygg", timeout=30) as http:
+        return http.get(path)
+
+
+def test_the_legacy_loop_tells_its_health_and_what_was_said(tmp_path: Path) -> None:
+    replies = iter([Reply(DONE)])
+    with scripted(lambda _: next(replies, Reply("no", 400))) as server:
+        path = tmp_path / "hosts.yaml"
+        path.write_text(config({"surtr": server}))
+        home = House(tmp_path, path, "--no-async")
+        home.start()
+        try:
+            task = home.submit("hello")
+            stream = asked(home, f"/v1/async/stream/{task}").text
+            said = [x[7:] for x in stream.splitlines() if x.startswith("event: ")]
+            told = [name for name in said if name != "state"]
+            assert (told, said[-1]) == (["attempt", "token", "result"], "result")
+            assert '"content": "hi"' in stream
+            well = asked(home, "/v1/async/health").json()
+            assert (well["health"], well["failed_rate_percent"]) == ("healthy", 0.0)
+            assert well["avg_latency_ms"] >= 0
+            for _ in range(12):
+                assert home.end(home.submit("fails"))["state"] == "failed"
+            ill = asked(home, "/v1/async/health").json()
+            assert (ill["health"], ill["failed_rate_percent"] > 90) == ("unhealthy", True)
+            assert {r["code"] for r in ill["reasons"]} == {"repeated_failures", "failure_rate"}
+        finally:
+            assert home.stop() == 0
 
 
 def test_the_legacy_loop_is_reached_like_the_other(tmp_path: Path) -> None:

@@ -99,6 +99,20 @@ MUTANTS: list[Mutant] = [
         (f"{COMMANDS}::test_the_legacy_loop_is_reached_like_the_other",),
     ),
     Mutant(
+        "commands: the legacy loop knows of no failure",
+        "ygg/legacy.py",
+        "return replace(view, recent=ends_of(ended))",
+        "return view",
+        (f"{COMMANDS}::test_the_legacy_loop_tells_its_health_and_what_was_said",),
+    ),
+    Mutant(
+        "commands: a stream of the legacy loop has no answer before its end",
+        "ygg/legacy.py",
+        "await self._answer(item) if isinstance(item, Task) else (item,)",
+        "(item,)",
+        (f"{COMMANDS}::test_the_legacy_loop_tells_its_health_and_what_was_said",),
+    ),
+    Mutant(
         "commands: the legacy loop says that nothing runs",
         "ygg/legacy.py",
         "            return (because(ReasonCode.NEXT, said=WAITS),)",
