@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 from tests.cases.scripted import Script
-from tests.surface.cli import typed
 from tests.system.rig import Daemon
 
 ENDED = ("completed", "failed", "cancelled", "expired", "blocked")
@@ -32,15 +30,6 @@ def config(
 
 class House(Daemon):
     """The daemon, and what a case asks of it."""
-
-    def ygg(self, *args: str, stdin: bytes | None = None) -> subprocess.CompletedProcess[str]:
-        """One command, in this process: a fifth of the time. What a process of its own is needed for: `apart`."""
-        ran = typed(*args, stdin=stdin or b"", env=self.env)
-        return subprocess.CompletedProcess(args, ran.code, ran.out, ran.err)
-
-    def apart(self, *args: str, stdin: bytes | None = None) -> subprocess.CompletedProcess[str]:
-        """One command as a process."""
-        return super().ygg(*args, stdin=stdin)
 
     def submit(self, *args: str, stdin: bytes | None = None) -> str:
         """`ygg submit`: the id of the task."""

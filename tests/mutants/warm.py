@@ -83,6 +83,7 @@ def _child(args: list[str], output: str, at: str) -> None:
     os.close(nothing)
     os.close(written)
     sys.argv = ["pytest", *args]
+    globals()["__file__"] = None  # or what tests fork with multiprocessing would read this anew
     sys.exit(pytest.main(args, plugins=[Noting(at)]))
 
 

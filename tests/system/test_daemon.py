@@ -44,7 +44,7 @@ def submitted(target: Daemon, *args: str) -> str:
 def test_sigterm_waits_for_running_calls_then_exits_0_and_cleans_up(
     tmp_path: Path, config: Path
 ) -> None:
-    with daemon(tmp_path, config) as target:
+    with daemon(tmp_path, config, fresh=True) as target:
         task = submitted(target, "work")
         until(lambda: running(target, task))
         target.signal(signal.SIGTERM)
@@ -60,7 +60,7 @@ def test_sigterm_waits_for_running_calls_then_exits_0_and_cleans_up(
 def test_a_second_signal_cuts_running_calls_and_blocks_their_tasks(
     tmp_path: Path, config: Path, number: signal.Signals
 ) -> None:
-    with daemon(tmp_path, config) as target:
+    with daemon(tmp_path, config, fresh=True) as target:
         task = submitted(target, "work")
         until(lambda: running(target, task))
         began = time.monotonic()
@@ -166,7 +166,7 @@ def test_a_reload_that_is_asked_for_tells_what_is_different_and_what_is_wrong(
 def test_sighup_takes_a_good_edit_and_refuses_a_broken_one(
     tmp_path: Path, config: Path, urls: dict[str, str]
 ) -> None:
-    with daemon(tmp_path, config) as target:
+    with daemon(tmp_path, config, fresh=True) as target:
         config.write_text("hosts: [broken\n")
         target.signal(signal.SIGHUP)
         until(lambda: "not reloaded, the old configuration stays" in target.text())
@@ -200,8 +200,8 @@ def test_a_setting_without_effect_is_told_at_the_start_and_refused_on_reload(
 
 
 def test_a_second_daemon_is_refused_and_told_why(tmp_path: Path, config: Path) -> None:
-    with daemon(tmp_path, config) as target:
-        second = target.ygg("loop")
+    with daemon(tmp_path, config, fresh=True) as target:
+        second = target.apart("loop")
         assert second.returncode == 69
         assert "in use by another ygg" in second.stderr
         assert "Traceback" not in second.stderr
@@ -212,15 +212,15 @@ def test_offline_commands_wait_for_no_lock_but_refuse_to_write_beside_an_owner(
     tmp_path: Path, config: Path
 ) -> None:
     target = Daemon(tmp_path, config)
-    first = target.ygg("submit", "before any daemon")
+    first = target.apart("submit", "before any daemon")
     assert first.returncode == 0
     assert "no daemon is running" in first.stderr
     owner = open_store(target.database)  # a daemon whose socket is out of reach
     try:
-        refused = target.ygg("submit", "beside it")
+        refused = target.apart("submit", "beside it")
         assert refused.returncode == 69
         assert "in use by another ygg" in refused.stderr
-        assert target.ygg("list").returncode == 0
+        assert target.apart("list").returncode == 0
     finally:
         owner._writer.close()
         owner._writer.join()
@@ -236,7 +236,7 @@ def test_a_stale_socket_file_does_not_stop_a_start(tmp_path: Path, config: Path)
     stale.close()
     target = Daemon(tmp_path, config)
     assert target.ygg("submit", "nobody answers there").returncode == 0
-    with daemon(tmp_path, config) as started:
+    with daemon(tmp_path, config, fresh=True) as started:
         assert started.ygg("list", "--json").returncode == 0
         assert path.stat().st_mode & 0o777 == 0o660
 
@@ -248,7 +248,7 @@ def test_a_bad_configuration_exits_78_before_anything_is_opened(
     config = tmp_path / "hosts.yaml"
     config.write_text(content)
     target = Daemon(tmp_path, config)
-    done = target.ygg("loop")
+    done = target.apart("loop")
     assert done.returncode == 78
     assert done.stderr.startswith("error: ")
     assert "Traceback" not in done.stderr
@@ -261,7 +261,7 @@ def test_a_damaged_database_stops_the_start_and_stays_as_it_is(
     target = Daemon(tmp_path, config)
     target.state.mkdir()
     target.database.write_bytes(b"not a database " * 500)
-    done = target.ygg("loop")
+    done = target.apart("loop")
     assert done.returncode == 69
     assert "not a healthy ygg database" in done.stderr
     assert target.database.read_bytes() == b"not a database " * 500
@@ -325,7 +325,7 @@ def test_every_operation_goes_from_submit_to_result(tmp_path: Path, dialect: str
 
 
 def test_the_legacy_loop_serves_the_same_queue(tmp_path: Path, config: Path) -> None:
-    target = Daemon(tmp_path, config, "--no-async")
+    target = Daemon(tmp_path, config, "--no-async", fresh=True)
     lines = [json.dumps({"prompt": f"task {n}", "priority": 4 - n}) for n in range(3)]
     tasks = target.ygg("submit", "--jsonl", "-", stdin="\n".join(lines).encode()).stdout.split()
     target.start()
@@ -356,7 +356,7 @@ def test_a_plain_loop_says_once_that_it_is_the_asynchronous_one(
 ) -> None:
     told = "the asynchronous dispatcher, as with --async"
     for args, times in (((), 1), (("--async",), 0)):
-        target = Daemon(tmp_path / str(times), config, *args)
+        target = Daemon(tmp_path / str(times), config, *args, fresh=True)
         target.folder.mkdir()
         target.start()
         target.stop()

@@ -22,6 +22,7 @@ import pytest
 
 from tests.stores.audit import audit
 from tests.system.rig import Daemon, hosts_yaml, sim_servers, until
+from ygg.config.kept import NAME
 from ygg.desk import Desk
 from ygg.errors import YggError
 
@@ -36,6 +37,11 @@ class Submitter(threading.Thread):
         super().__init__(daemon=True)
         self.target, self.acknowledged, self.done = target, set[str](), threading.Event()
         self.numbers = itertools.count(1)
+
+    def goes_on(self, more: int = 4) -> None:
+        """Until so many more have been acknowledged."""
+        enough = len(self.acknowledged) + more
+        until(lambda: len(self.acknowledged) >= enough, 60, "it is under load")
 
     def run(self) -> None:
         while not self.done.is_set():
@@ -92,7 +98,7 @@ class Trouble:
     def kill_while_it_starts(self) -> None:
         self.target.kill()
         self.target.spawn()
-        time.sleep(self.draw.uniform(0.0, 1.5))
+        time.sleep(self.draw.uniform(0.0, 0.5))
 
     def _write(self, defer: int) -> None:
         hosts_yaml(self.target.config, self.urls, SLOTS, POLICIES.format(defer=defer))
@@ -173,11 +179,13 @@ def battery(folder: Path, kills: int, seed: int) -> None:
         target = Daemon(folder, hosts_yaml(folder / "hosts.yaml", urls, SLOTS, text))
         trouble = Trouble(target, urls, seed)
         target.start()
+        until((target.state / NAME).exists, what="it has kept what it started on")
         submitter = Submitter(target)
         submitter.start()
         try:
             kinds = trouble.kinds()
             for _ in range(kills):
+                submitter.goes_on()
                 trouble.strike(*next(kinds))
             submitter.done.set()
             submitter.join()

@@ -86,7 +86,7 @@ def loaded(tmp_path: Path) -> Iterator[Loaded]:
         config = hosts_yaml(tmp_path / "hosts.yaml", urls, SLOTS, more)
         text = config.read_text().replace("general: {route: [a]}", "general: {route: [a, b]}")
         config.write_text(text)
-        target = Loaded(tmp_path, config, "--no-view")
+        target = Loaded(tmp_path, config, "--no-view", fresh=True)
         target.port = port
         target.start()
         try:

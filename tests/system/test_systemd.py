@@ -176,11 +176,11 @@ def test_the_socket_of_the_service_manager_outlives_the_daemon_and_who_comes_mea
         with service(target):
             systemd.wait("READY")
             assert not target.socket.exists()
-            first = target.ygg("submit", "while it runs")
+            first = target.apart("submit", "while it runs")
             target.signal(signal.SIGTERM)
             assert target.wait() == 0
         target.env["YGG_SOCKET"] = str(path)
-        meanwhile = pool.submit(target.ygg, "submit", "while it is away")
+        meanwhile = pool.submit(target.apart, "submit", "while it is away")
         with service(target):
             assert meanwhile.result(60).returncode == first.returncode == 0
             target.signal(signal.SIGTERM)
