@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import json
 import os
@@ -11,6 +12,7 @@ from typing import Any, NamedTuple
 from unittest import mock
 
 import pytest
+import typer.main
 
 from ygg import paths
 from ygg.__main__ import run
@@ -23,6 +25,9 @@ task_types:
   general: {route: [surtr]}
   chat: {route: [fenrir], match: {labels: [talk]}}
 """
+
+#: Each call of the program builds the tree of all commands, which takes longer than most of them, and is always the same.
+BUILT = functools.cache(typer.main.get_command)
 
 
 class Ran(NamedTuple):
@@ -60,6 +65,7 @@ def typed(
         patch.setattr("sys.stdin", source)
         patch.setattr("sys.stdout", out)
         patch.setattr("sys.stderr", err)
+        patch.setattr(typer.main, "get_command", BUILT)
         code = run(list(args))
     return Ran(code, out.getvalue(), err.getvalue())
 

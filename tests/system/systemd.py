@@ -14,7 +14,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
+from tests.system.forked import Forked
 from tests.system.rig import YGG, Daemon, until
 
 RUN = "import sys; from ygg.__main__ import run; sys.exit(run(sys.argv[1:]))"
@@ -76,7 +78,7 @@ class Service(Daemon):
     def __init__(
         self, folder: Path, config: Path, manager: Manager, plant: str = "", **env: str
     ) -> None:
-        super().__init__(folder, config)
+        super().__init__(folder, config, "--no-view")
         self.state, self.socket = folder / "lib/ygg", folder / "run/ygg/ygg.sock"
         for directory in (self.state, self.socket.parent):
             directory.mkdir(parents=True, exist_ok=True)
@@ -93,13 +95,13 @@ class Service(Daemon):
         if plant:
             self.command = [sys.executable, "-c", f"{plant}\n{RUN}"]
 
-    def spawn(self) -> subprocess.Popen[bytes]:
-        with self.output.open("ab") as out:
-            self.process = subprocess.Popen(
-                [*self.command, "loop", "--no-view"], env=self.env, stdout=out,
-                stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, pass_fds=self.inherits,
-            )  # fmt: skip
-        return self.process
+    def _started(self, words: list[str], out: IO[bytes]) -> subprocess.Popen[bytes] | Forked:
+        if self.command == YGG and not self.inherits:
+            return super()._started(words, out)
+        return subprocess.Popen(
+            [*self.command, *words], env=self.env, stdout=out, stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL, pass_fds=self.inherits,
+        )  # fmt: skip
 
 
 @contextmanager

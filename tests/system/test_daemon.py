@@ -248,10 +248,10 @@ def test_a_bad_configuration_exits_78_before_anything_is_opened(
     config = tmp_path / "hosts.yaml"
     config.write_text(content)
     target = Daemon(tmp_path, config)
-    done = target.apart("loop")
-    assert done.returncode == 78
-    assert done.stderr.startswith("error: ")
-    assert "Traceback" not in done.stderr
+    target.spawn()
+    assert target.wait() == 78
+    assert target.text().startswith("error: ")
+    assert "Traceback" not in target.text()
     assert not target.database.exists()
 
 
@@ -261,9 +261,9 @@ def test_a_damaged_database_stops_the_start_and_stays_as_it_is(
     target = Daemon(tmp_path, config)
     target.state.mkdir()
     target.database.write_bytes(b"not a database " * 500)
-    done = target.apart("loop")
-    assert done.returncode == 69
-    assert "not a healthy ygg database" in done.stderr
+    target.spawn()
+    assert target.wait() == 69
+    assert "not a healthy ygg database" in target.text()
     assert target.database.read_bytes() == b"not a database " * 500
 
 
@@ -356,7 +356,7 @@ def test_a_plain_loop_says_once_that_it_is_the_asynchronous_one(
 ) -> None:
     told = "the asynchronous dispatcher, as with --async"
     for args, times in (((), 1), (("--async",), 0)):
-        target = Daemon(tmp_path / str(times), config, *args, fresh=True)
+        target = Daemon(tmp_path / str(times), config, *args)
         target.folder.mkdir()
         target.start()
         target.stop()
