@@ -35,8 +35,8 @@ smoke:                   ## the essentials with another Python, in a fresh envir
 	$(SMOKE)/bin/python -m pytest -q -n 2 -m "not soak and not hypothesis" tests/core tests/intake
 	rm -rf $(SMOKE)
 
-soak: $(STAMP)           ## the fault batteries in their full sizes
-	$(BIN)/python -m pytest -m soak --timeout 3600
+soak: $(STAMP)           ## the fault batteries and all that is left to chance in their full sizes
+	$(BIN)/python -m pytest -m "soak or hypothesis" --hypothesis-profile full --timeout 3600
 
 lint: $(STAMP)
 	$(BIN)/ruff format --check .

@@ -8,9 +8,12 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 
+from tests.sizes import FULL
+
 #: How long an example takes says something of the machine, not of ygg.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
+settings.register_profile(FULL, parent=settings.get_profile("patient"))
 #: For planted bugs: that an example fails is all that is asked, not which one is the simplest; and what is caught
 #: once is caught again.
 settings.register_profile(

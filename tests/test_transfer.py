@@ -7,6 +7,7 @@ import json
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.sizes import examples
 from ygg.model import (
     Reason,
     ReasonCode,
@@ -24,7 +25,7 @@ st.register_type_strategy(float, st.floats(allow_nan=False, allow_infinity=False
 
 
 @given(st.builds(Snapshot))
-@settings(max_examples=40)
+@settings(max_examples=examples(20, 500))
 def test_a_snapshot_comes_back_as_it_was(view: Snapshot) -> None:
     assert from_plain(Snapshot, json.loads(json.dumps(to_plain(view)))) == view
 

@@ -12,6 +12,7 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.sizes import examples
 from ygg import config
 from ygg.config.tree import parse
 from ygg.errors import ConfigError
@@ -93,7 +94,7 @@ files = st.fixed_dictionaries(
     optional={"policies": values, "api": values},
 )
 fuzz = settings(
-    max_examples=150,
+    max_examples=examples(60, 1000),
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.core.world import World, card, host, kind
+from tests.sizes import examples
 from ygg.core import effects as fx
 from ygg.core import events as ev
 from ygg.core.hosts.limits import allowed
@@ -239,7 +240,7 @@ def happen(world: World, event: object) -> None:
 
 
 @given(st.integers(1, 8), rules, st.lists(events, max_size=40))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(60, 1000), deadline=None)
 def test_a_limit_stays_within_its_bounds_and_rises_slowly_one_by_one(
     slots: int, rule: dict[str, object], story: list[object]
 ) -> None:

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.core.world import COMPLETED, World, card, host, kind
+from tests.sizes import examples
 from ygg.core import events as ev
 from ygg.core.placement.canaries import MOST
 from ygg.core.placement.requests import canary
@@ -366,7 +367,7 @@ def test_a_canary_to_a_server_that_listens_is_a_recording_of_nothing() -> None:
 
 
 @given(st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(30, 500), deadline=None)
 def test_no_order_of_sickness_loses_a_task_or_passes_a_gate(data: st.DataObject) -> None:
     both = kind("x", "a", "b")
     world = World((host("a", 2), host("b", 1)), {"x": both, "general": both})

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.core.world import START_MS, World, host, kind
+from tests.sizes import examples
 from ygg.core import effects as fx
 from ygg.core import events as ev
 from ygg.core.board import WINDOW, Board, LaneState
@@ -228,7 +229,7 @@ def test_ageing_lets_a_task_be_overtaken_only_within_its_stated_bound(
 
 
 @given(st.data())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(60, 1000), deadline=None)
 def test_no_order_of_events_breaks_gates_ranks_or_loses_a_task(data: st.DataObject) -> None:
     types = {"general": kind("general", "a"), "x": kind("x", "a", "b"), "y": kind("y", "b", "a")}
     world = World((host("a", 2), host("b", 1)), types, Policy(poll_s=300, check_every_s=300))

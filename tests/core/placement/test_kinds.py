@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.core.world import START_MS, World, card, host, kind
+from tests.sizes import examples
 from ygg.core import effects as fx
 from ygg.core import events as ev
 from ygg.core.placement import kinds, lanes
@@ -621,7 +622,7 @@ def nobody_idles(world: World) -> None:
 
 
 @given(st.data())
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=examples(50, 1000), deadline=None)
 def test_kinds_are_kept_to_no_host_idles_and_no_task_is_lost(data: st.DataObject) -> None:
     margin = data.draw(st.integers(0, 3))
     world = mixed(2, 2, overflow_margin=margin, poll_s=300, check_every_s=300)
@@ -670,7 +671,7 @@ def one_thing(world: World, data: st.DataObject) -> None:
 
 
 @given(st.lists(st.tuples(NEEDS, st.integers(0, 4)), min_size=1, max_size=60), st.integers(0, 4))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(50, 1000), deadline=None)
 def test_rank_holds_among_tasks_that_compete_for_a_kind_of_slot(
     arrivals: list[tuple[Lane, int]], margin: int
 ) -> None:

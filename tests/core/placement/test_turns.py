@@ -13,6 +13,7 @@ from tests.core.hosts.test_ghosts import ABANDONED
 from tests.core.placement.test_permits import RATE, asked, guarded, settles
 from tests.core.placement.test_residency import LOAD_S, RUN_S, Bench
 from tests.core.world import START_MS, World, host, kind
+from tests.sizes import examples
 from ygg.core import effects as fx
 from ygg.core import events as ev
 from ygg.core.board import Board, LaneState
@@ -149,7 +150,7 @@ class Judge:
 
 
 @given(st.data())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(120, 2000), deadline=None)
 def test_while_a_caller_has_no_call_there_each_other_starts_one_before_it(
     data: st.DataObject,
 ) -> None:
