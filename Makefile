@@ -21,6 +21,8 @@ setup: $(STAMP)
 demo: $(STAMP)           ## three simulated machines, mixed tasks, the real loop; half a minute
 	$(BIN)/ygg demo
 
+# Without byte code each of the four processes would compile all tests, at each run.
+test: export PYTHONDONTWRITEBYTECODE :=
 test: $(STAMP)           ## everything but the soak sizes: seven or eight minutes on two cores
 	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder -m "not soak"
 

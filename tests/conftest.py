@@ -29,16 +29,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def byte_code(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """One folder for the byte code of all processes that tests start, also where the machine forbids it
-    beside the sources: otherwise each of them spends half a second on compiling. What runs tests beside each other
-    has it together."""
-    base = tmp_path_factory.getbasetemp()
-    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+def byte_code(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[None]:
+    """One folder for the byte code of all processes that tests start, of this run and of later ones, also where the
+    machine forbids it beside the sources: otherwise each of them spends half a second on compiling."""
+    cache = getattr(request.config, "cache", None)  # none with `-p no:cacheprovider`
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONDONTWRITEBYTECODE", "")
         if not os.environ.get("PYTHONPYCACHEPREFIX"):
-            patch.setenv("PYTHONPYCACHEPREFIX", str(shared / "pycache"))
+            shared = cache.mkdir("byte-code") if cache else tmp_path_factory.mktemp("byte-code")
+            patch.setenv("PYTHONPYCACHEPREFIX", str(shared))
         yield
 
 
