@@ -142,7 +142,7 @@ class _Ygg(Daemon):
 @contextmanager
 def _paused(folder: str) -> Iterator[_Ygg]:
     """A daemon that takes tasks over TCP and runs none."""
-    target = _Ygg(Path(folder), Path(folder) / "hosts.yaml", "--no-view")
+    target = _Ygg(Path(folder), Path(folder) / "hosts.yaml", "--no-view", fresh=True)
     target.port = free_port()
     more = {
         "api": {"listen": f"127.0.0.1:{target.port}"},

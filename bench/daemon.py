@@ -113,7 +113,7 @@ def _daemon(folder: Path, running: Servers) -> Daemon:
 
     config = folder / "hosts.yaml"
     config.write_text(yaml.safe_dump(config_dict(running.urls)))
-    return Daemon(folder, config)
+    return Daemon(folder, config, fresh=True)
 
 
 def pickup() -> dict[str, Any]:

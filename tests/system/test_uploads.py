@@ -83,7 +83,7 @@ def test_a_recording_is_written_down_whatever_becomes_of_the_daemon(tmp_path: Pa
         file.write_bytes(SOUND)
         target = Daemon(tmp_path, path)
         target.start()
-        task_id = target.ygg("submit", "--attach", str(file)).stdout.strip()
+        task_id = target.apart("submit", "--attach", str(file)).stdout.strip()
         file.unlink()
         until(lambda: running(target, task_id), what="it runs")
         target.kill()
@@ -106,7 +106,7 @@ def test_a_recording_is_written_down_whatever_becomes_of_the_daemon(tmp_path: Pa
 
 
 def test_a_file_goes_with_its_task_and_half_of_one_with_the_next_start(home: Home) -> None:
-    target = home(policies="{retention: 1s}")
+    target = home(policies="{retention: 10ms}")
     folder = target.state / "uploads"
     target.start()
     client = socket.socket(socket.AF_UNIX)
