@@ -68,7 +68,13 @@ def run(config_path: str | None, *, view: bool = True, unasked: bool = False, **
     config, broken = to_start_on(config_path, state, os.environ, service=bool(notifier))
     refuse_open(config.api, lambda: wire.tokens_hold(os.environ))
     credentials = read(config.api)
-    door = Door(paths.daemon_socket(os.environ), given, config.api.listen, credentials)
+    door = Door(
+        paths.daemon_socket(os.environ),
+        given,
+        config.api.listen,
+        credentials,
+        config.metrics.listen,
+    )
     show = view and _view_wanted()
     log_path = set_up_logging(state, console=not show)
     if unasked:
@@ -173,10 +179,9 @@ class _Daemon:
             await asyncio.wait_for(self.stop.wait(), DISK_S[min(tries, len(DISK_S) - 1)])
 
     async def _serve_until_stopped(self, scope: Scope) -> None:
-        from ygg.api.app import build_app
-        from ygg.api.border import Border
         from ygg.api.connections import MOST
         from ygg.api.handlers import Handlers
+        from ygg.api.outside import outside
         from ygg.api.server import serve
         from ygg.ops.service.heartbeat import Heartbeat
 
@@ -190,13 +195,14 @@ class _Daemon:
         clock = scope.dispatcher.loop.clock
         handlers = Handlers(
             scope.dispatcher, lambda: scope.config, about=about, run_ms=clock.now_ms,
-            reload=self.reloading.now, credentials=self.door.credentials,
+            reload=self.reloading.now, credentials=self.door.credentials, tally=scope.dispatcher.tally,
         )  # fmt: skip
         async with AsyncExitStack() as stack:
-            about["stalls"] = stack.enter_context(stalls.watched())
+            told = scope.dispatcher.tally.lag.observe
+            about["stalls"] = stack.enter_context(stalls.watched(told))
             half = descriptors.allowed() // 2  # the others are for hosts
             await handlers.tokens.learn()
-            app = Border(build_app(handlers), lambda: scope.config.api, handlers.callers)
+            app = outside(handlers, lambda: scope.config.api, self.door.scraped_ports)
             serving = serve(app, self.door, min(MOST, half))
             await stack.enter_async_context(serving)
             if self.looks is not None:

@@ -290,6 +290,7 @@ MISSION = (
     "the mission's protocol, for clients written to it; desks have the same by ygg's own verbs"
 )
 PROGRAMS = "for programs that make clients and tests of it; people have the pages"
+SCRAPERS = "for Prometheus and what reads its format; a person has ygg top and ygg status"
 PROBES = "for supervisors and load balancers; to a person ygg status tells more"
 
 #: Every verb there is, in the order of the routes.
@@ -325,6 +326,7 @@ VERBS: tuple[Verb[..., Any], ...] = (
     Verb("async_health", "GET /v1/async/health", "health.health", off_desk=MISSION),
     Verb("healthz", "GET /healthz", "health.alive", off_desk=PROBES, scope="free"),
     Verb("readyz", "GET /readyz", "health.ready", off_desk=PROBES, scope="free"),
+    Verb("metrics", "GET /metrics", "scraped.metrics", ("accept",), off_desk=SCRAPERS),
     Verb("openapi", "GET /openapi.json", "described.openapi", off_desk=PROGRAMS),
     Verb(
         "async_dead_letters", "GET /v1/async/dead-letters", "ended.dead_letters",

@@ -122,6 +122,8 @@ class Reloading:
         fresh = load_found(self._path, os.environ, strict=True)
         if fresh.api.listen != old.api.listen:
             raise _new_start(fresh, "api.listen is another one")
+        if fresh.metrics.listen != old.metrics.listen:
+            raise _new_start(fresh, "metrics.listen is another one")
         if (fresh.api.tls is None) is not (old.api.tls is None):
             raise _new_start(fresh, "api.tls came or went")
         refuse_open(fresh.api, lambda: tokens_hold(os.environ))

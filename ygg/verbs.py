@@ -20,8 +20,8 @@ R = TypeVar("R")
 Sends = Callable[Concatenate[Any, P], "JsonDict | None"]
 
 #: What handlers are given: the JSON body, its bytes (0 without a daemon), the query, who asks, the headers
-#: Idempotency-Key and Last-Event-ID, a form with a file that is still coming.
-Given = Literal["doc", "size", "query", "caller", "key", "last", "upload"]
+#: Idempotency-Key, Last-Event-ID and Accept, a form with a file that is still coming.
+Given = Literal["doc", "size", "query", "caller", "key", "last", "accept", "upload"]
 
 
 @lru_cache

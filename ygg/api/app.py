@@ -10,7 +10,7 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from typing import Any
 
@@ -152,16 +152,16 @@ def failed(error: YggError) -> Response:
 _BUG = YggError("unexpected error", hint="see the daemon's log")
 
 
-def build_app(handlers: Handlers) -> ASGIApp:
-    """The API over these handlers."""
-    return _Guard(_Face(handlers))
+def build_app(handlers: Handlers, verbs: Sequence[Verb[..., Any]] | None = None) -> ASGIApp:
+    """The API over these handlers, or so much of it."""
+    return _Guard(_Face(handlers, VERBS if verbs is None else verbs))
 
 
 class _Face:
     """A verb for each request."""
 
-    def __init__(self, handlers: Handlers) -> None:
-        self._handlers, self._routes = handlers, Routes(VERBS)
+    def __init__(self, handlers: Handlers, verbs: Sequence[Verb[..., Any]]) -> None:
+        self._handlers, self._routes = handlers, Routes(verbs)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -181,6 +181,8 @@ class _Face:
         answer = await answer_while_it_holds(proof, asked)
         if verb.streams:
             return await _streamed(verb, answer, caller, looking=request.method == "HEAD")
+        if isinstance(answer, bodies.Page):
+            return Response(answer.content, verb.status, media_type=answer.kind)
         status = 202 if isinstance(answer, bodies.Accepted) else verb.status
         return await aside(given.get("size", 0), JSONResponse, answer, status)
 
@@ -215,6 +217,10 @@ async def _last(request: Request) -> str | None:
     return request.headers.get("Last-Event-ID")
 
 
+async def _accept(request: Request) -> str:
+    return ",".join(request.headers.getlist("Accept"))
+
+
 _READ: dict[Given, Callable[[Request], Awaitable[Any]]] = {
     "doc": _document,
     "size": _size,
@@ -223,6 +229,7 @@ _READ: dict[Given, Callable[[Request], Awaitable[Any]]] = {
     "caller": _caller,
     "key": _key,
     "last": _last,
+    "accept": _accept,
 }
 
 

@@ -7,6 +7,7 @@ known is null.
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from ygg.desk import error_body as error_body
 from ygg.model import (
@@ -42,6 +43,13 @@ STATUS = {
 
 class Accepted(JsonDict):
     """An answer before the end of what was asked for: HTTP 202."""
+
+
+class Page(NamedTuple):
+    """An answer that is no JSON: its bytes, and their media type."""
+
+    content: bytes
+    kind: str
 
 
 def iso(at_ms: int | None) -> str | None:

@@ -22,6 +22,7 @@ from ygg.api.measured import Measured
 from ygg.api.overseeing import Overseeing
 from ygg.api.processing import Processing
 from ygg.api.pruned import explained
+from ygg.api.scraped import Scraped
 from ygg.api.stream import Stream
 from ygg.api.submits import Submits
 from ygg.api.tasks import Tasks
@@ -31,6 +32,7 @@ from ygg.errors import NotFound
 from ygg.intake import times
 from ygg.model import JsonDict
 from ygg.ports import Control
+from ygg.telling.tally import Tally
 from ygg.verbs import Verb
 
 
@@ -47,10 +49,12 @@ class Handlers:
         run_ms: Callable[[], int] | None = None,
         reload: Callable[[], Awaitable[list[str]]] | None = None,
         credentials: Credentials | None = None,
+        tally: Tally | None = None,
     ) -> None:
         """`config` is asked anew each time: it may be reloaded. `about`: what the daemon tells of itself in
         the status (`store`, `socket`, `stalls`). `run_ms`: the clock that stored times are of, by default the machine's.
-        `reload`: reads hosts.yaml again and says what is different. `credentials`: whose JWTs let in."""
+        `reload`: reads hosts.yaml again and says what is different. `credentials`: whose JWTs let in. `tally`: what the
+        run counts."""
         self._control, self._config, self._now_ms = control, config, run_ms or wall_ms
         self.callers = Callers(self._now_ms, credentials)
         self.tokens = Tokens(control, self.callers, self._now_ms)
@@ -65,6 +69,7 @@ class Handlers:
         self.overseeing = Overseeing(control, config, about or {}, reload)
         self.measured = Measured(control, config, self._now_ms)
         self.health = Health(control)
+        self.scraped = Scraped(control, config, tally or Tally(), about or {})
         self.described = Described(self._handler)
 
     async def of(

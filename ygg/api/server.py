@@ -39,7 +39,7 @@ ACCEPT_STEPS = 3  #: turns of the loop from accept() to the protocol's connectio
 
 class Door:
     """Where a daemon listens: a unix socket that the service manager made and keeps, else one of its own at `path`; and
-    the TCP addresses of `listen`, with the certificate of `credentials` where there is one."""
+    the TCP addresses of `listen` and, for metrics, of `scraped`, with the certificate of `credentials` where there is one."""
 
     def __init__(
         self,
@@ -47,9 +47,10 @@ class Door:
         given: socket.socket | None = None,
         listen: Iterable[str] = (),
         credentials: Credentials | None = None,
+        scraped: Iterable[str] = (),
     ) -> None:
         self.path = path if given is None else Path(given.getsockname())
-        self.listen = tuple(map(address, listen))
+        self.listen, self.scraped = tuple(map(address, listen)), tuple(map(address, scraped))
         self.credentials = credentials or Credentials()
         self._socket, self._given = given, given is not None
         self._tcp: list[socket.socket] | None = None
@@ -59,8 +60,13 @@ class Door:
         if self._socket is None:
             self._socket = bind(self.path)
         if self._tcp is None:
-            self._tcp = tcp.bind(self.listen)
+            self._tcp = tcp.bind((*self.listen, *self.scraped))
         return [self._socket, *self._tcp]
+
+    @property
+    def scraped_ports(self) -> frozenset[int]:
+        """Where metrics alone are served."""
+        return frozenset(a.port for a in self.scraped)
 
     def context(self) -> ssl.SSLContext:
         """What is shown to who connects over TCP, where it is encrypted."""
@@ -79,7 +85,9 @@ class Door:
     def __str__(self) -> str:
         """For the log: `socket /run/ygg/ygg.sock, http://127.0.0.1:8420`."""
         scheme = "http" if self.credentials.tls is None else "https"
-        return ", ".join([f"socket {self.path}", *(f"{scheme}://{a}" for a in self.listen)])
+        urls = [f"{scheme}://{a}" for a in self.listen]
+        urls += [f"{scheme}://{a}/metrics" for a in self.scraped]
+        return ", ".join([f"socket {self.path}", *urls])
 
 
 def handed_over(env: MutableMapping[str, str]) -> socket.socket | None:

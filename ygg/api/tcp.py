@@ -1,4 +1,4 @@
-"""TCP sockets for the API, one for each address that hosts.yaml names."""
+"""TCP sockets for API and metrics, one for each address that hosts.yaml names."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def _bound(address: Address) -> socket.socket:
     except OSError as error:
         sock.close()
         why = _WHY.get(error.errno or 0, error.strerror or str(error))
-        hint = f"ss -ltnp shows who; else another address in api.listen, not {address}"
+        hint = f"ss -ltnp shows who; else another address in hosts.yaml, not {address}"
         raise Unavailable(f"cannot listen on {address}: {why}", hint=hint) from error
     sock.setblocking(False)
     return sock

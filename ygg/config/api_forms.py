@@ -1,4 +1,4 @@
-"""The forms of hosts.yaml that say what proves who asks over TCP, and who answers."""
+"""The forms of hosts.yaml that say what proves who asks over TCP, and who answers; and where Prometheus asks."""
 
 from __future__ import annotations
 
@@ -38,3 +38,19 @@ class TlsForm(Form):
         description="File of the certificate in PEM, those that signed it after it. Relative to hosts.yaml; `~/` is your home."
     )
     key: v.Text = Field(description="File of its private key in PEM, without a password.")
+
+
+class MetricsForm(Form):
+    """What Prometheus scrapes, `/metrics`: on every address of the API, where a token of scope `read` lets in, and where it is
+    asked for on addresses of its own."""
+
+    listen: v.Addresses = Field(
+        default=[],
+        description="Addresses that serve `/metrics` and `/healthz` alone: `0.0.0.0:9420`, or a list; on ports that `api.listen` does not "
+        "use. Nobody needs a token there, other machines neither: numbers and the names of hosts and models are told, no task, "
+        "prompt or caller. The names of `api.hosts` hold there too, and so does `api.tls`. Another list takes effect with the next start.",
+    )
+    legacy: bool = Field(
+        default=True,
+        description="Whether the mission's own names (`task_queue_depth` and the like) are there too, beside those that begin with `ygg_`.",
+    )

@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import Any, TypeVar
 
 from ygg.config import forms, host_forms, inert, keys, loading, policy_forms, proving, values
+from ygg.config.addresses import address
 from ygg.config.problems import KeyPath, Problems, known_words, listed, near, ticked
 from ygg.config.records import GENERAL, Config
 from ygg.config.shapes import shape
@@ -25,6 +26,7 @@ from ygg.model import (
     Endpoint,
     HeatRule,
     Host,
+    Metrics,
     Policy,
     PressureRule,
     Privacy,
@@ -56,16 +58,16 @@ def build(
     parts = builder.parts(form) if form is not None else None
     problems.check()
     assert parts is not None  # without a form there are problems
-    hosts, types, policy, privacy, api = parts
+    hosts, types, policy, privacy, api, metrics = parts
     print_ = hashlib.sha256(json.dumps(settings(*parts)).encode()).hexdigest()
     left_out = tuple(problems.text(p) for p in idle)
     return Config(
         MappingProxyType(hosts), MappingProxyType(types), policy, source, print_[:16], left_out,
-        tuple(problems.notes), privacy, api,
+        tuple(problems.notes), privacy, api, metrics=metrics,
     )  # fmt: skip
 
 
-Parts = tuple[dict[str, Host], dict[str, TaskType], Policy, Privacy, Api]
+Parts = tuple[dict[str, Host], dict[str, TaskType], Policy, Privacy, Api, Metrics]
 
 
 @dataclass(slots=True)
@@ -93,7 +95,8 @@ class _Builder:
             got = listed(named) if named else "none"
             hint = "tasks of unknown types run on its route"
             self.problems.add(("task_types",), f"a type named `{GENERAL}`", got, hint)
-        return self.hosts, types, policy, Privacy(form.privacy.titles), self._api(form.api)
+        privacy, metrics = Privacy(form.privacy.titles), self._metrics(form)
+        return self.hosts, types, policy, privacy, self._api(form.api), metrics
 
     def _host(self, name: str, form: forms.HostForm) -> Host:
         path: KeyPath = ("hosts", name)
@@ -291,6 +294,15 @@ class _Builder:
     def _api(self, form: forms.ApiForm) -> Api:
         proof = proving.Proving(self.problems, self.source, self.strict)
         return replace(_record(Api, form), jwt=proof.jwt(form.jwt), tls=proof.tls(form.tls))
+
+    def _metrics(self, form: forms.FileForm) -> Metrics:
+        taken = {address(text).port for text in form.api.listen}
+        for n, text in enumerate(form.metrics.listen):
+            if address(text).port in taken:
+                path: KeyPath = ("metrics", "listen", n)
+                hint = "it serves /metrics as it is, with a token; or 9420, say"
+                self.problems.add(path, "a port that api.listen does not use", ticked(text), hint)
+        return _record(Metrics, form.metrics)
 
 
 def _serving(endpoints: tuple[Endpoint, ...], model: str) -> tuple[Endpoint, ...]:

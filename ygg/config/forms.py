@@ -16,7 +16,7 @@ from pydantic import (
 from pydantic_core import CoreSchema
 
 from ygg.config import values as v
-from ygg.config.api_forms import JwtForm, TlsForm
+from ygg.config.api_forms import JwtForm, MetricsForm, TlsForm
 from ygg.config.host_forms import (
     Form,
     HeatForm,
@@ -251,6 +251,7 @@ class FileForm(Form):
         default=PrivacyForm(), description="What of a task is shown in lists, log and live view."
     )
     api: ApiForm = Field(default=ApiForm(), description="Where programs reach ygg over HTTP.")
+    metrics: MetricsForm = Field(default=MetricsForm(), description="What Prometheus scrapes.")
 
 
 ANY = "*"
@@ -271,6 +272,7 @@ FORMS: dict[tuple[str, ...], type[Form]] = {
     ("policies", "residency"): ResidencyForm,
     ("privacy",): PrivacyForm,
     ("api",): ApiForm,
+    ("metrics",): MetricsForm,
     ("api", "jwt"): JwtForm,
     ("api", "tls"): TlsForm,
 }

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ygg.config.patterns import compiled
-from ygg.model import Api, Host, Policy, Privacy, TaskType
+from ygg.model import Api, Host, Metrics, Policy, Privacy, TaskType
 
 GENERAL = "general"  #: the type every configuration has: unknown types run on its route
 
@@ -39,6 +39,7 @@ class Config:
     privacy: Privacy = field(default_factory=Privacy)
     api: Api = field(default_factory=Api)
     environment: tuple[Said, ...] = ()
+    metrics: Metrics = field(default_factory=Metrics)
 
     def __hash__(self) -> int:
         """So that what follows from it can be remembered."""

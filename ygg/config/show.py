@@ -9,7 +9,7 @@ from typing import Any
 
 from ygg.config.inert import INERT
 from ygg.config.records import Config, Said
-from ygg.model import Api, Endpoint, Host, JsonDict, Policy, Privacy, TaskType
+from ygg.model import Api, Endpoint, Host, JsonDict, Metrics, Policy, Privacy, TaskType
 
 HIDDEN = "***"
 _SECRET = re.compile(
@@ -45,8 +45,8 @@ def _said(said: Said) -> JsonDict:
 
 def _parts(
     config: Config,
-) -> tuple[Mapping[str, Host], Mapping[str, TaskType], Policy, Privacy, Api]:
-    return config.hosts, config.types, config.policy, config.privacy, config.api
+) -> tuple[Mapping[str, Host], Mapping[str, TaskType], Policy, Privacy, Api, Metrics]:
+    return config.hosts, config.types, config.policy, config.privacy, config.api, config.metrics
 
 
 def settings(
@@ -55,6 +55,7 @@ def settings(
     policy: Policy,
     privacy: Privacy,
     api: Api,
+    metrics: Metrics,
 ) -> JsonDict:
     """The keys of hosts.yaml with all defaults filled in: reads back as the same Config."""
     return {
@@ -63,6 +64,7 @@ def settings(
         "policies": {k: v for k, v in _record(policy).items() if ("policies", k) not in INERT},
         "privacy": _record(privacy),
         "api": _record(api),
+        "metrics": _record(metrics),
     }
 
 
@@ -71,7 +73,7 @@ def differences(old: Config, new: Config) -> list[str]:
     before, after = (settings(*_parts(c)) for c in (old, new))
     lines = [*_entries("host", before["hosts"], after["hosts"])]
     lines += _entries("task type", before["task_types"], after["task_types"])
-    for section in ("policies", "privacy", "api"):
+    for section in ("policies", "privacy", "api", "metrics"):
         lines += _changes(section, before[section], after[section])
     kept = [[n for n in a if n in b] for a, b in ((old.types, new.types), (new.types, old.types))]
     if kept[0] != kept[1]:

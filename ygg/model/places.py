@@ -138,6 +138,15 @@ class Api:
 
 
 @dataclass(frozen=True, slots=True)
+class Metrics:
+    """What Prometheus finds. `listen`: ADDRESS:PORT each where it is served alone; `legacy`: whether with the mission's own
+    names beside ygg's."""
+
+    listen: tuple[str, ...] = ()
+    legacy: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Holds:
     """What a person has stopped: dispatch as a whole, single hosts."""
 

@@ -11,6 +11,8 @@ from ygg.model.reasons import Reason
 from ygg.model.words import HostHealth, Priority, State
 
 BUCKET_S, BUCKETS = 10, 12  #: the history of a host: two minutes
+RETURNING = "returning"  #: nothing holds a limit any more: slots come back one by one
+HELD = ("blind", "hot", "warm", "full", "pressed", RETURNING)  #: why a limit is lowered
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,7 @@ class GpuView:
     stale: bool = False  #: too old to be trusted for more than lowering a limit
     utilization: float | None = None  #: percent
     error: str = ""  #: why it cannot be read: it is lost
+    uuid: str = ""  #: what stays the same while indexes move
 
 
 def memory_of(gpus: Sequence[GpuView], *, whole: bool = False) -> tuple[float, float] | None:
@@ -104,6 +107,7 @@ class HostView:
         float, ...
     ] = ()  #: tokens per second in the last buckets of `BUCKET_S`, oldest first
     limit_reason: str = ""  #: why the limit is below the configured slots; lost cards
+    limit_cause: str = ""  #: why the limit is below them in one word of `HELD`
     level: str | None = None  #: memory pressure of the host: LOW, NORMAL, HIGH, CRITICAL
     sick: tuple[SickView, ...] = ()
     endpoints: tuple[EndpointView, ...] = ()

@@ -53,6 +53,7 @@ from ygg.running.loop import CANCEL_WAIT_S, RunLoop
 from ygg.telling import explain as explaining
 from ygg.telling import pacing, rates
 from ygg.telling.snapshotting import NEXT_UP, snapshot
+from ygg.telling.tally import Tally
 from ygg.telling.working import Worked
 from ygg.uploads import Uploads
 
@@ -113,6 +114,11 @@ class Dispatcher:
     @property
     def loop(self) -> RunLoop:
         return self._loop
+
+    @property
+    def tally(self) -> Tally:
+        """What this run has counted."""
+        return self._loop.tally
 
     # --- life ----------------------------------------------------------------------------------
 
@@ -208,7 +214,7 @@ class Dispatcher:
             raise Draining(
                 "ygg is shutting down", hint="submit again in a minute", retry_after_s=60
             )
-        return await self._queue.submit(
+        answers = await self._queue.submit(
             [self._loop.clock.placed(t) for t in tasks],
             self._now_ms(),
             capacity=capacity,
@@ -216,6 +222,8 @@ class Dispatcher:
             batch=batch,
             stored=self._stored,
         )
+        self.tally.taken(tasks, answers)
+        return answers
 
     def _stored(self, answers: list[Submitted | YggError]) -> None:
         """They may start while their submit is still on its way to the disk: if a power cut undoes it, nobody
@@ -234,9 +242,11 @@ class Dispatcher:
                 self._loop.feed(ev.DueLearned(min(times)))
 
     async def cancel(self, task_id: str, *, running: bool = True) -> Task:
-        task = await self._queue.cancel(task_id, self._now_ms(), running=running)
+        at_ms = self._now_ms()
+        task = await self._queue.cancel(task_id, at_ms, running=running)
         if task.state is not TaskState.PROCESSING:
-            self._loop.feed(ev.TaskLeft(task.id, task))
+            over = task if task.finished_ms == at_ms else None  # it had been cancelled before
+            self._loop.feed(ev.TaskLeft(task.id, over))
             return task
         self._loop.feed(ev.CancelAsked(task.id))
         return await self.wait_end(task.id, CANCEL_WAIT_S)

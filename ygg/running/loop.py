@@ -30,6 +30,7 @@ from ygg.running.streams import Streams
 from ygg.running.waiting import Waiting, moved
 from ygg.running.watching import Watches
 from ygg.telling.naming import named
+from ygg.telling.tally import Tally
 from ygg.uploads import Uploads
 
 CANCEL_WAIT_S = 10.0  #: how long `cancel` waits for a running call to stop
@@ -66,6 +67,7 @@ class RunLoop:
         self.watches = Watches(self.feed)
         self.waiting = Waiting(archive, self.streams)
         self.log_tail: deque[LogView] = deque(maxlen=LOG_KEPT)
+        self.tally = Tally()
         self._inbox: deque[ev.Event] = deque()
         self._stepping = False
         self._timer: asyncio.TimerHandle | None = None
@@ -150,6 +152,7 @@ class RunLoop:
     def _step(self, event: ev.Event) -> None:
         now = self.now()
         self.streams.moved(moved(event))
+        self.tally.hear(event, self.board, now)
         effects = step(self.board, event, now)
         if self._checked:
             check(self.board, now)

@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import PurePath
 from typing import TypedDict
@@ -38,9 +38,10 @@ class Stalls(TypedDict):
 
 
 @contextmanager
-def watched() -> Iterator[Stalls]:
-    """Watch the running loop for the length of a `with`."""
-    watch = _Watch(asyncio.get_running_loop())
+def watched(told: Callable[[float], None] = lambda _: None) -> Iterator[Stalls]:
+    """Watch the running loop for the length of a `with`. `told`: hears at each look, in the thread of the watch, how many
+    seconds the loop took to have time for others; 0 while it waits."""
+    watch = _Watch(asyncio.get_running_loop(), told)
     watch.start()
     try:
         yield watch.seen
@@ -51,11 +52,11 @@ def watched() -> Iterator[Stalls]:
 class _Watch(threading.Thread):
     """Looks at the loop four times a second, and asks it for a sign of life unless it waits for something to do."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, told: Callable[[float], None]) -> None:
         super().__init__(name="ygg-stalls", daemon=True)
         self.seen = Stalls(loop=0, machine=0, longest_s=0.0, busy_s=0.0)
         self.end = threading.Event()
-        self._loop, self._watched = loop, threading.get_ident()
+        self._loop, self._watched, self._lag = loop, threading.get_ident(), told
         self._clock = time.pthread_getcpuclockid(self._watched)
 
     def run(self) -> None:
@@ -65,7 +66,9 @@ class _Watch(threading.Thread):
                 return
             if late_s > PATIENCE_S:
                 self._late(late_s, busy_s)
-            elif not self._waits():
+            elif self._waits():
+                self._lag(0.0)
+            else:
                 self._ask()
 
     def _waits(self) -> bool:
@@ -91,6 +94,7 @@ class _Watch(threading.Thread):
             self._late(late_s, busy_s)
         elif not alive.is_set():
             self._stands_still(alive, began)
+        self._lag(time.monotonic() - began)
         if alive.is_set():
             self.seen["busy_s"] = round(max(self.seen["busy_s"], self._used_s() - used), 3)
 

@@ -14,6 +14,7 @@ SPAN_MS = BUCKET_S * BUCKETS * 1000
 ANSWERS, NEWEST = 5, 50  #: how many answers tell how long one gets: at least, at most
 FAILED = frozenset({State.FAILED, State.EXPIRED, State.BLOCKED})  #: what the mission calls failed
 WORK_MS = 300_000  #: completed tasks per minute are counted over this much work
+LATELY_MS = 900_000  #: of which percentiles are
 
 
 def ends_of(tasks: Iterable[Task]) -> tuple[EndView, ...]:
@@ -114,6 +115,14 @@ def mean_took_ms(recent: Iterable[EndView]) -> int | None:
     )
 
 
+def took_ms(recent: Iterable[EndView], shares: Iterable[float], at_ms: int) -> list[int] | None:
+    """Run times that so many of the completed tasks of the last quarter of an hour did not exceed, as far as ends are
+    remembered; None without any."""
+    ends = (e for e in recent if e.state is State.COMPLETED and e.at_ms > at_ms - LATELY_MS)
+    known = sorted(e.took_ms for e in ends if e.took_ms is not None)
+    return [known[math.ceil(share * len(known)) - 1] for share in shares] if known else None
+
+
 def mean_wait_ms(recent: Iterable[EndView]) -> int | None:
     """How long it had waited for that."""
     return _mean(
@@ -132,6 +141,12 @@ def counts_as_failed(end: EndView) -> bool:
 def counts_as_end(end: EndView) -> bool:
     """Whether it says how tasks fare: none that was cancelled, and no attempt whose task waits again."""
     return end.state is State.COMPLETED or counts_as_failed(end)
+
+
+def completed_share(recent: Iterable[EndView]) -> float | None:
+    """Of the ends that count; None before the first."""
+    ends = [end.state is State.COMPLETED for end in recent if counts_as_end(end)]
+    return sum(ends) / len(ends) if ends else None
 
 
 def failed_percent(recent: Iterable[EndView]) -> float | None:

@@ -132,6 +132,7 @@ def host_view(host: HostState, running: Iterable[str], now: Now) -> HostView:
         loaded=_loaded(host),
         gpus=_gpus(host, now),
         limit_reason=lowered.told(host, now),
+        limit_cause=lowered.cause(host, now),
         ghosts=ghosts.width(*servers.values()),
         level=host.condition.level.name if host.condition.level is not None else None,
         sick=_sick(host, now),
@@ -203,6 +204,7 @@ def _gpus(host: HostState, now: Now) -> tuple[GpuView, ...]:
             stale=trust is not Trust.FRESH,
             utilization=d.utilization,
             error=d.error,
+            uuid=d.uuid,
         )
         for d in gauge.reading.devices
     )

@@ -21,6 +21,7 @@ class Answer(NamedTuple):
     found: bool = False
     submits: bool = False
     later: Schema | None = None  #: of 202: it takes longer
+    kinds: tuple[str, ...] = ("application/json",)  #: media types of the body
 
 
 _ENDED = "it has ended otherwise"
@@ -40,6 +41,7 @@ ANSWERS: dict[str, Answer] = {
     "async_health": Answer(tasks.HEALTH),
     "healthz": Answer(house.ALIVE),
     "readyz": Answer(house.READY),
+    "metrics": Answer(house.METRICS, kinds=("text/plain", "application/openmetrics-text")),
     "openapi": Answer(house.OPENAPI),
     "async_dead_letters": Answer(tasks.PAGE),
     "async_retry": Answer(tasks.TASK, conflict=_NOT_FAILED),

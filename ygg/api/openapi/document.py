@@ -221,7 +221,8 @@ def _success(answer: Answer) -> JsonDict:
     if answer.events is not None:
         told = {"x-ygg-events": answer.events}
         return {"description": "Server-sent events, with JSON.", "content": {EVENTS: told}}
-    return {"description": "As asked.", "content": {JSON: {"schema": answer.shape}}}
+    content = {kind: {"schema": answer.shape} for kind in answer.kinds}
+    return {"description": "As asked.", "content": content}
 
 
 def _failure(status: int, answer: Answer) -> JsonDict:

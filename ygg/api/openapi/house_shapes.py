@@ -20,6 +20,7 @@ from ygg.api.openapi.schema import (
     TIME,
     TIME_,
     WHOLE,
+    Schema,
     by_name,
     each,
     exactly,
@@ -57,6 +58,7 @@ _CARD = {
     "age_s": NUMBER,
     "stale": FLAG,
     "error": TEXT,
+    "uuid": TEXT,
 }
 HOST = named(
     "Host",
@@ -238,4 +240,5 @@ TOKENS = obj({**schema_of("tokens"), "tokens": listed(TOKEN)})
 REVOKED = obj({"name": TEXT, "revoked": FLAG})
 ALIVE = obj({"status": exactly("ok")})
 READY = obj({"status": exactly("ready")})
+METRICS: Schema = {"type": "string", "description": "Prometheus' text format"}
 OPENAPI = obj({"openapi": TEXT, "info": ANY, "paths": ANY, "components": ANY})

@@ -16,6 +16,7 @@ from ygg.core.hosts.limits import PROVEN, Cause
 from ygg.core.house import HostState
 from ygg.model import Now, Reason, ReasonCode, Trust, because
 from ygg.model.reasons import gb
+from ygg.model.snapshot import RETURNING
 from ygg.plain import percent
 
 
@@ -32,6 +33,14 @@ def told(host: HostState, now: Now) -> str:
     matter."""
     said = _said(host, now)
     return "; ".join(part for part in (said.what, _lost(host), said.ends) if part)
+
+
+def cause(host: HostState, now: Now) -> str:
+    """What holds the limit down, one of `model.snapshot.HELD`; "" when it is not below the configured slots."""
+    if host.limit >= host.host.slots:
+        return ""
+    most = limits.allowed(host, now)
+    return RETURNING if most.slots > host.limit or most.cause is Cause.NONE else most.cause.value
 
 
 def until_ms(host: HostState, now: Now) -> int | None:
