@@ -33,6 +33,7 @@ READERS: dict[tuple[str, ...], tuple[str, ...]] = {
     ("task_types", ANY, "route", ANY): ("core",),
     ("task_types", ANY, "match"): ("config/records.py",),
     ("api",): ("api", "daemon.py", "config/addresses.py"),
+    ("metrics",): ("metrics", "daemon.py"),
     ("api", "jwt"): ("api", "config/keys.py"),
     ("api", "tls"): ("config/keys.py",),
 }

@@ -67,7 +67,8 @@ class Contract:
         if kind == "text/event-stream":
             yield from self._events(described["content"][kind]["x-ygg-events"], response.text)
         elif response.content:
-            yield from self.of(described["content"][kind]["schema"], response.json())
+            body = response.json() if kind == "application/json" else response.text
+            yield from self.of(described["content"][kind]["schema"], body)
         form = request.headers.get("content-type", "").startswith("multipart/")
         if not form and request.content and _taken(response):
             asked = operation["requestBody"]["content"]["application/json"]["schema"]

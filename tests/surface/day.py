@@ -199,5 +199,8 @@ async def day(seed: int, *, checked: bool = False) -> AsyncIterator[Day]:
     )  # fmt: skip
     async with house as home:
         clock = home.dispatcher.loop.clock.now_ms
-        async with over(home, Handlers(home.dispatcher, lambda: CONFIG, wall_ms=clock)) as api:
+        handlers = Handlers(
+            home.dispatcher, lambda: CONFIG, wall_ms=clock, tally=home.dispatcher.tally
+        )
+        async with over(home, handlers) as api:
             yield Day(home, api, probes, Random(seed))

@@ -34,7 +34,7 @@ LEAST = {
     **dict.fromkeys((
         "async_status", "async_result", "async_stream", "async_stats", "async_health", "async_tasks", "tasks_list", "show", "result",
         "wait_once", "follow", "why", "status", "queue", "hosts", "workers", "gpu_status", "memory_forecast", "history",
-        "tuning", "async_dead_letters", "batch", "batches", "listed", "openapi",
+        "tuning", "async_dead_letters", "batch", "batches", "listed", "openapi", "metrics",
     ), "read"),
     **dict.fromkeys((
         "async_submit", "async_cancel", "submit_part", "retry", "cancel_many", "cancel", "prioritize", "async_retry", "discard",

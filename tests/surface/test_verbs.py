@@ -203,5 +203,5 @@ def test_the_routes_of_the_mission_are_for_its_clients_alone() -> None:
     assert {v.name for v in VERBS if v.off_desk} == {
         "async_submit", "async_submit_batch", "async_status", "async_result", "async_cancel", "async_tasks", "async_stats",
         "async_health", "healthz", "readyz", "async_dead_letters", "async_retry",
-        "async_stream", "openapi",
+        "async_stream", "openapi", "metrics",
     }  # fmt: skip

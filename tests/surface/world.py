@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from ygg.api.app import build_app
 from ygg.api.border import Border
 from ygg.api.credentials import Credentials
 from ygg.api.handlers import Handlers
+from ygg.api.outside import outside
 from ygg.api.server import Door, serve
 from ygg.config import Config, from_dict
 from ygg.model import Policy
@@ -106,8 +107,9 @@ async def api(
         clock = home.dispatcher.loop.clock.now_ms
         about = {"pid": 4321, "store": "/var/lib/ygg/ygg.db", "socket": "/run/ygg/ygg.sock"}
         handlers = Handlers(
-            home.dispatcher, lambda: settings, about=about, wall_ms=clock, reload=_more_slots
-        )
+            home.dispatcher, lambda: settings, about=about, wall_ms=clock, reload=_more_slots,
+            tally=home.dispatcher.tally,
+        )  # fmt: skip
         async with over(home, handlers) as found:
             yield found
 
@@ -148,6 +150,7 @@ def served(
     listen: Iterable[str] = (),
     credentials: Credentials | None = None,
     settings: Config | None = None,
+    scraped: Iterable[str] = (),
 ) -> Iterator[Api]:
     """The same on a unix socket, and TCP addresses, its loop in a thread of its own: for clients that block."""
     ready, stop = threading.Event(), asyncio.Event()
@@ -155,9 +158,12 @@ def served(
     loop = new_loop()
 
     async def main() -> None:
-        door = Door(path, listen=listen, credentials=credentials)
+        door = Door(path, listen=listen, credentials=credentials, scraped=scraped)
         files = Uploads(path)
-        async with api(settings=settings, uploads=files) as inside, serve(bordered(inside), door):
+        async with AsyncExitStack() as stack:
+            inside = await stack.enter_async_context(api(settings=settings, uploads=files))
+            app = outside(inside.handlers, lambda: OPEN, door.scraped_ports)
+            await stack.enter_async_context(serve(app, door))
             for place in inside.house.places.values():
                 place.latency_s = latency_s
             found.append(inside)
