@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench import api, daemon, depth, drain, growth, makespan, swap, view
+from bench import api, daemon, depth, drain, growth, makespan, scrape, swap, view
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "performance.md"
 START, END = "<!-- figures: written by make bench -->", "<!-- end of figures -->"
@@ -30,6 +30,7 @@ PARTS: dict[str, Part] = {
     "idle": daemon.idle,
     "start_up": daemon.start_up,
     "api": api.run,
+    "scrape": scrape.run,
 }
 
 #: (name, section, key, goal, comparison)
@@ -64,6 +65,8 @@ GOALS: tuple[tuple[str, str, str, float, str], ...] = (
     ("API: 1,000 submits at once, memory, MB", "api", "crowd_submits_mb", 150, "<="),
     ("API: 1,000 long polls at once, not answered", "api", "crowd_polls_lost", 0, "<="),
     ("API: 1,000 long polls at once, memory, MB", "api", "crowd_polls_mb", 200, "<="),
+    ("scrape: 100,000 tasks, 50 hosts / as many constants", "scrape", "ratio", 3, "<="),
+    ("scrape: CPU of it / that of the constants", "scrape", "cpu_ratio", 3, "<="),
 )
 
 

@@ -7,7 +7,7 @@ import json
 import pytest
 
 import bench.__main__ as program
-from bench import api, growth, mixes
+from bench import api, growth, mixes, scrape
 from bench.makespan import contest
 
 
@@ -78,3 +78,13 @@ def test_the_parts_of_the_api_measure_what_was_stored(monkeypatch: pytest.Monkey
     assert {key for _, section, key, *_ in program.GOALS if section == "api"} <= found.keys()
     assert all(v > 0 for name, v in found.items() if not name.endswith(("cpu_ms", "_lost")))
     assert (found["crowd_submits_lost"], found["crowd_polls_lost"]) == (0, 0)
+
+
+def test_a_scrape_is_measured_beside_as_many_constants(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"TASKS": 50, "HOSTS": 2, "ROUNDS": 3, "GAP_S": 0.0}.items():
+        monkeypatch.setattr(scrape, name, value)
+    found = scrape.run()
+    assert {key for _, section, key, *_ in program.GOALS if section == "scrape"} <= found.keys()
+    assert (found["tasks"], found["hosts"]) == (50, 2)
+    assert found["samples"] > 300
+    assert min(found["ygg_ms"], found["constants_ms"]) > 0

@@ -61,6 +61,16 @@ async def test_the_processor_time_of_a_turn_is_told_and_no_other_time() -> None:
         assert 0.15 < seen["busy_s"] < 1
 
 
+async def test_how_long_others_waited_is_told_at_each_look() -> None:
+    lags = list[float]()
+    with stalls.watched(lags.append):
+        while 0.0 not in lags:
+            await asyncio.sleep(0.05)  # it is at rest, which is no delay
+        while max(lags) < 0.2:
+            holds_everybody_up(0.6)
+            await asyncio.sleep(0)
+
+
 async def test_small_delays_are_no_stall(caplog: pytest.LogCaptureFixture) -> None:
     with stalls.watched() as seen:
         for _ in range(8):

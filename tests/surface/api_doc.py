@@ -198,6 +198,9 @@ def _adding() -> str:
     return ADDING.format(row=dedent(row).strip(), handler=dedent(handler).strip())
 
 
+METRICS_SHOWN = 20  #: lines of a page of metrics
+
+
 class _Counted:
     """Ids that are the same in every run."""
 
@@ -242,6 +245,8 @@ def _body(response: httpx.Response) -> list[str]:
     if response.headers["content-type"].startswith("text/event-stream"):
         lines = [line for line in response.text.splitlines() if line]
         return [line if len(line) < 120 else f"{line[:117]}..." for line in lines]
+    if response.headers["content-type"].startswith("text/plain"):
+        return [*response.text.splitlines()[:METRICS_SHOWN], "…"]
     return [_pretty(response.json())]
 
 
@@ -322,6 +327,11 @@ async def _health(page: _Page) -> None:
         "(`store_error`). A pause and hosts that are down are no obstacle: tasks wait."
     )
     await page.show("GET /readyz", about)
+    about = (
+        "For Prometheus: every family with its meaning is in [monitoring.md](monitoring.md). OpenMetrics for who accepts "
+        "`application/openmetrics-text`. `metrics.listen` serves it on an address of its own, without a token."
+    )
+    await page.show("GET /metrics", about)
 
 
 async def _tasks(page: _Page, cancelled: str) -> None:

@@ -12,10 +12,12 @@ import pytest
 
 from tests.shell.virtual import run_virtual
 from tests.surface.day import day
+from tests.surface.test_metrics import Page, scraped
 from tests.surface.world import Api, JsonDict, api
 from ygg.errors import StoreError
 from ygg.model import Counts, HostView, Snapshot, State
 from ygg.model.transfer import from_plain
+from ygg.plain import tenths
 from ygg.running.chores import concurrency
 from ygg.view.hosts import MARKS
 from ygg.view.render import render
@@ -34,6 +36,7 @@ class Moment:
     stats: JsonDict
     gpu: JsonDict
     workers: JsonDict
+    metrics: Page
     line: dict[str, dict[str, object]]
 
     @property
@@ -57,6 +60,7 @@ async def moment(api: Api) -> Moment:
         await api.get("/v1/async/stats"),
         (await api.get("/v1/gpu/status"))["gpu"],
         await api.get("/api/v1/status/workers"),
+        await scraped(api),
         concurrency(api.house.dispatcher.loop),
     )
 
@@ -165,6 +169,44 @@ def same_readings(now: Moment, seen: HostView, body: JsonDict, read: JsonDict) -
     assert not why or why in " ".join(" ".join(now.frame).replace("└", "").split())
 
 
+def same_metrics(now: Moment) -> None:
+    """What Prometheus gets is what `ygg status --json` says, under ygg's names and the mission's."""
+    page, queue = now.metrics, now.status["queue"]
+    for state in State:
+        assert page.total("ygg_queue_tasks", state=state) == queue[state]
+    for priority, depth in queue["by_priority"].items():
+        assert page("task_queue_depth", priority=priority.lower()) == depth
+        assert page("ygg_queue_tasks", state="queued", priority=priority.lower()) == depth
+    assert page.total("tasks_processing") == page.total("ygg_tasks_running") == queue["processing"]
+    rate = now.view.per_minute
+    assert page("tasks_per_minute") == (None if rate is None else pytest.approx(rate))
+    assert page("ygg_queue_drain_seconds") == (
+        None if now.view.drain_ms is None else now.view.drain_ms / 1000
+    )
+    assert page("gpu_temperature_celsius") == now.gpu["temperature_c"]
+    percent, told = page("gpu_memory_used_percent"), now.gpu["memory_used_percent"]
+    assert (None if percent is None else tenths(percent)) == told
+    for body in now.status["hosts"]:
+        same_host(page, body)
+
+
+def same_host(page: Page, body: JsonDict) -> None:
+    name = body["name"]
+    up = {None: None, True: 1, False: 0}[body["reachable"]]
+    assert (page("ygg_host_up", host=name), page("ygg_host_drained", host=name)) == (up, body["drained"])  # fmt: skip
+    keys = {"configured": "slots", "limit": "limit", "running": "in_flight", "ghost": "ghosts", "free": "available_slots"}  # fmt: skip
+    for state, key in keys.items():
+        assert page("ygg_host_slots", host=name, state=state) == body[key]
+    held = page.total("ygg_host_throttled", host=name)
+    assert held == (body["limit"] < body["slots"]) <= bool(body["limit_reason"])
+    for card in body["gpus"]:
+        labels = {"host": name, "gpu": str(card["index"]), "uuid": card["uuid"]}
+        assert page("ygg_gpu_temperature_celsius", **labels) == card["temperature_c"]
+        used = card["used_mb"]
+        assert page("ygg_gpu_memory_used_bytes", **labels) == (None if used is None else used * 2**20)  # fmt: skip
+        assert page("ygg_gpu_lost", **labels) == bool(card["error"])
+
+
 async def same_of_tasks(api: Api, now: Moment) -> None:
     """What is told of single tasks: how far they are, when they start, and why they wait."""
     for run in now.view.running:
@@ -193,6 +235,7 @@ def test_every_figure_of_one_moment_agrees_over_a_simulated_day(seed: int, check
         same_counts(now)
         same_rates(now)
         same_hosts(now)
+        same_metrics(now)
     seen = Counter(
         what
         for now in moments

@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from ygg.model import EndView, Lane, Operation, Priority, RunningView, State, Task
-from ygg.telling.rates import ends_of, history, lengths, per_minute, progress, tokens_per_s
+from ygg.telling.rates import (
+    completed_share,
+    ends_of,
+    history,
+    lengths,
+    per_minute,
+    progress,
+    tokens_per_s,
+    took_ms,
+)
 
 AT = 1_800_000_000_000
 
@@ -101,3 +112,21 @@ def test_progress_is_of_the_smaller_limit_and_99_at_most(
     most: int | None, usual: int | None, percent: int | None
 ) -> None:
     assert progress(30, most, usual) == percent
+
+
+def test_percentiles_are_of_what_completed_in_the_last_quarter_of_an_hour() -> None:
+    shares = (0.50, 0.95, 0.99)
+    assert took_ms([], shares, AT) is None
+    assert took_ms([ended(1, 3, 1)], shares, AT) == [3000, 3000, 3000]
+    recent = [ended(901, 999, 1), *(ended(899, n, 1) for n in range(1, 101))]
+    assert took_ms(recent, shares, AT) == [50_000, 95_000, 99_000]
+    failed = replace(ended(1, 500, 1), state=State.FAILED)
+    assert took_ms([*recent, failed, replace(failed, took_ms=None)], shares, AT) == [50_000, 95_000, 99_000]  # fmt: skip
+
+
+def test_the_share_that_completed_is_of_the_ends_that_count() -> None:
+    done = ended(1, 1, 1)
+    states = (State.FAILED, State.CANCELLED, State.QUEUED, State.EXPIRED)
+    assert completed_share([]) is None
+    assert completed_share([replace(done, state=State.CANCELLED)]) is None
+    assert completed_share([done, done, *(replace(done, state=s) for s in states)]) == 0.5

@@ -10,6 +10,7 @@ from ygg.core import events as ev
 from ygg.core.hosts import lowered
 from ygg.model import Device, HeatRule, PressureRule, Process, ReasonCode, Telemetry
 from ygg.model import OutcomeKind as K
+from ygg.model.snapshot import HELD, RETURNING
 from ygg.telling.explain import explain
 
 GB = 1024
@@ -140,3 +141,32 @@ def test_a_change_is_noted_in_the_same_words() -> None:
     hot(world, 93)
     (note,) = [n.reason for n in world.notes if n.reason.code is ReasonCode.LIMIT]
     assert note.text == f"a: limit 4 -> 0: {said(world)}"
+
+
+def test_a_word_says_what_holds_the_limit() -> None:
+    def word(world: World) -> str:
+        return lowered.cause(world.board.hosts["a"], world.now)
+
+    world = watched()
+    assert word(world) == ""
+    hot(world, 93)
+    assert word(world) == "hot"
+    hot(world, 60, *[60] * 16)
+    assert (said(world), word(world)) != ("", ""), "slots come back one by one"
+    assert word(world) == RETURNING
+    hot(world, *[60] * 200)
+    assert (said(world), word(world)) == ("", "")
+    hot(world, 82)
+    assert word(world) == "warm"
+    world = watched()
+    world.pass_time(300)
+    assert word(world) == "blind"
+    world = watched()
+    world.pass_time(2)
+    world.read("a", card(used=99))
+    assert word(world) == "full"
+    world = watched(pressure=PressureRule(mode="seed"))
+    world.pass_time(2)
+    world.read("a", card(used=75))
+    assert word(world) == "pressed"
+    assert {"hot", "warm", "blind", "full", "pressed", RETURNING} == set(HELD)
