@@ -119,7 +119,14 @@ def _undescribed(schema: Any, path: str = "") -> list[str]:
 
 def test_every_key_of_the_schema_has_a_description() -> None:
     schema = config.schema()
-    assert set(schema["properties"]) == {"hosts", "task_types", "policies", "privacy", "api", "metrics"}
+    assert set(schema["properties"]) == {
+        "hosts",
+        "task_types",
+        "policies",
+        "privacy",
+        "api",
+        "metrics",
+    }
     assert _undescribed(schema) == []
 
 

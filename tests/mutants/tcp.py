@@ -137,16 +137,16 @@ MUTANTS: list[Mutant] = [
     ),
     Mutant(
         "tcp: a daemon has no border",
-        "ygg/daemon.py",
-        "app = Border(build_app(handlers), lambda: scope.config.api, handlers.callers)",
+        "ygg/api/outside.py",
+        "app = Border(build_app(handlers), api, handlers.callers)",
         "app = build_app(handlers)",
         (LISTENING + "::test_what_the_mission_asks_by_curl_works_over_tcp",),
     ),
     Mutant(
         "tcp: the names of the start are those for ever",
         "ygg/daemon.py",
-        "app = Border(build_app(handlers), lambda: scope.config.api, handlers.callers)",
-        "app = Border(build_app(handlers), lambda: self.config.api, handlers.callers)",
+        "app = outside(handlers, lambda: scope.config.api, self.door.scraped_ports)",
+        "app = outside(handlers, lambda: self.config.api, self.door.scraped_ports)",
         (LISTENING + "::test_another_list_takes_a_new_start_and_a_reload_says_so",),
     ),
     Mutant(

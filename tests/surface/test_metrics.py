@@ -23,6 +23,7 @@ from tests.shell.virtual import run_virtual, until
 from tests.surface.test_tcp import free_port
 from tests.surface.test_tokens import LAN, bearer, house
 from tests.surface.test_verbs import handlers
+from tests.surface.view_world import host
 from tests.surface.world import Api, api, config, play, served
 from ygg.config import from_dict
 from ygg.core import events as ev
@@ -355,6 +356,21 @@ def test_a_hot_host_is_throttled_for_that_reason_alone() -> None:
         assert page("ygg_host_slots", host="surtr", state="configured") == 1
 
     play(scene)
+
+
+def test_a_host_without_readings_is_throttled_for_that_reason() -> None:
+    view = Snapshot(1, 0, 1, False, False, (host("a", 4, limit=1, limit_cause="blind"), host("b", 4)), (), (), (), Counts({}))  # fmt: skip
+    page = {f.name: f for f in families(Drawn(view, Tally(), config_with(), {}))}
+    held = [s.labels for s in page["ygg_host_throttled"].samples if s.value]
+    assert held == [{"host": "a", "reason": "blind"}]
+
+
+def test_the_readings_of_a_host_that_is_gone_are_not_told() -> None:
+    tally = Tally(read_ms={("a", "nvml"): 5000, ("gone", "nvml"): 4000})
+    view = Snapshot(1, 0, 1, False, False, (host("a", 1),), (), (), (), Counts({}))
+    page = {f.name: f for f in families(Drawn(view, tally, config_with(), {}))}
+    samples = page["ygg_telemetry_sample_timestamp_seconds"].samples
+    assert [(s.labels["host"], s.value) for s in samples] == [("a", 5.0)]
 
 
 def test_a_scrape_takes_no_step_and_reads_no_more_of_the_store_than_a_snapshot(

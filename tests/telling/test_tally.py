@@ -16,6 +16,7 @@ from ygg.model import (
     Lane,
     NewTask,
     Operation,
+    Outcome,
     OutcomeKind,
     Priority,
     Sharing,
@@ -107,6 +108,15 @@ def test_a_task_that_waits_again_is_retried_and_has_not_ended() -> None:
     world.fail(world.submit(), OutcomeKind.UNREACHABLE)
     assert world.tally.retries == {("host_down",): 1}
     assert world.tally.ended == {}
+
+
+def test_a_task_that_needs_a_person_counts_as_blocked() -> None:
+    world = Heard()
+    world.submit()
+    world.feed(ev.ShutdownAsked())
+    world.feed(ev.CutAsked())
+    world.end("t1", Outcome(OutcomeKind.CANCELLED))
+    assert world.tally.ended == {(*CODE, State.BLOCKED): 1}
 
 
 def test_an_end_that_comes_too_late_is_no_end() -> None:
