@@ -4,6 +4,7 @@ stay few whatever anybody says, and addresses that serve nothing else."""
 from __future__ import annotations
 
 import asyncio
+import re
 import shutil
 import subprocess
 import sys
@@ -552,3 +553,49 @@ def test_one_open_to_the_network_needs_no_token() -> None:
     settings = config_with(metrics={"listen": ["0.0.0.0:9420", "[::]:9420"]})
     assert settings.metrics.listen == ("0.0.0.0:9420", "[::]:9420")
     assert settings.metrics.legacy
+
+
+# --- the page on it -------------------------------------------------------------------------------
+
+DOCS = Path(__file__).resolve().parents[2] / "docs" / "monitoring.md"
+
+
+def test_the_page_names_every_family_with_its_kind_and_labels() -> None:
+    async def scene(found: Api) -> None:
+        measure(found.house, "surtr", CARD)
+        await ended(found)
+        page, rows = (
+            await scraped(found),
+            [r for r in DOCS.read_text().splitlines() if r[:1] == "|"],
+        )
+        for name, family in page.families.items():
+            written = f"`{name}_total`" if family.type == "counter" else f"`{name}`"
+            row = next((r for r in rows if written in r.split(" | ")[0]), "")
+            assert row or name.startswith("process_"), f"{name} is not on the page"
+            given = {label for s in family.samples for label in s.labels} - {"le"}
+            assert all(label in row.split(" | ")[1 if name in LEGACY else 2] for label in given), (
+                row
+            )
+            assert name not in OURS or row.split(" | ")[1] == family.type
+
+    play(scene)
+
+
+def test_what_the_page_asks_prometheus_for_is_there() -> None:
+    text = DOCS.read_text()
+    counters = {f"{name}_total" for name, kind in OURS.items() if kind == "counter"}
+    known = counters | {name for name, kind in OURS.items() if kind == "gauge"} | LEGACY.keys()
+    known |= {
+        f"{name}_{part}"
+        for name, kind in OURS.items()
+        if kind == "histogram"
+        for part in ("sum", "count", "bucket")
+    }
+    asked = set(
+        re.findall(
+            r"\b(ygg_\w+|tasks?_\w+|gpu_\w+)(?=[{\[ ]| [><=])",
+            text.partition("The guide's alerts")[2],
+        )
+    )
+    assert len(asked) > 8
+    assert asked <= known

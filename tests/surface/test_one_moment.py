@@ -198,7 +198,8 @@ def same_host(page: Page, body: JsonDict) -> None:
     for state, key in keys.items():
         assert page("ygg_host_slots", host=name, state=state) == body[key]
     held = page.total("ygg_host_throttled", host=name)
-    assert held == (body["limit"] < body["slots"]) <= bool(body["limit_reason"])
+    assert held == bool(body["limit_reason"])
+    assert held <= (body["limit"] < body["slots"])
     for card in body["gpus"]:
         labels = {"host": name, "gpu": str(card["index"]), "uuid": card["uuid"]}
         assert page("ygg_gpu_temperature_celsius", **labels) == card["temperature_c"]

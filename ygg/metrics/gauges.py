@@ -99,7 +99,7 @@ def _hosts(view: Snapshot) -> Iterator[Metric]:
         (((h.name, state), of(h)) for h in hosts for state, of in _SLOTS.items()),
     )  # fmt: skip
     yield gauge(
-        "ygg_host_throttled", "Whether its limit is below the configured slots for this reason.", ("host", "reason"),
+        "ygg_host_throttled", "Whether readings keep its limit below the configured slots for this reason.", ("host", "reason"),
         (((h.name, why), h.limit_cause == why) for h in hosts for why in HELD),
     )  # fmt: skip
 

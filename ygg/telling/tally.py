@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from ygg.core import events as ev
 from ygg.core.board import Board
 from ygg.errors import YggError
-from ygg.model import FINAL, HostHealth, NewTask, Now, State, Submitted, Task
+from ygg.model import FINAL, HostHealth, NewTask, Now, Priority, State, Submitted, Task
 
 OTHER = "other"
 TOLD = 50  #: models that hosts.yaml does not name and some server has
@@ -23,7 +23,15 @@ SECONDS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 40.0, 80.0, 160.0, 320.0, 
 LAGS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 ENDS = FINAL | {State.BLOCKED}  #: after which nothing more happens by itself
 
+RESULTS = ("hit", "miss", "joined")  #: of a request that the cache was asked for
+PRIORITIES = tuple(priority.name.lower() for priority in Priority)
+
 Labels = tuple[str, ...]
+
+
+def _none(words: Iterable[str]) -> Counter[Labels]:
+    """Nothing yet, of each."""
+    return Counter({(word,): 0 for word in words})
 
 
 @dataclass(slots=True)
@@ -63,14 +71,14 @@ class Histograms(dict[Labels, Histogram]):
 class Tally:
     """By the labels that each comment names. Times are seconds, instants wall-clock milliseconds."""
 
-    submitted: Counter[Labels] = field(default_factory=Counter)  #: priority
+    submitted: Counter[Labels] = field(default_factory=lambda: _none(PRIORITIES))  #: priority
     ended: Counter[Labels] = field(default_factory=Counter)  #: host, model, type, outcome
     durations: Histograms = field(default_factory=Histograms)  #: host, model, outcome; of attempts
     waits: Histograms = field(default_factory=Histograms)  #: priority
     retries: Counter[Labels] = field(default_factory=Counter)  #: reason
     tokens: Counter[Labels] = field(default_factory=Counter)  #: host, model, direction
     loads: Counter[Labels] = field(default_factory=Counter)  #: host, model
-    cache: Counter[Labels] = field(default_factory=Counter)  #: result: hit, miss, joined
+    cache: Counter[Labels] = field(default_factory=lambda: _none(RESULTS))  #: result
     unread: Counter[Labels] = field(default_factory=Counter)  #: host, source
     read_ms: dict[Labels, int] = field(default_factory=dict)  #: host, source; the newest reading
     lag: Histogram = field(default_factory=lambda: Histogram(LAGS))
