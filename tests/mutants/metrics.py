@@ -199,9 +199,23 @@ MUTANTS = [
     Mutant(
         "metrics: OpenMetrics is for nobody",
         PAGE,
-        "choose_encoder(accept)",
+        "choose_encoder(_known(accept))",
         'choose_encoder("")',
         (f"{METRICS}::test_who_accepts_openmetrics_gets_it",),
+    ),
+    Mutant(
+        "metrics: any version is written that somebody asks for",
+        PAGE,
+        "choose_encoder(_known(accept))",
+        "choose_encoder(accept)",
+        (f"{METRICS}::test_a_version_that_there_is_not_is_none_that_is_written",),
+    ),
+    Mutant(
+        "metrics: figures are of when somebody last looked",
+        "ygg/api/scraped.py",
+        "view = await view_of(self._control)",
+        "view = self._control.snapshot() or await view_of(self._control)",
+        (f"{MOMENT}::test_what_was_just_submitted_is_counted_everywhere",),
     ),
     Mutant(
         "metrics: the handlers load the library",

@@ -30,7 +30,7 @@ from ygg.config import from_dict
 from ygg.core import events as ev
 from ygg.errors import ConfigError, StoreError
 from ygg.metrics import Drawn
-from ygg.metrics.page import families
+from ygg.metrics.page import families, page
 from ygg.model import Counts, Health, HostHealth, OutcomeKind, ReasonCode, Snapshot, State
 from ygg.running import loop as run_loop
 from ygg.telling.tally import OTHER, TOLD, Tally
@@ -183,9 +183,11 @@ def config_with(**more: Any) -> Any:
     return from_dict(data, "test")
 
 
+VIEW = Snapshot(1, 0, 1, False, False, (), (), (), (), Counts({}))
+
+
 def drawn(settings: Any, tally: Tally | None = None) -> Iterable[Metric]:
-    view = Snapshot(1, 0, 1, False, False, (), (), (), (), Counts({}))
-    return families(Drawn(view, tally or Tally(), settings, {}))
+    return families(Drawn(VIEW, tally or Tally(), settings, {}))
 
 
 @pytest.mark.skipif(not shutil.which("promtool"), reason="no promtool here: apt install prometheus")
@@ -229,6 +231,28 @@ def test_who_accepts_openmetrics_gets_it(accept: str | None, kind: str, parse: A
         assert "_created" not in response.text
 
     play(scene)
+
+
+@pytest.mark.parametrize(
+    "version",
+    [
+        "abc",
+        "2.0.0",
+        "9" * 40,
+        "1.0.0\u00e9",
+        "1.0.0 x",
+        "-1",
+        "1..0",
+        "\u0661.0.0",
+        " 1.0.0",
+        "2;version=1.0.0",
+        "1.0.0;version=2",
+    ],
+)
+def test_a_version_that_there_is_not_is_none_that_is_written(version: str) -> None:
+    content, kind = page(Drawn(VIEW, Tally(), config_with(), {}), f"text/plain;version={version},application/openmetrics-text; version={version}")  # fmt: skip
+    assert kind == "text/plain; version=0.0.4; charset=utf-8"
+    assert OURS.keys() <= {f.name for f in plain(content.decode())}
 
 
 # --- figures --------------------------------------------------------------------------------------
@@ -360,7 +384,7 @@ def test_a_hot_host_is_throttled_for_that_reason_alone() -> None:
 
 
 def test_a_host_without_readings_is_throttled_for_that_reason() -> None:
-    view = Snapshot(1, 0, 1, False, False, (host("a", 4, limit=1, limit_cause="blind"), host("b", 4)), (), (), (), Counts({}))  # fmt: skip
+    view = replace(VIEW, hosts=(host("a", 4, limit=1, limit_cause="blind"), host("b", 4)))
     page = {f.name: f for f in families(Drawn(view, Tally(), config_with(), {}))}
     held = [s.labels for s in page["ygg_host_throttled"].samples if s.value]
     assert held == [{"host": "a", "reason": "blind"}]
@@ -368,7 +392,7 @@ def test_a_host_without_readings_is_throttled_for_that_reason() -> None:
 
 def test_the_readings_of_a_host_that_is_gone_are_not_told() -> None:
     tally = Tally(read_ms={("a", "nvml"): 5000, ("gone", "nvml"): 4000})
-    view = Snapshot(1, 0, 1, False, False, (host("a", 1),), (), (), (), Counts({}))
+    view = replace(VIEW, hosts=(host("a", 1),))
     page = {f.name: f for f in families(Drawn(view, tally, config_with(), {}))}
     samples = page["ygg_telemetry_sample_timestamp_seconds"].samples
     assert [(s.labels["host"], s.value) for s in samples] == [("a", 5.0)]

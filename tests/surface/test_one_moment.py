@@ -257,11 +257,15 @@ def test_every_figure_of_one_moment_agrees_over_a_simulated_day(seed: int, check
 def test_what_was_just_submitted_is_counted_everywhere() -> None:
     async def main() -> None:
         async with api() as house:
-            for count in (1, 2, 3):
+            for count in (1, 3, 5):
                 await house.submit(not_before=3600)
                 now = await moment(house)
                 same_counts(now)
                 assert now.queue["scheduled"] == len(now.view.scheduled) == count
+                assert (await scraped(house)).total("ygg_queue_tasks", state="scheduled") == count
+                await house.submit(not_before=3600)
+                page = await scraped(house)  # before anybody else looks
+                assert page.total("ygg_queue_tasks", state="scheduled") == count + 1
 
     run_virtual(main())
 

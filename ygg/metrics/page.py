@@ -12,6 +12,8 @@ from prometheus_client.registry import Collector
 from ygg.config import Config
 from ygg.metrics import Drawn, counted, gauges, legacy
 
+VERSIONS = ("", "0.0.1", "0.0.4", "1.0.0")  #: of the formats
+
 
 class _Once(Collector):
     """What an encoder takes for a registry."""
@@ -25,8 +27,18 @@ class _Once(Collector):
 
 def page(of: Drawn, accept: str = "") -> tuple[bytes, str]:
     """The text and its media type: OpenMetrics for who accepts it, else Prometheus' own 0.0.4."""
-    encode, kind = choose_encoder(accept)
+    encode, kind = choose_encoder(_known(accept))
     return encode(_Once(families(of))), kind
+
+
+def _known(accept: str) -> str:
+    """Without versions that there are not: the library breaks on some, and says of others that it writes them."""
+
+    def known(entry: str) -> bool:
+        named = (part.strip().partition("=") for part in entry.split(";"))
+        return all(value in VERSIONS for name, _, value in named if name.strip() == "version")
+
+    return ",".join(filter(known, accept.split(",")))
 
 
 def families(of: Drawn) -> Iterator[Metric]:
