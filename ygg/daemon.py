@@ -25,6 +25,7 @@ from ygg import meant, paths, signalled, wire
 from ygg.errors import StoreError, StoreFull, StoreReadOnly, YggError
 from ygg.logs import journal_stream, set_up_logging
 from ygg.model import JsonDict, State
+from ygg.notifying import notifying
 from ygg.ops.service.notify import Notifier
 from ygg.plain import counted
 from ygg.reloading import Reloading
@@ -212,7 +213,7 @@ class _Daemon:
             loop, archive = scope.dispatcher.loop, scope.dispatcher.archive
             async with self._services(
                 chores.report_concurrency(loop), chores.prune(loop, archive), chores.record_minutes(loop),
-                chores.verify(loop, archive), chores.follow_clock(loop, archive),
+                chores.verify(loop, archive), chores.follow_clock(loop, archive), notifying(scope, self.state),
             ):  # fmt: skip
                 self.reloading.tell_broken(scope)
                 hosts = counted(len(scope.config.hosts), "host")

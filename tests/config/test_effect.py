@@ -36,6 +36,7 @@ READERS: dict[tuple[str, ...], tuple[str, ...]] = {
     ("metrics",): ("metrics", "daemon.py"),
     ("api", "jwt"): ("api", "config/keys.py"),
     ("api", "tls"): ("config/keys.py",),
+    ("notify", ANY): ("notify", "telling/holding.py", "model/notices.py"),
 }
 #: Keys that the records know by another name.
 RENAMED = {
@@ -45,6 +46,9 @@ RENAMED = {
     ("hosts", ANY, "models", ANY, "memory"): "sizes",
     ("hosts", ANY, "endpoints", ANY, "models", ANY, "name"): "models",
     ("hosts", ANY, "endpoints", ANY, "models", ANY, "memory"): "sizes",
+    ("notify", ANY, "ntfy"): "url",
+    ("notify", ANY, "webhook"): "url",
+    ("notify", ANY, "email"): "to",
 }
 #: Written for people, who find them in `ygg config show`.
 NOTES = {("hosts", ANY, "tags")}

@@ -120,13 +120,8 @@ def _undescribed(schema: Any, path: str = "") -> list[str]:
 def test_every_key_of_the_schema_has_a_description() -> None:
     schema = config.schema()
     assert set(schema["properties"]) == {
-        "hosts",
-        "task_types",
-        "policies",
-        "privacy",
-        "api",
-        "metrics",
-    }
+        "hosts", "task_types", "policies", "privacy", "api", "metrics", "notify",
+    }  # fmt: skip
     assert _undescribed(schema) == []
 
 

@@ -125,6 +125,7 @@ class Overseeing:
             "store_error": view.store_error,
             "config_error": view.config_error,
             "exposed": view.exposed,
+            "notify_error": view.notify_error,
             "store": None,
             "socket": None,
             "listen": [],

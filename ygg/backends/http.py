@@ -268,6 +268,11 @@ def _packed(response: httpx.Response) -> str:
     return "" if encoding == "identity" else as_name(encoding)[:40]
 
 
+def once(url: str) -> AiohttpTransport:
+    """What carries one request to an address of hosts.yaml, past all proxies, and is closed after it."""
+    return _transport(url, reuse=False)
+
+
 def _transport(base: str, *, reuse: bool) -> AiohttpTransport:
     secure = base.startswith("https:")
     context = _trusted() if secure else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

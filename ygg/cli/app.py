@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 #: Commands as `--help` lists them: the daily ones first.
 ORDER = (
     "submit", "list", "show", "result", "wait", "why", "cancel", "retry", "prioritize", "batch", "status", "top",
-    "queue", "hosts", "tune", "models", "logs", "token", "loop", "reload", "demo", "init", "doctor", "config", "backup",
+    "queue", "hosts", "tune", "models", "logs", "token", "notify", "loop", "reload", "demo", "init", "doctor", "config", "backup",
     "service", "completion",
 )  # fmt: skip
 
@@ -111,5 +111,5 @@ def _named_config_is_there() -> None:
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 for _part in ("submit", "read", "change", "queue", "hosts", "models", "tune", "top", "run", "init",
-              "doctor", "config", "backup", "service", "completion", "logs", "token", "batch"):  # fmt: skip
+              "doctor", "config", "backup", "service", "completion", "logs", "token", "batch", "notify"):  # fmt: skip
     import_module(f"ygg.cli.{_part}")  # each adds its commands

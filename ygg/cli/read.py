@@ -239,7 +239,7 @@ def _print_status(body: dict[str, Any], where: str) -> None:
         output.field("daemon", f"none: {where}; start it with ygg loop --async", 9)
     else:
         notes = [w for w in ("paused", "draining") if daemon[w]]
-        for part in ("store", "config"):
+        for part in ("store", "config", "notify"):
             said = daemon.get(f"{part}_error")
             notes += [f"{part}: {said}"] if said else []
         notes += [daemon["exposed"]] if daemon.get("exposed") else []

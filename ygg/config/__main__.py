@@ -75,7 +75,7 @@ def _title(path: tuple[str, ...]) -> str:
         return "Top level"
     return f"`{'.'.join('NAME' if step == ANY else step for step in path)}`".replace(
         "route.NAME", "route[]"
-    )
+    ).replace("notify.NAME", "notify[]")
 
 
 def _default(form: type[Form], key: str, field: FieldInfo) -> str:

@@ -14,7 +14,17 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
 
-from ygg.config import forms, host_forms, inert, keys, loading, policy_forms, proving, values
+from ygg.config import (
+    forms,
+    host_forms,
+    inert,
+    keys,
+    loading,
+    notifying,
+    policy_forms,
+    proving,
+    values,
+)
 from ygg.config.addresses import address
 from ygg.config.problems import KeyPath, Problems, known_words, listed, near, ticked
 from ygg.config.records import GENERAL, Config
@@ -36,6 +46,7 @@ from ygg.model import (
     Telemetry,
     names,
 )
+from ygg.model.notices import Target
 
 _SERVER_KEYS = ("backend", "url", "models", "dialect", "api_key_file", "options", "serves")
 
@@ -58,16 +69,18 @@ def build(
     parts = builder.parts(form) if form is not None else None
     problems.check()
     assert parts is not None  # without a form there are problems
-    hosts, types, policy, privacy, api, metrics = parts
+    hosts, types, policy, privacy, api, metrics, notify = parts
     print_ = hashlib.sha256(json.dumps(settings(*parts)).encode()).hexdigest()
     left_out = tuple(problems.text(p) for p in idle)
     return Config(
         MappingProxyType(hosts), MappingProxyType(types), policy, source, print_[:16], left_out,
-        tuple(problems.notes), privacy, api, metrics=metrics,
+        tuple(problems.notes), privacy, api, metrics=metrics, notify=notify,
     )  # fmt: skip
 
 
-Parts = tuple[dict[str, Host], dict[str, TaskType], Policy, Privacy, Api, Metrics]
+Parts = tuple[
+    dict[str, Host], dict[str, TaskType], Policy, Privacy, Api, Metrics, tuple[Target, ...]
+]
 
 
 @dataclass(slots=True)
@@ -96,7 +109,8 @@ class _Builder:
             hint = "tasks of unknown types run on its route"
             self.problems.add(("task_types",), f"a type named `{GENERAL}`", got, hint)
         privacy, metrics = Privacy(form.privacy.titles), self._metrics(form)
-        return self.hosts, types, policy, privacy, self._api(form.api), metrics
+        told = notifying.Notifying(self.problems, self.source, self.strict).targets(form.notify)
+        return self.hosts, types, policy, privacy, self._api(form.api), metrics, told
 
     def _host(self, name: str, form: forms.HostForm) -> Host:
         path: KeyPath = ("hosts", name)

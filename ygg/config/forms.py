@@ -26,6 +26,7 @@ from ygg.config.host_forms import (
     TelemetryForm,
     word_schema,
 )
+from ygg.config.notify_forms import TargetForm
 from ygg.config.policy_forms import PolicyForm, ResidencyForm
 from ygg.model import JsonDict
 
@@ -252,6 +253,9 @@ class FileForm(Form):
     )
     api: ApiForm = Field(default=ApiForm(), description="Where programs reach ygg over HTTP.")
     metrics: MetricsForm = Field(default=MetricsForm(), description="What Prometheus scrapes.")
+    notify: Annotated[list[TargetForm], Field(max_length=32)] = Field(
+        default=[], description="Whom ygg tells what happens: ntfy, webhooks, mail, commands."
+    )
 
 
 ANY = "*"
@@ -275,6 +279,7 @@ FORMS: dict[tuple[str, ...], type[Form]] = {
     ("metrics",): MetricsForm,
     ("api", "jwt"): JwtForm,
     ("api", "tls"): TlsForm,
+    ("notify", ANY): TargetForm,
 }
 
 

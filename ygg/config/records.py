@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from ygg.config.patterns import compiled
 from ygg.model import Api, Host, Metrics, Policy, Privacy, TaskType
+from ygg.model.notices import Target
 
 GENERAL = "general"  #: the type every configuration has: unknown types run on its route
 
@@ -38,6 +39,7 @@ class Config:
     notes: tuple[str, ...] = ()
     privacy: Privacy = field(default_factory=Privacy)
     api: Api = field(default_factory=Api)
+    notify: tuple[Target, ...] = ()
     environment: tuple[Said, ...] = ()
     metrics: Metrics = field(default_factory=Metrics)
 

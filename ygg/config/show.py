@@ -7,9 +7,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any
 
+from ygg.config import notifying
 from ygg.config.inert import INERT
 from ygg.config.records import Config, Said
 from ygg.model import Api, Endpoint, Host, JsonDict, Metrics, Policy, Privacy, TaskType
+from ygg.model.notices import Target
 
 HIDDEN = "***"
 _SECRET = re.compile(
@@ -45,8 +47,11 @@ def _said(said: Said) -> JsonDict:
 
 def _parts(
     config: Config,
-) -> tuple[Mapping[str, Host], Mapping[str, TaskType], Policy, Privacy, Api, Metrics]:
-    return config.hosts, config.types, config.policy, config.privacy, config.api, config.metrics
+) -> tuple[
+    Mapping[str, Host], Mapping[str, TaskType], Policy, Privacy, Api, Metrics, tuple[Target, ...]
+]:
+    c = config
+    return c.hosts, c.types, c.policy, c.privacy, c.api, c.metrics, c.notify
 
 
 def settings(
@@ -56,6 +61,7 @@ def settings(
     privacy: Privacy,
     api: Api,
     metrics: Metrics,
+    notify: tuple[Target, ...],
 ) -> JsonDict:
     """The keys of hosts.yaml with all defaults filled in: reads back as the same Config."""
     return {
@@ -65,6 +71,7 @@ def settings(
         "privacy": _record(privacy),
         "api": _record(api),
         "metrics": _record(metrics),
+        "notify": [notifying.body(target) for target in notify],
     }
 
 
@@ -73,6 +80,8 @@ def differences(old: Config, new: Config) -> list[str]:
     before, after = (settings(*_parts(c)) for c in (old, new))
     lines = [*_entries("host", before["hosts"], after["hosts"])]
     lines += _entries("task type", before["task_types"], after["task_types"])
+    told = ({t["name"]: t for t in part["notify"]} for part in (before, after))
+    lines += _entries("notify", *told)
     for section in ("policies", "privacy", "api", "metrics"):
         lines += _changes(section, before[section], after[section])
     kept = [[n for n in a if n in b] for a, b in ((old.types, new.types), (new.types, old.types))]
@@ -185,5 +194,5 @@ def _hide(value: Any) -> Any:
 
 
 def _secret(key: object, value: object) -> bool:
-    named = isinstance(key, str) and key not in ("api_key_file", "secret_file")
+    named = isinstance(key, str) and key not in ("api_key_file", "secret_file", "password_file")
     return named and isinstance(value, str) and bool(_SECRET.search(str(key)))

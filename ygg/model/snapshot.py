@@ -209,6 +209,7 @@ class Snapshot:
     store_error: str | None = None
     config_error: str | None = None  #: what is wrong with hosts.yaml; an older one is in force
     exposed: str | None = None  #: where anybody may do everything
+    notify_error: str | None = None  #: which targets of `notify` cannot be told, and why
     log: tuple[LogView, ...] = ()
     per_minute: float | None = None  #: tasks completed per minute of work, idle time aside
     drain_ms: int | None = None  #: until the last waiting task starts: the longest `expected_ms`

@@ -94,6 +94,7 @@ class Dispatcher:
         self._scheduled: Sequence[Scheduled] = ()
         self.config_error: str | None = None  #: what the snapshot tells of hosts.yaml
         self.exposed: str | None = None  #: and of addresses where nobody is asked who he is
+        self.notify_error: str | None = None  #: and of targets that cannot be told
         self._cut_off_ms: int | None = None
         self._drained_hosts: set[str] = set()
         self._worked = Worked()
@@ -369,5 +370,6 @@ class Dispatcher:
             log=self._loop.log_tail,
             config_error=self.config_error,
             exposed=self.exposed,
+            notify_error=self.notify_error,
             cut_off_ms=self._cut_off_ms,
         )

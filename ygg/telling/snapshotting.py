@@ -51,6 +51,7 @@ def snapshot(
     log: Iterable[LogView] = (),
     config_error: str | None = None,
     exposed: str | None = None,
+    notify_error: str | None = None,
     uncounted: str | None = None,
     cut_off_ms: int | None = None,
 ) -> Snapshot:
@@ -78,6 +79,7 @@ def snapshot(
         store_error=board.store_error or uncounted,
         config_error=config_error,
         exposed=exposed,
+        notify_error=notify_error,
         log=tuple(log),
         per_minute=rates.per_minute(board.recent, running, now.wall_ms),
         drain_ms=plan.drain_ms,

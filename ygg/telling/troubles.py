@@ -18,7 +18,8 @@ def troubles(host: HostView, at_ms: int) -> tuple[str, ...]:
 
 def _found(host: HostView, at_ms: int) -> Iterator[str]:
     if host.health in WORDS:
-        yield _ill(host, at_ms)
+        again = "" if host.ask_at_ms is None else f"; asked again in {_left(host.ask_at_ms, at_ms)}"
+        yield f"{ill(host)}{again}"
     if host.drained:
         yield f"drained: running calls go on, no new ones start: ygg hosts resume {host.name}"
     for sick in host.sick:
@@ -30,13 +31,12 @@ def _found(host: HostView, at_ms: int) -> Iterator[str]:
         yield f"{counted(host.ghosts, 'slot')} taken by a call that was cut off"
 
 
-def _ill(host: HostView, at_ms: int) -> str:
-    """Which of its servers, where that is not all of them, and why."""
+def ill(host: HostView) -> str:
+    """Of a host that is down: which of its servers, where that is not all of them, and why."""
     bad = [e.name for e in host.endpoints if e.health is host.health]
     which = f"{' and '.join(bad)} " if len(host.endpoints) > len(bad) else ""
     why = f": {host.health_text}" if host.health_text else ""
-    again = "" if host.ask_at_ms is None else f"; asked again in {_left(host.ask_at_ms, at_ms)}"
-    return f"{which}{WORDS[host.health]}{why}{again}"
+    return f"{which}{WORDS[host.health]}{why}"
 
 
 def _busy(host: HostView, at_ms: int) -> Iterator[str]:

@@ -88,6 +88,8 @@ def _alerts(canvas: Canvas) -> list[Row]:
         found.append(canvas.row(f" ! store: {s.store_error}", style="alert"))
     if s.config_error:
         found.append(canvas.row(f" ! hosts.yaml: {s.config_error}", style="alert"))
+    if s.notify_error:
+        found.append(canvas.row(f" ! notify: {s.notify_error}", style="alert"))
     if s.exposed:
         found.append(canvas.row(f" ! {s.exposed}", style="alert"))
     if s.draining:

@@ -99,7 +99,9 @@ _DAEMON = obj(
         "version": TEXT,
         **each(("pid", "uptime_s", "epoch", "stale_ends"), WHOLE),
         **each(("paused", "draining"), FLAG),
-        **each(("store_error", "config_error", "exposed", "store", "socket"), TEXT_),
+        **each(
+            ("store_error", "config_error", "exposed", "notify_error", "store", "socket"), TEXT_
+        ),
         "listen": listed(TEXT),
         "stalls": null_or(_STALLS),
     }

@@ -71,6 +71,8 @@ def _daemon(daemon: Daemon, places: list[Path]) -> Check:
         return of.error(f"the daemon cannot use its database: {daemon['store_error']}")
     if daemon.get("config_error"):
         return of.error(f"hosts.yaml is not in force: {daemon['config_error']}", fix=RELOAD)
+    if daemon.get("notify_error"):
+        return of.warning(f"somebody cannot be told: {daemon['notify_error']}", fix=TOLD)
     if version != __version__:
         text = f"the daemon is ygg {version}, this command is {__version__}"
         return of.warning(text, fix="restart the daemon after an upgrade")
@@ -102,6 +104,7 @@ def _database(daemon: Daemon) -> list[Check]:
     return [Maker("daemon", "socket").error(text, fix="restart the daemon, and see what it says")]
 
 
+TOLD = "ygg notify test says whether it is reached now"
 RELOAD = "ygg config check; then reload: systemctl reload ygg, or kill -HUP"
 START = "ygg loop --async, or systemctl start ygg; until then tasks only wait"
 

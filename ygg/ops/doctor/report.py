@@ -13,7 +13,7 @@ from ygg import __version__, paths, wire
 from ygg.config import Config, load_found
 from ygg.desk import JsonDict
 from ygg.errors import ConfigError
-from ygg.ops.doctor import answers, daemon, hosts, machine, readings, store
+from ygg.ops.doctor import answers, daemon, hosts, machine, notify, readings, store
 from ygg.ops.doctor.checks import DEADLINE_S, Check, Maker, Probe, Status, run_all
 from ygg.ops.threads import run_without_waiting
 
@@ -25,6 +25,7 @@ ORDER = (
     "hosts",
     "answers",
     "telemetry",
+    "notify",
     "clock",
     "service",
     "terminal",
@@ -134,7 +135,7 @@ class _Doctor:
             return []
         known_hosts = (await self._database()).with_name(wire.KNOWN_HOSTS)
         telemetry = readings.probes(config, known_hosts)
-        found = await run_all([*hosts.probes(config), *telemetry])
+        found = await run_all([*hosts.probes(config), *telemetry, *notify.probes(config)])
         return [*found, *(await self._answers(config) if self._ask else [])]
 
     async def _answers(self, config: Config) -> list[Check]:
