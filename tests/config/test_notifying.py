@@ -10,8 +10,8 @@ import pytest
 
 from tests.test_config import GOOD, complaints
 from ygg import config
-from ygg.config.notifying import FILES, OWN
 from ygg.config.notify_forms import TargetForm
+from ygg.config.notifying import FILES, OWN
 from ygg.model.notices import EVENTS, Event, Mail, Target, TargetKind
 
 SMTP = "email: me@example.org, server: 'smtp.example.org:587', sender: ygg@example.org"

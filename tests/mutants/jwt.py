@@ -264,8 +264,8 @@ MUTANTS: list[Mutant] = [
     Mutant(
         "jwt: the path of the secret is hidden as if it were one",
         "ygg/config/show.py",
-        'not in ("api_key_file", "secret_file")',
-        'not in ("api_key_file",)',
+        'not in ("api_key_file", "secret_file", "password_file")',
+        'not in ("api_key_file", "password_file")',
         (SETTINGS + "::test_files_are_named_relative_to_the_configuration_and_shown_by_their_path",),
     ),
     Mutant(

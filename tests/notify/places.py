@@ -42,6 +42,7 @@ class Page:
     url: str = ""
     answer: str = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
     hangs: bool = False
+    stays: bool = False  #: the connection stays open after the answer
     got: list[Got] = field(default_factory=list)
     open: set[asyncio.Task[None]] = field(default_factory=set)
 
@@ -73,6 +74,7 @@ class Page:
             writer.write(self.answer.encode())
             with contextlib.suppress(OSError):
                 await writer.drain()
+                await (reader.read() if self.stays else asyncio.sleep(0))
 
 
 @asynccontextmanager
@@ -105,11 +107,11 @@ class Box:
         self.refuses = ""
         self.secure: list[bool] = []
 
-    async def handle_RCPT(self, _: Any, session: Any, envelope: Any, to: str, __: Any) -> str:  # noqa: N802
+    async def handle_RCPT(self, _: Any, session: Any, envelope: Any, to: str, __: Any) -> str:
         envelope.rcpt_tos.append(to)
         return self.refuses or "250 OK"
 
-    async def handle_DATA(self, server: Any, _: Any, envelope: Any) -> str:  # noqa: N802
+    async def handle_DATA(self, server: Any, _: Any, envelope: Any) -> str:
         mail = message_from_bytes(envelope.content, policy=default)
         assert isinstance(mail, EmailMessage)
         self.mails.append(mail)

@@ -7,6 +7,7 @@ import json
 import stat
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -69,7 +70,7 @@ def test_what_does_not_arrive_is_tried_again_later_and_later_as_the_same(tmp_pat
 
     told = played(tmp_path, scene)
     at = [when for when, _, _ in told.tries]
-    assert [b - a for a, b in zip(at, at[1:], strict=False)] == list(PAUSES_S)
+    assert [b - a for a, b in pairwise(at)] == list(PAUSES_S)
     assert len({letter for _, _, letter in told.tries}) == 1
     assert told.titles() == ["a is down"]
     assert told.troubles == ()

@@ -28,7 +28,7 @@ def hook(status: int = 200) -> Iterator[tuple[str, list[dict[str, Any]]]]:
     got: list[dict[str, Any]] = []
 
     class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:  # noqa: N802
+        def do_POST(self) -> None:
             got.append(json.loads(self.rfile.read(int(self.headers["content-length"]))))
             self.send_response(status)
             self.send_header("Content-Length", "0")
@@ -76,7 +76,7 @@ def test_one_that_is_not_reached_is_told_with_the_reason_and_makes_it_fail(offli
         configured(offline, f"name: bad, webhook: '{url}'", f"name: good, webhook: '{other}'")
         ran = offline("notify", "test")
         assert ran.code == 1
-        assert [line.split(maxsplit=2) for line in ran.lines[1:]][0] == ["bad", "webhook", "not reached: HTTP 404"]  # fmt: skip
+        assert ran.lines[1].split(maxsplit=2) == ["bad", "webhook", "not reached: HTTP 404"]  # fmt: skip
         assert offline("notify", "test", "good").code == 0
         body = offline("notify", "test", "bad", "--json").json
     assert len(got) == 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -11,9 +12,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.surface.view_world import AT, gpu, host
-from ygg.model import Counts, EndView, HostHealth, HostView, Priority, ReasonCode, Snapshot, State
+from ygg.model import (
+    Counts,
+    EndView,
+    HostHealth,
+    HostView,
+    Priority,
+    ReasonCode,
+    Snapshot,
+    State,
+    because,
+)
 from ygg.model import WaitingView as Waits
-from ygg.model import because
 from ygg.model.notices import Event, Notice
 from ygg.model.transfer import from_plain, to_plain
 from ygg.telling.noticing import AGAIN_S, FIRST_S, LASTS, LINES, Known, seen
@@ -194,7 +204,7 @@ def test_three_hundred_dead_letters_are_few_messages() -> None:
     assert sum(counts) == 300
     assert len(told) == 4  # of 750 seconds: the first ones, then every five minutes
     assert len(told[-1][1].text.splitlines()) == LINES + 2
-    gaps = [b - a for (a, _), (b, _) in zip(told, told[1:], strict=False)]
+    gaps = [b - a for (a, _), (b, _) in pairwise(told)]
     assert min(gaps) >= AGAIN_S
     assert told[0][0] <= FIRST_S + 2 * STEP_S
 

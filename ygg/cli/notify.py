@@ -23,8 +23,8 @@ def _group() -> None:
     """Keeps `test` a command of its own."""
 
 
-@notify.command()
-def test(
+@notify.command("test")
+def try_out(
     target: Annotated[
         str | None,
         typer.Argument(metavar="[TARGET]", help="Its name. Default: all of hosts.yaml."),

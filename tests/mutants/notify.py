@@ -1,0 +1,373 @@
+"""Planted bugs in notifications: what is told, when, to whom, and what a message or a target may not do."""
+
+from __future__ import annotations
+
+from tests.mutants.mutant import Mutant
+
+CAUSES, NOTICING, HOLDING = (
+    f"tests/telling/test_{n}.py" for n in ("causes", "noticing", "holding")
+)
+LETTERS, HTTP, COMMAND, MAIL, SERVICE, DAY = (
+    f"tests/notify/test_{n}.py" for n in ("letters", "http", "command", "mail", "service", "day")
+)
+SETTINGS, CLI = "tests/config/test_notifying.py", "tests/surface/test_notify.py"
+
+MUTANTS: list[Mutant] = [
+    # --- what is told
+    Mutant(
+        "notify: a blip is told",
+        "ygg/telling/noticing.py",
+        "Event.HOST_DOWN: (60.0, 30.0)",
+        "Event.HOST_DOWN: (0.0, 30.0)",
+        (f"{NOTICING}::test_a_blip_is_none_and_what_comes_and_goes_is_one_message",),
+    ),
+    Mutant(
+        "notify: what comes and goes is told each time",
+        "ygg/telling/noticing.py",
+        "return None if at_ms - held.gone_ms >= end_s * 1000 else held",
+        "return None",
+        (f"{NOTICING}::test_hot_is_told_at_half_a_minute_and_not_again_within_ten_minutes",),
+    ),
+    Mutant(
+        "notify: a cause is told at each look",
+        "ygg/telling/noticing.py",
+        "if now is not None and now.told and not (before and before.told):",
+        "if now is not None and now.told:",
+        (f"{NOTICING}::test_a_host_that_goes_down_is_told_once_and_once_more_when_it_is_back",),
+    ),
+    Mutant(
+        "notify: a host that was not asked yet counts as up",
+        "ygg/telling/causes.py",
+        "    if host.health is not HostHealth.UP:\n",
+        "    if host.health in WORDS:\n",
+        (f"{NOTICING}::test_a_restart_repeats_nothing_and_ends_what_it_finds_over",),
+    ),
+    Mutant(
+        "notify: a host that left the configuration is told as up",
+        "ygg/telling/noticing.py",
+        "        if cause.host and cause.host not in names:\n",
+        "        if False:\n",
+        (f"{NOTICING}::test_a_host_that_leaves_the_configuration_is_not_told_as_up",),
+    ),
+    Mutant(
+        "notify: a drained host is told as down",
+        "ygg/telling/causes.py",
+        "    if host.drained:\n",
+        "    if host.drained and host.running:\n",
+        (f"{CAUSES}::test_a_drained_host_stays_as_it_was",),
+    ),
+    Mutant(
+        "notify: hot ends a tenth of a degree below the limit",
+        "ygg/telling/causes.py",
+        "COOLER_C = 5.0",
+        "COOLER_C = 0.1",
+        (f"{CAUSES}::test_hot_is_where_nothing_new_starts_until_it_is_cooler",),
+    ),
+    Mutant(
+        "notify: an old reading tells of heat",
+        "ygg/telling/causes.py",
+        "[g for g in host.gpus if not g.stale and not g.error]",
+        "[g for g in host.gpus if not g.error]",
+        (f"{CAUSES}::test_an_old_reading_says_nothing_of_heat",),
+    ),
+    Mutant(
+        "notify: a host at rest has lost its readings",
+        "ygg/telling/causes.py",
+        "host.name in measured and host.running and host",
+        "host.name in measured and host",
+        (f"{CAUSES}::test_readings_are_lost_where_a_host_at_work_that_was_read_is_read_no_more",),
+    ),
+    Mutant(
+        "notify: a queue that a person paused stands still",
+        "ygg/telling/causes.py",
+        "_runs(view) or view.paused or all(",
+        "_runs(view) or all(",
+        (f"{CAUSES}::test_what_a_person_stopped_is_not_stuck",),
+    ),
+    Mutant(
+        "notify: tasks that are put off move",
+        "ygg/telling/noticing.py",
+        "any(e.state in FINAL for e in fresh)",
+        "bool(fresh)",
+        (f"{NOTICING}::test_tasks_that_are_put_off_again_and_again_do_not_move",),
+    ),
+    Mutant(
+        "notify: a queue is drained between two tries",
+        "ygg/telling/causes.py",
+        "    return [*view.waiting, *again]\n",
+        "    return [*view.waiting]\n",
+        (f"{CAUSES}::test_there_is_work_while_tasks_wait_run_or_are_tried_again",),
+    ),
+    Mutant(
+        "notify: a part of what waits explains all of it",
+        "ygg/telling/causes.py",
+        "if known == events else ()",
+        "if known else ()",
+        (f"{CAUSES}::test_it_follows_from_what_was_told_only_where_that_explains_every_task",),
+    ),
+    Mutant(
+        "notify: who was told of the cause is told of what follows",
+        "ygg/model/notices.py",
+        "return notice.event in self.events and not set(notice.follows) & set(self.events)",
+        "return notice.event in self.events",
+        (f"{HOLDING}::test_a_target_hears_what_it_asked_for_and_not_what_follows_from_it",),
+    ),
+    # --- dead letters
+    Mutant(
+        "notify: each dead letter is a message",
+        "ygg/telling/noticing.py",
+        "FIRST_S, AGAIN_S = 10.0, 300.0",
+        "FIRST_S, AGAIN_S = 0.0, 0.0",
+        (f"{NOTICING}::test_three_hundred_dead_letters_are_few_messages",),
+    ),
+    Mutant(
+        "notify: the same task fails again unheard",
+        "ygg/telling/noticing.py",
+        "            left[key] -= 1\n",
+        "            pass\n",
+        (f"{NOTICING}::test_the_same_task_failing_again_is_another_dead_letter",),
+    ),
+    Mutant(
+        "notify: ends of earlier runs are new",
+        "ygg/telling/noticing.py",
+        "elif end.at_ms >= view.started_ms:",
+        "else:",
+        (f"{NOTICING}::test_ends_of_earlier_runs_that_are_remembered_late_are_old",),
+    ),
+    Mutant(
+        "notify: a first start tells of all that was there",
+        "ygg/telling/noticing.py",
+        "old.get(state, Gathered(state, stored))",
+        "old.get(state, Gathered(state, 0))",
+        (f"{NOTICING}::test_a_first_start_tells_nothing_of_what_was_there",),
+    ),
+    Mutant(
+        "notify: what a shutdown cut off is not told",
+        "ygg/telling/noticing.py",
+        "len(lines) or missed, lines",
+        "len(lines), lines",
+        (f"{NOTICING}::test_what_was_blocked_between_two_runs_is_told_by_its_number",),
+    ),
+    # --- when
+    Mutant(
+        "notify: quiet hours end at midnight",
+        "ygg/model/notices.py",
+        "else minute >= begin or minute < end",
+        "else minute >= begin",
+        (f"{HOLDING}::test_quiet_hours_begin_and_end_to_the_minute",),
+    ),
+    Mutant(
+        "notify: heat waits for the morning",
+        "ygg/telling/holding.py",
+        "told = urgent if held else",
+        "told = () if held else",
+        (f"{HOLDING}::test_in_quiet_hours_only_what_is_urgent_is_told_the_rest_at_their_end",),
+    ),
+    Mutant(
+        "notify: what waited through the night is forgotten",
+        "ygg/telling/holding.py",
+        "            self.waiting = deque((n for n in self.waiting if n not in told), maxlen=MOST)\n",
+        "            self.waiting = deque(maxlen=MOST)\n",
+        (f"{HOLDING}::test_in_quiet_hours_only_what_is_urgent_is_told_the_rest_at_their_end",),
+    ),
+    Mutant(
+        "notify: messages an hour are not counted",
+        "ygg/telling/holding.py",
+        "            self.sent_ms.append(at_ms)\n",
+        "",
+        (f"{HOLDING}::test_beyond_its_messages_an_hour_the_rest_waits_and_is_told_together",),
+    ),
+    Mutant(
+        "notify: what makes room is not counted",
+        "ygg/telling/holding.py",
+        "self.dropped += len(self.waiting) == MOST",
+        "self.dropped += 0",
+        (f"{HOLDING}::test_the_oldest_make_room_and_are_counted",),
+    ),
+    # --- how
+    Mutant(
+        "notify: control codes of titles are told",
+        "ygg/notify/letters.py",
+        "_short(clean(title)), cut(",
+        "_short(title), cut(",
+        (f"{LETTERS}::test_control_codes_and_line_ends_of_titles_are_gone",),
+    ),
+    Mutant(
+        "notify: a message of any length",
+        "ygg/notify/letters.py",
+        "    if len(raw) <= TEXT_MAX:\n",
+        "    if raw:\n",
+        (f"{LETTERS}::test_no_message_is_longer_than_ntfy_takes",),
+    ),
+    Mutant(
+        "notify: the signature is of something else",
+        "ygg/notify/http.py",
+        "hmac.new(key.encode(), body, hashlib.sha256)",
+        "hmac.new(key.encode(), letter.text.encode(), hashlib.sha256)",
+        (f"{HTTP}::test_a_webhook_gets_the_letter_as_json_signed_over_the_very_bytes",),
+    ),
+    Mutant(
+        "notify: a token is told where it is said back",
+        "ygg/notify/http.py",
+        "_refused(status, hidden.hide(said))",
+        "_refused(status, said)",
+        (f"{HTTP}::test_a_server_that_says_the_token_back_does_not_get_it_into_a_log",),
+    ),
+    Mutant(
+        "notify: a redirect counts as arrived",
+        "ygg/notify/http.py",
+        "if not 200 <= status < 300:",
+        "if not 200 <= status < 400:",
+        (f"{HTTP}::test_no_redirect_is_followed",),
+    ),
+    Mutant(
+        "notify: titles of other alphabets go out as they are",
+        "ygg/notify/http.py",
+        "    if text.isascii() and text.isprintable()",
+        "    if text.isprintable()",
+        (f"{HTTP}::test_a_title_cannot_add_a_header_and_other_alphabets_arrive",),
+    ),
+    Mutant(
+        "notify: an endless error is read to its end",
+        "ygg/notify/http.py",
+        "                if len(said) >= ERROR_MAX:\n                    break\n",
+        "",
+        (f"{HTTP}::test_an_error_without_an_end_is_left_at_its_beginning",),
+    ),
+    Mutant(
+        "notify: nobody looks at the time",
+        "ygg/notify/sending.py",
+        "asyncio.timeout(target.timeout_s)",
+        "asyncio.timeout(60)",
+        (f"{HTTP}::test_a_server_that_says_nothing_costs_its_time_out",),
+    ),
+    Mutant(
+        "notify: what a command started lives on",
+        "ygg/notify/command.py",
+        "os.killpg(process.pid, signal.SIGKILL)",
+        "process.kill()",
+        (f"{COMMAND}::test_one_that_takes_too_long_is_killed_with_all_that_it_started",),
+    ),
+    Mutant(
+        "notify: a command that fails has told",
+        "ygg/notify/command.py",
+        "        if process.returncode:\n",
+        "        if False:\n",
+        (f"{COMMAND}::test_another_end_is_told_with_its_last_words",),
+    ),
+    Mutant(
+        "notify: a password goes out without TLS",
+        "ygg/notify/mail.py",
+        '        if mail.tls == "starttls":\n',
+        '        if mail.tls == "starttls" and server.has_extn("starttls"):\n',
+        (f"{MAIL}::test_a_password_is_never_sent_where_the_server_offers_no_tls",),
+    ),
+    Mutant(
+        "notify: any certificate of a mail server will do",
+        "ygg/notify/mail.py",
+        "server.starttls(context=ssl.create_default_context())",
+        "server.starttls()",
+        (f"{MAIL}::test_a_certificate_that_is_not_trusted_is_refused",),
+    ),
+    Mutant(
+        "notify: a mail that is refused for good is tried again",
+        "ygg/notify/mail.py",
+        "again = any(code < 500 for code in codes)",
+        "again = True",
+        (f"{MAIL}::test_a_refusal_for_good_is_not_tried_again",),
+    ),
+    # --- the service
+    Mutant(
+        "notify: what does not arrive is not tried again",
+        "ygg/notify/posting.py",
+        "if self._hopeless or loop.time()",
+        "if True or loop.time()",
+        (f"{SERVICE}::test_what_does_not_arrive_is_tried_again_later_and_later_as_the_same",),
+    ),
+    Mutant(
+        "notify: it is tried for ever",
+        "ygg/notify/posting.py",
+        "self._hopeless or loop.time() + pause - began > GIVE_UP_S",
+        "self._hopeless",
+        (f"{SERVICE}::test_it_is_given_up_after_hours_and_the_next_one_is_tried",),
+    ),
+    Mutant(
+        "notify: the service waits for its targets",
+        "ygg/notify/service.py",
+        "                await self._keep()\n                await asyncio.sleep(LOOK_S)\n",
+        "                while any(p.waiting for p in self._posts.values()):\n                    await asyncio.sleep(1)\n"
+        "                await self._keep()\n                await asyncio.sleep(LOOK_S)\n",
+        (f"{SERVICE}::test_a_dead_target_holds_up_neither_tasks_nor_other_targets",),
+    ),
+    Mutant(
+        "notify: a restart forgets what was told",
+        "ygg/notify/service.py",
+        "        self._known = self._kept.known\n",
+        "        self._known = Known()\n",
+        (f"{SERVICE}::test_a_restart_repeats_nothing_and_tells_what_is_over",),
+    ),
+    Mutant(
+        "notify: a restart forgets what waits",
+        "ygg/notify/service.py",
+        "        self._left = dict(self._kept.waiting or {})\n",
+        "        self._left = {}\n",
+        (f"{SERVICE}::test_what_waits_when_it_stops_is_told_by_the_next_run",),
+    ),
+    Mutant(
+        "notify: a reload keeps the targets of before",
+        "ygg/notify/service.py",
+        "            if by_name.get(name) != post.target:\n",
+        "            if name not in by_name:\n",
+        (f"{SERVICE}::test_a_reload_takes_another_list",),
+    ),
+    Mutant(
+        "notify: what is under way is forgotten when a target changes",
+        "ygg/notify/posting.py",
+        "return (*self._under_way, *self._holding.waiting)",
+        "return tuple(self._holding.waiting)",
+        (f"{SERVICE}::test_a_reload_takes_another_list",),
+    ),
+    # --- settings and commands
+    Mutant(
+        "notify: a password may go over an open connection",
+        "ygg/config/notifying.py",
+        'if form.tls == "off" and form.password_file is not None:',
+        "if False:",
+        (f"{SETTINGS}::test_what_is_wrong_is_told_at_its_place",),
+    ),
+    Mutant(
+        "notify: keys of another kind are taken without a word",
+        "ygg/config/notifying.py",
+        "if getattr(form, key) is not None and kind not in kinds:",
+        "if False:",
+        (f"{SETTINGS}::test_what_is_wrong_is_told_at_its_place",),
+    ),
+    Mutant(
+        "notify: the check does not look at files",
+        "ygg/config/notifying.py",
+        '        if self.strict:\n            with self.problems.told(path, "a file that holds a secret"):\n',
+        '        if False:\n            with self.problems.told(path, "a file that holds a secret"):\n',
+        (f"{SETTINGS}::test_the_check_looks_at_the_files_and_tells_nothing_of_what_they_hold",),
+    ),
+    Mutant(
+        "notify: a test that reaches nobody is a success",
+        "ygg/cli/notify.py",
+        "    if any(a.error for a in answers):\n",
+        "    if all(a.error for a in answers):\n",
+        (f"{CLI}::test_one_that_is_not_reached_is_told_with_the_reason_and_makes_it_fail",),
+    ),
+    Mutant(
+        "notify: status says nothing of who cannot be told",
+        "ygg/telling/snapshotting.py",
+        "        notify_error=notify_error,\n",
+        "",
+        (f"{CLI}::test_status_and_doctor_say_who_cannot_be_told",),
+    ),
+    Mutant(
+        "notify: doctor passes over a secret that everybody may read",
+        "ygg/ops/doctor/notify.py",
+        "if not mode & (stat.S_IROTH | stat.S_IWOTH):",
+        "if not mode & stat.S_IWOTH:",
+        (f"{CLI}::test_a_secret_that_everybody_may_read_is_a_warning",),
+    ),
+]
