@@ -125,9 +125,11 @@ def _known(_: Any, __: Any, ___: Any, ____: Any, found: Any) -> AuthResult:
 
 
 @contextmanager
-def smtp(certificate: Path | None = None, *, whole: bool = False) -> Iterator[tuple[Box, str]]:
+def smtp(
+    certificate: Path | None = None, *, whole: bool = False, careless: bool = False
+) -> Iterator[tuple[Box, str]]:
     """A mail server and its HOST:PORT. `certificate`: it offers STARTTLS and wants a login; `whole`: TLS from the first
-    byte on."""
+    byte on; `careless`: it takes a login without."""
     box, more = Box(), dict[str, Any]()
     if certificate is not None:
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
@@ -143,6 +145,8 @@ def smtp(certificate: Path | None = None, *, whole: bool = False) -> Iterator[tu
             "auth_required": not whole,
             "auth_require_tls": not whole,
         }
+    if careless:
+        more = {"authenticator": _known, "auth_require_tls": False}
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     controller = Controller(box, hostname="127.0.0.1", port=port, **more)

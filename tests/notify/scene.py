@@ -26,6 +26,7 @@ class Told:
     fails: dict[str, NotSent] = field(default_factory=dict)
     hangs: dict[str, float] = field(default_factory=dict)
     tries: list[tuple[float, str, str]] = field(default_factory=list)
+    urls: list[str] = field(default_factory=list)
     troubles: tuple[str, ...] = ()
     targets: tuple[Target, ...] = (PHONE,)
     began: float = 0.0
@@ -38,6 +39,7 @@ class Told:
         await asyncio.sleep(self.hangs.get(target.name, 0.0))
         if target.name in self.fails:
             raise self.fails[target.name]
+        self.urls.append(target.url)
         self.letters.append((self.now(), target.name, letter))
 
     def tell(self, troubles: tuple[str, ...]) -> None:

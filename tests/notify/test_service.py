@@ -205,7 +205,8 @@ def test_a_disk_that_takes_nothing_ends_nothing(
 def test_a_reload_takes_another_list(tmp_path: Path) -> None:
     async def scene(home: House, told: Told) -> None:
         told.fails["phone"] = NotSent("no way")
-        await fall(home, 100)
+        await fall(home, 200)
+        assert told.troubles
         told.targets = (replace(PHONE, url="http://other"), PC)  # what waits goes along
         told.fails.clear()
         await asyncio.sleep(60)
@@ -216,6 +217,7 @@ def test_a_reload_takes_another_list(tmp_path: Path) -> None:
     told = played(tmp_path, scene)
     assert told.titles() == ["a is down", "a is up again"]
     assert told.titles("pc") == ["a is up again"]
+    assert told.urls == ["http://other", "http://other", "http://pc"]
     assert told.troubles == ()
     assert not (tmp_path / FILE).exists()
 

@@ -46,5 +46,5 @@ def test_dead_letters_are_told_by_the_targets_of_a_reload_while_another_hangs(
     (notice,) = told["notices"]
     assert notice["event"] == "dead_letter"
     assert notice["title"] == "1 dead letter"
-    assert notice["text"].startswith("Bad one (")
+    assert notice["text"].startswith("Bad[31m one (")
     assert "\x1b" not in json.dumps(told, ensure_ascii=False)

@@ -242,7 +242,7 @@ def test_a_restart_repeats_nothing_and_ends_what_it_finds_over() -> None:
     state, told = looks(being(DOWN, 600))
     assert len(told) == 1
     again = kept(state)
-    assert events(being(UNKNOWN, 30) + being(DOWN, 600), again) == []
+    assert events(being(UNKNOWN, 60) + being(DOWN, 600), again) == []
     assert [t for _, t in events(being(UNKNOWN, 30) + being(UP, 60), again)] == ["a is up again"]
 
 
