@@ -276,6 +276,13 @@ MUTANTS: list[Mutant] = [
         "again = True",
         (f"{MAIL}::test_a_refusal_for_good_is_not_tried_again",),
     ),
+    Mutant(
+        "notify: each try of a mail that hangs takes another thread",
+        "ygg/notify/mail.py",
+        "    if target in _UNDER_WAY and _UNDER_WAY[target].is_alive():\n",
+        "    if False:\n",
+        (f"{MAIL}::test_a_server_that_drips_costs_its_time_out_and_no_thread_of_the_pool",),
+    ),
     # --- the service
     Mutant(
         "notify: what does not arrive is not tried again",

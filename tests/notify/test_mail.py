@@ -122,18 +122,22 @@ async def test_nobody_there_is_told() -> None:
 
 async def test_a_server_that_drips_costs_its_time_out_and_no_thread_of_the_pool() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
-        begun = threading.Event()
+        begun, over = threading.Event(), threading.Event()
 
         def drip() -> None:
             line, _ = server.accept()
             with line:
                 begun.set()
                 line.sendall(b"220-")
-                line.recv(1)  # until it is closed
+                while not over.wait(0.1):  # a byte now and then, for as long as the test lasts
+                    line.sendall(b"x")
 
         threading.Thread(target=drip, daemon=True).start()
         port = server.getsockname()[1]
-        error = await refused(mail(f"127.0.0.1:{port}", timeout_s=0.4))
+        target = mail(f"127.0.0.1:{port}", timeout_s=0.4)
+        error = await refused(target)
         assert begun.is_set()
         assert str(error) == "no answer within 0.4 s"
+        assert str(await refused(target)) == "the server has not let go of an earlier try"
         assert await asyncio.wait_for(asyncio.to_thread(int), 5) == 0
+        over.set()

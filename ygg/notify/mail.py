@@ -22,7 +22,7 @@ async def send(target: Target, letter: Letter) -> None:
     password = await secret(mail.password_file)
     message = written(mail, letter)
     try:
-        await _aside(lambda: _deliver(mail, password, message, target.timeout_s))
+        await _aside(target, lambda: _deliver(mail, password, message, target.timeout_s))
     except smtplib.SMTPResponseException as error:
         raise NotSent(_said(error), again=error.smtp_code < 500) from None
     except smtplib.SMTPRecipientsRefused as error:
@@ -76,9 +76,14 @@ def _deliver(mail: Mail, password: str, message: EmailMessage, timeout_s: float)
         server.send_message(message)
 
 
-async def _aside(work: Callable[[], None]) -> None:
+_UNDER_WAY: dict[Target, threading.Thread] = {}  #: the newest try of each target
+
+
+async def _aside(target: Target, work: Callable[[], None]) -> None:
     """In a thread of its own, which may outlive whoever waits: a server that says a byte now and then keeps no thread of
-    the pool, and not the end of the process either."""
+    the pool, and not the end of the process either. One at a time: raises NotSent as long as an earlier one is there."""
+    if target in _UNDER_WAY and _UNDER_WAY[target].is_alive():
+        raise NotSent("the server has not let go of an earlier try")
     loop = asyncio.get_running_loop()
     over: asyncio.Future[None] = loop.create_future()
 
@@ -95,5 +100,6 @@ async def _aside(work: Callable[[], None]) -> None:
         if not loop.is_closed():
             loop.call_soon_threadsafe(tell, error)
 
-    threading.Thread(target=job, name="mail", daemon=True).start()
+    thread = _UNDER_WAY[target] = threading.Thread(target=job, name="mail", daemon=True)
+    thread.start()
     await over
