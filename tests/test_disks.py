@@ -59,3 +59,16 @@ def test_a_disk_that_cannot_be_seen_is_not_blamed(monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(os, "statvfs", refuse)
     assert disks.looked(DB) is None
+
+
+def test_the_room_of_a_disk_is_what_may_be_written_of_its_size(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A part of what is free is kept for root: nobody else may write there."""
+    found = seen(f_bavail=3, f_bfree=8, f_blocks=10, f_frsize=4096)
+    monkeypatch.setattr(os, "statvfs", found)
+    assert disks.room(DB) == (3 * 4096, 10 * 4096)
+
+
+def test_nothing_is_known_of_a_disk_that_is_not_there(tmp_path: Path) -> None:
+    assert disks.room(tmp_path / "gone") is None

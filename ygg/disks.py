@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from pathlib import Path
+from typing import NamedTuple
 
 from ygg.errors import StoreError, StoreFull, StoreReadOnly
 
@@ -31,6 +32,22 @@ def looked(path: Path) -> StoreError | None:
         return read_only(path)
     no_files = disk.f_files > 0 and disk.f_favail == 0
     return full(path) if no_files or disk.f_bavail * disk.f_frsize < LEAST_BYTES else None
+
+
+class Room(NamedTuple):
+    """Bytes of a disk: those that may still be written, and all."""
+
+    free: int
+    size: int
+
+
+def room(path: Path) -> Room | None:
+    """Of the disk that `path` is on; None where it cannot be looked at."""
+    try:
+        disk = os.statvfs(path)
+    except OSError:
+        return None
+    return Room(disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize)
 
 
 def full(path: Path | str) -> StoreFull:

@@ -150,6 +150,20 @@ MUTANTS = [
         (f"{METRICS}::test_readings_that_come_and_fail_are_told_by_host_and_source",),
     ),
     Mutant(
+        "metrics: room that is kept for root is free",
+        "ygg/disks.py",
+        "Room(disk.f_bavail * disk.f_frsize",
+        "Room(disk.f_bfree * disk.f_frsize",
+        ("tests/test_disks.py::test_the_room_of_a_disk_is_what_may_be_written_of_its_size",),
+    ),
+    Mutant(
+        "metrics: the disk of the database is not looked at",
+        "ygg/api/scraped.py",
+        "room = None if store is None else disks.room(Path(store))",
+        "room = None",
+        ("tests/system/test_scraped.py::test_what_a_daemon_did_is_scraped_without_a_token",),
+    ),
+    Mutant(
         "metrics: every lowered limit is throttled by heat",
         GAUGES,
         "h.limit_cause == why",

@@ -72,7 +72,7 @@ OURS = {
         "ygg_host_up", "ygg_host_drained", "ygg_host_sick_models", "ygg_host_check_seconds", "ygg_host_slots", "ygg_host_throttled",
         "ygg_gpu_memory_used_bytes", "ygg_gpu_memory_total_bytes", "ygg_gpu_memory_pressure_ratio", "ygg_gpu_temperature_celsius",
         "ygg_gpu_temperature_margin_celsius", "ygg_gpu_power_watts", "ygg_gpu_utilization_ratio", "ygg_gpu_lost",
-        "ygg_telemetry_sample_timestamp_seconds", "ygg_stall_longest_seconds",
+        "ygg_telemetry_sample_timestamp_seconds", "ygg_stall_longest_seconds", "ygg_store_free_bytes", "ygg_store_size_bytes",
     ), "gauge"),
     **dict.fromkeys((
         "ygg_tasks_submitted", "ygg_tasks", "ygg_task_retries", "ygg_stale_ends", "ygg_cache_requests", "ygg_tokens",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 from collections.abc import Iterator
 from contextlib import closing
@@ -47,6 +48,9 @@ def test_what_a_daemon_did_is_scraped_without_a_token(tmp_path: Path, urls: dict
         assert page.total("ygg_tokens_total", direction="output") > 0
         assert page("process_open_fds") is not None
         assert page("ygg_stall_longest_seconds") is not None
+        disk = shutil.disk_usage(tmp_path)
+        assert page("ygg_store_size_bytes") == disk.total
+        assert page("ygg_store_free_bytes") == pytest.approx(disk.free, rel=0.1)
         until(lambda: (scrape(port)("ygg_loop_lag_seconds_count") or 0) > 1)
         assert httpx.get(f"http://127.0.0.1:{port}/v1/queue").status_code == 404
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from pathlib import Path
 
+from ygg import disks
 from ygg.api.bodies import Page
 from ygg.api.overseeing import view_of
 from ygg.config import Config
@@ -15,7 +17,7 @@ from ygg.telling.tally import Tally
 
 
 class Scraped:
-    """Over one Control. `tally`: of its run; `about`: what the daemon tells of itself, with `stalls`."""
+    """Over one Control. `tally`: of its run; `about`: what the daemon tells of itself, with `stalls` and the path of its `store`."""
 
     def __init__(
         self, control: Control, config: Callable[[], Config], tally: Tally, about: JsonDict
@@ -28,10 +30,11 @@ class Scraped:
         view = await view_of(self._control)
         stalls = dict(self._about.get("stalls") or {})
         drawn = Drawn(view, self._tally.copy(), self._config(), stalls)
-        return await asyncio.to_thread(_page, drawn, accept)
+        return await asyncio.to_thread(_page, drawn, self._about.get("store"), accept)
 
 
-def _page(drawn: Drawn, accept: str) -> Page:
+def _page(drawn: Drawn, store: str | None, accept: str) -> Page:
     from ygg.metrics.page import page  # the first scrape loads prometheus_client, in this thread
 
-    return Page(*page(drawn, accept))
+    room = None if store is None else disks.room(Path(store))
+    return Page(*page(drawn._replace(room=room), accept))

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from prometheus_client.metrics_core import Metric
 
 from ygg import __version__
+from ygg.disks import Room
 from ygg.metrics.family import Samples, alone, gauge
 from ygg.model import GpuView, Host, HostHealth, HostView, Priority, Snapshot, State
 from ygg.model.snapshot import HELD, memory_of
@@ -41,6 +42,14 @@ def _house(view: Snapshot) -> Iterator[Metric]:
     yield alone("ygg_store_error", "Whether the store fails.", view.store_error is not None)
     told = "Whether hosts.yaml is broken and the one of before in force."
     yield alone("ygg_config_error", told, view.config_error is not None)
+
+
+def disk(room: Room | None) -> Iterator[Metric]:
+    """Of the disk that the database is on."""
+    told = "What may still be written on the disk with the database."
+    yield alone("ygg_store_free_bytes", told, room and room.free)
+    told = "The size of the disk with the database."
+    yield alone("ygg_store_size_bytes", told, room and room.size)
 
 
 def _queue(view: Snapshot) -> Iterator[Metric]:

@@ -45,6 +45,7 @@ def families(of: Drawn) -> Iterator[Metric]:
     if of.config.metrics.legacy:
         yield from legacy.families(of.view, of.tally, _models(of.config))
     yield from gauges.families(of.view, of.tally, of.config.hosts)
+    yield from gauges.disk(of.room)
     yield from counted.families(of.view, of.tally, of.stalls)
     yield from ProcessCollector(registry=None).collect()
 
