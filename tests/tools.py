@@ -18,7 +18,14 @@ TOOLS = {
     "ssh-keygen": ("openssh-client", "a login with a key that has a passphrase"),
     "cc": ("gcc libc6-dev", "readings of a stand-in driver, which is compiled"),
     "nvidia-smi": ("", "readings of a real GPU: make gpu-check"),
-    "promtool": ("prometheus", "what Prometheus' own checker says of GET /metrics"),
+    "promtool": (
+        "prometheus",
+        "what Prometheus' own checker says of GET /metrics, and the alerts of contrib/",
+    ),
+    "prometheus": (
+        "prometheus",
+        "a real Prometheus that scrapes a daemon and asks what the dashboard asks",
+    ),
     "tmux": ("tmux", "driving the live view in a terminal by hand; no test needs it"),
 }
 #: Programs that no package brings: the variable that names one, and where it comes from.

@@ -1,0 +1,62 @@
+"""Planted bugs in what lies in contrib/, and in what its tests see."""
+
+from __future__ import annotations
+
+from tests.mutants.mutant import Mutant
+
+RULES = "contrib/prometheus/ygg.rules.yml"
+TEST = "tests/contrib/test_rules.py"
+UNITS = f"{TEST}::test_the_unit_tests_beside_the_rules_pass"
+MORNING = f"{TEST}::test_a_simulated_morning_fires_what_its_trouble_is_for_and_nothing_else"
+
+MUTANTS = [
+    Mutant(
+        "contrib: an alert asks for a metric that there is not",
+        RULES,
+        "expr: ygg_store_error == 1",
+        "expr: ygg_store_errors == 1",
+        (f"{TEST}::test_the_alerts_ask_for_what_a_page_has",),
+    ),
+    Mutant(
+        "contrib: a host that a person took out is an alarm",
+        RULES,
+        "ygg_host_up == 0 unless on (instance, host) ygg_host_drained == 1",
+        "ygg_host_up == 0",
+        (UNITS, MORNING),
+    ),
+    Mutant(
+        "contrib: a restart is an alarm",
+        RULES,
+        'expr: up{job="ygg"} == 0\n        for: 2m',
+        'expr: up{job="ygg"} == 0\n        for: 0m',
+        (UNITS, MORNING),
+    ),
+    Mutant(
+        "contrib: a disk of 4 TB is nearly full with 40 GB",
+        RULES,
+        "clamp_max(0.1 * ygg_store_size_bytes, 10e9)",
+        "0.1 * ygg_store_size_bytes",
+        (UNITS,),
+    ),
+    Mutant(
+        "contrib: nothing moves where short tasks end between two scrapes",
+        RULES,
+        '          unless on (instance) sum by (instance) (increase(ygg_tasks_total{outcome="completed"}[3m])) > 0\n',
+        "",
+        (UNITS, MORNING),
+    ),
+    Mutant(
+        "contrib: the readings of a host that rests are lost",
+        RULES,
+        "sum by (instance, host) (ygg_tasks_running) > 0\n",
+        "sum by (instance, host) (ygg_tasks_running) >= 0\n",
+        (UNITS,),
+    ),
+    Mutant(
+        "contrib: an alert names a command that there is not",
+        RULES,
+        "ygg list --queue names the first, ygg why ID",
+        "ygg list --queue names the first, ygg explain ID",
+        (f"{TEST}::test_an_alert_waits_and_says_where_and_what_to_do",),
+    ),
+]
