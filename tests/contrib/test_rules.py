@@ -12,27 +12,15 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.contrib import RULES
+from tests.contrib import RULES, named, samples, unknown_labels
 from tests.contrib.story import BESIDE, FIRES, MINUTES, MORNING, Fires, lived, series
 from tests.surface.cli_doc import commands
-from tests.surface.test_metrics import LEGACY, OURS
 
 needs_promtool = pytest.mark.skipif(
     not shutil.which("promtool"), reason="no promtool here: apt install prometheus"
 )
 ALERTS = {rule["alert"]: rule for group in yaml.safe_load(RULES.read_text())["groups"] for rule in group["rules"]}  # fmt: skip
 SEVERITIES = {"critical", "warning", "info"}
-
-
-def named(text: str) -> set[str]:
-    """Of ygg's own metrics."""
-    return set(re.findall(r"\bygg_\w+", text))
-
-
-def samples() -> set[str]:
-    """The names of all samples that a page may have."""
-    parts = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count")}
-    return {name + part for name, kind in (OURS | LEGACY).items() for part in parts.get(kind, ("",))}  # fmt: skip
 
 
 def promtool(*words: object) -> str:
@@ -47,7 +35,8 @@ def promtool(*words: object) -> str:
 
 def test_the_alerts_ask_for_what_a_page_has() -> None:
     for name, rule in ALERTS.items():
-        assert named(rule["expr"]) <= samples(), name
+        assert named(rule["expr"]) <= samples().keys(), name
+        assert unknown_labels(rule["expr"]) == [], name
     assert len({metric for rule in ALERTS.values() for metric in named(rule["expr"])}) > 10
 
 

@@ -33,6 +33,7 @@ COPIED = (
     "examples",
     "docs",
     "systemd",
+    "contrib",
     "pyproject.toml",
     "hosts.yaml",
     "README.md",

@@ -6,6 +6,7 @@ from tests.mutants.mutant import Mutant
 
 RULES = "contrib/prometheus/ygg.rules.yml"
 TEST = "tests/contrib/test_rules.py"
+BOARD, PANELS = "contrib/grafana/ygg.json", "tests/contrib/test_dashboard.py"
 UNITS = f"{TEST}::test_the_unit_tests_beside_the_rules_pass"
 MORNING = f"{TEST}::test_a_simulated_morning_fires_what_its_trouble_is_for_and_nothing_else"
 
@@ -58,5 +59,33 @@ MUTANTS = [
         "ygg list --queue names the first, ygg why ID",
         "ygg list --queue names the first, ygg explain ID",
         (f"{TEST}::test_an_alert_waits_and_says_where_and_what_to_do",),
+    ),
+    Mutant(
+        "contrib: a panel asks for a metric that there is not",
+        BOARD,
+        "max(ygg_store_error{",
+        "max(ygg_store_errors{",
+        (f"{PANELS}::test_the_panels_ask_for_what_a_page_has",),
+    ),
+    Mutant(
+        "contrib: a panel chooses by a label that there is not",
+        BOARD,
+        "rate(ygg_cache_requests_total{",
+        'rate(ygg_cache_requests_total{host=~\\"$host\\",',
+        (f"{PANELS}::test_the_panels_ask_for_what_a_page_has",),
+    ),
+    Mutant(
+        "contrib: a panel divides what does not fit together",
+        BOARD,
+        " / on (instance, host) (ygg_host_slots",
+        " / (ygg_host_slots",
+        ("tests/contrib/test_prometheus.py::test_every_panel_gets_an_answer",),
+    ),
+    Mutant(
+        "contrib: a dashboard asks for its source when it is imported",
+        BOARD,
+        ' "uid": "ygg",\n',
+        ' "uid": "ygg",\n "__inputs": [],\n',
+        (f"{PANELS}::test_it_provisions_without_a_question",),
     ),
 ]
