@@ -19,7 +19,7 @@ PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglo
 CONCEPTS = (ROOT / "docs" / "concepts.md").read_text(encoding="utf-8")
 HOUSE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
 HOUSE_LINES = 150  #: more is no introduction
-OURS = ("ygg/", "tests/", "bench/", "docs/", "examples/", "systemd/")
+OURS = ("ygg/", "tests/", "bench/", "docs/", "examples/", "systemd/", "contrib/")
 
 
 @pytest.mark.parametrize("kind", [State, ReasonCode])

@@ -621,5 +621,5 @@ def test_what_the_page_asks_prometheus_for_is_there() -> None:
             text.partition("The guide's alerts")[2],
         )
     )
-    assert len(asked) > 8
+    assert len(asked) >= 7
     assert asked <= known
