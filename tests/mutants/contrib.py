@@ -6,6 +6,7 @@ from tests.mutants.mutant import Mutant
 
 RULES = "contrib/prometheus/ygg.rules.yml"
 TEST = "tests/contrib/test_rules.py"
+LOG = "tests/contrib/test_log.py"
 BOARD, PANELS = "contrib/grafana/ygg.json", "tests/contrib/test_dashboard.py"
 UNITS = f"{TEST}::test_the_unit_tests_beside_the_rules_pass"
 MORNING = f"{TEST}::test_a_simulated_morning_fires_what_its_trouble_is_for_and_nothing_else"
@@ -87,5 +88,33 @@ MUTANTS = [
         ' "uid": "ygg",\n',
         ' "uid": "ygg",\n "__inputs": [],\n',
         (f"{PANELS}::test_it_provisions_without_a_question",),
+    ),
+    Mutant(
+        "contrib: a traceback is cut off its line",
+        "contrib/log/vector/file.yaml",
+        "r'(?s)^(?P<time>",
+        "r'^(?P<time>",
+        (f"{LOG}::test_a_line_of_the_file_is_read_whole",),
+    ),
+    Mutant(
+        "contrib: the log's lines change and nobody reads them any more",
+        "ygg/logs.py",
+        'f"{self._time(record)} {record.levelname:<7} {_clean(record)}"',
+        'f"{self._time(record)} [{record.levelname}] {_clean(record)}"',
+        (f"{LOG}::test_a_line_of_the_file_is_read_whole",),
+    ),
+    Mutant(
+        "contrib: a level has another name in the file than in the journal",
+        "contrib/log/vector/file.yaml",
+        'level = "err"',
+        'level = "error"',
+        (f"{LOG}::test_the_levels_of_the_file_are_called_as_the_journal_calls_them",),
+    ),
+    Mutant(
+        "contrib: a label is made of a field that there is not",
+        "contrib/log/vector/loki.yaml",
+        "{{ level }}",
+        "{{ severity }}",
+        (f"{LOG}::test_a_sink_takes_fields_that_there_are_and_secrets_from_outside",),
     ),
 ]
