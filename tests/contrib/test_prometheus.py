@@ -49,10 +49,12 @@ class Prometheus:
         return [rule for group in self.ask("/rules")["groups"] for rule in group["rules"]]
 
     def ready(self) -> bool:
+        """Whether it has scraped some times. While it starts it answers nothing, or 503."""
         try:
-            return bool(self.query("count_over_time(up[1m]) > 3"))
+            begun = self.http.get("/status/runtimeinfo").status_code == httpx.codes.OK
         except httpx.TransportError:
             return False
+        return begun and bool(self.query("count_over_time(up[1m]) > 3"))
 
 
 def configured(folder: Path, scraped: int) -> Path:
