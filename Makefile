@@ -23,7 +23,7 @@ demo: $(STAMP)           ## three simulated machines, mixed tasks, the real loop
 
 # Without byte code each of the four processes would compile all tests, at each run.
 test: export PYTHONDONTWRITEBYTECODE :=
-test: $(STAMP)           ## everything but the soak sizes: four to five minutes on two cores
+test: $(STAMP)           ## everything but the soak sizes: about six minutes on two cores
 	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder -m "not soak"
 
 again: $(STAMP)          ## the tests that failed last, one after the other

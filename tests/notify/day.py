@@ -55,7 +55,8 @@ async def at(told: Told, hour: float) -> None:
 
 async def some(home: House, count: int) -> None:
     for n in range(count):
-        await home.submit(title=f"Task {n + 1}")
+        now = round(asyncio.get_running_loop().time())
+        await home.submit(id=f"{now:06}-{n:03}", title=f"Task {n + 1}")
 
 
 async def heat(home: House, told: Told, probe: FakeProbe) -> None:
