@@ -107,6 +107,8 @@ MUTANTS: list[Mutant] = [
         "ygg/core/placement/lanes.py",
         "        _refresh(board, board.lanes[lane], priority)\n\n\ndef _put",
         "        _refresh(board, board.lanes[lane], priority)\n        break\n\n\ndef _put",
-        ("tests/core",),
+        (
+            "tests/core/placement/test_lanes.py::test_heads_of_several_lanes_that_come_together_are_all_looked_at",
+        ),
     ),
 ]

@@ -52,6 +52,17 @@ def test_heads_stand_by_rank_then_by_number() -> None:
     assert [h.id for h in window.heads] == ["h2", "h4", "h3", "h1"]
 
 
+def test_heads_of_several_lanes_that_come_together_are_all_looked_at() -> None:
+    world = deep(0)
+    given = [(Lane(kind), priority) for kind in ("general", "x") for priority in (2, 3)]
+    heads = [Head(f"h{n}", n, 1, lane, Priority(p), START_MS) for n, (lane, p) in enumerate(given)]
+    world.feed(ev.TasksQueued(tuple(heads)), settle=False)
+    assert {lane.type: world.board.lanes[lane].queued for lane, _ in given} == {
+        "general": 2,
+        "x": 2,
+    }
+
+
 def test_what_the_store_shows_by_rank_is_taken_over_by_rank() -> None:
     world = deep(0)
     window = lanes.window(world.board, GENERAL, Priority.NORMAL)
