@@ -26,13 +26,13 @@ MUTANTS: list[Mutant] = [
     Mutant(
         "reads: an error ends the thread that reads",
         "ygg/stores/sqlite/reading.py",
-        "        except BaseException as error:",
-        "        except OSError as error:",
+        "            except BaseException as error:",
+        "            except OSError as error:",
         (f"{READING}::test_everybody_has_his_own_answer_or_error",),
     ),
     Mutant(
         "reads: one who left is told",
-        "ygg/stores/sqlite/reading.py",
+        "ygg/stores/sqlite/syncing.py",
         "        if self.future.done():\n            return\n",
         "",
         (f"{READING}::test_one_who_left_is_not_told",),

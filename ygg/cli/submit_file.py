@@ -32,7 +32,7 @@ def bulk(name: str, *, atomic: bool, as_json: bool) -> None:
             stored = chunk[-1][0]
     if bad:
         raise YggError(
-            f"{bad} bad {'line' if bad == 1 else 'lines'}; {'nothing was stored' if atomic else 'the others were stored'}",
+            f"{counted(bad, 'bad line')}; {'nothing was stored' if atomic else 'the others were stored'}",
             hint="" if atomic else "submit the mended lines alone",
         )
 

@@ -32,9 +32,7 @@ class Document(BaseModel):
     @classmethod
     def _without_nulls(cls, data: Any) -> Any:
         """Data frames write null where nothing was given."""
-        if not isinstance(data, dict):
-            return data
-        if None not in data.values():
+        if not isinstance(data, dict) or None not in data.values():
             return data
         return {k: v for k, v in data.items() if v is not None or k not in cls.model_fields}
 

@@ -10,30 +10,9 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Any
 
-
-@dataclass(slots=True, eq=False)
-class _Read:
-    work: Callable[[], Any]
-    future: asyncio.Future[Any]
-    result: Any = None
-    error: BaseException | None = None
-
-    def run(self) -> None:
-        try:
-            self.result = self.work()
-        except BaseException as error:  # noqa: BLE001 - its caller is told
-            self.error = error
-
-    def tell(self) -> None:
-        if self.future.done():
-            return
-        if self.error is not None:
-            self.future.set_exception(self.error)
-        else:
-            self.future.set_result(self.result)
+from ygg.stores.sqlite.syncing import Job
 
 
 class Reads:
@@ -42,16 +21,16 @@ class Reads:
     def __init__(self, threads: int) -> None:
         self._threads, self._busy = threads, 0
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="ygg-read")
-        self._lock = (
-            threading.Lock()
-        )  # of `_waiting` with `_busy`: nothing waits while nobody is busy
-        self._waiting: deque[_Read] = deque()
-        self._done: deque[_Read] = deque()
+        # Of `_waiting` with `_busy`: nothing waits while nobody is busy.
+        self._lock = threading.Lock()
+        self._waiting: deque[Job] = deque()
+        self._done: deque[Job] = deque()
         self._woken = False
 
     def ask(self, work: Callable[[], Any]) -> asyncio.Future[Any]:
         """What `work` returns or raises."""
-        read = _Read(work, asyncio.get_running_loop().create_future())
+        loop = asyncio.get_running_loop()
+        read = Job(work, loop, loop.create_future())
         with self._lock:
             self._waiting.append(read)
             starts = self._busy < self._threads
@@ -68,14 +47,17 @@ class Reads:
 
     def _serve(self) -> None:
         while (read := self._next()) is not None:
-            read.run()
+            try:
+                read.result = read.operation()
+            except BaseException as error:  # noqa: BLE001 - who asked is told
+                read.error = error
             self._done.append(read)
             if not self._woken:
                 self._woken = True
                 with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
-                    read.future.get_loop().call_soon_threadsafe(self._tell)
+                    read.loop.call_soon_threadsafe(self._tell)
 
-    def _next(self) -> _Read | None:
+    def _next(self) -> Job | None:
         with self._lock:
             if self._waiting:
                 return self._waiting.popleft()

@@ -52,6 +52,15 @@ class Job:
         """Whether its answer says that something is kept."""
         return not (self.hasty or self.reads)
 
+    def tell(self) -> None:
+        """Resolve its future, in the loop of that."""
+        if self.future.done():
+            return
+        if self.error is not None:
+            self.future.set_exception(self.error)
+        else:
+            self.future.set_result(self.result)
+
 
 def answer(jobs: Iterable[Job]) -> None:
     """Resolve their futures, all in one wake-up of their event loop."""
@@ -76,12 +85,7 @@ def _soon(loop: asyncio.AbstractEventLoop, tell: Callable[[T], object], what: T)
 
 def _resolve(jobs: list[Job]) -> None:
     for job in jobs:
-        if job.future.done():
-            continue
-        if job.error is not None:
-            job.future.set_exception(job.error)
-        else:
-            job.future.set_result(job.result)
+        job.tell()
 
 
 def unknown(path: str, error: BaseException) -> OutcomeUnknown:
